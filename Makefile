@@ -1,0 +1,85 @@
+# gradplan: `make demo` trains on real data, `make test` runs the suite. Both need only Python 3.11+,
+# a C compiler and make; everything else goes into virtual environments here.
+
+PYTHON ?= python3
+PYTEST_FLAGS ?= -n 2
+
+# The environment is made anew when one of these changes.
+SOURCES := pyproject.toml setup.py $(shell find src csrc pyx -type f \
+	-name '*.py' -o -name '*.npz' -o -name 'py.typed' -o -name '*.[ch]' -o -name '*.def' -o -name '*.pyx')
+# -v takes back the -q of pyproject.toml, so that the run closes with pytest's full line.
+PYTEST := python -m pytest -v --no-header --tb=short -rfE
+
+ASAN = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
+	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONMALLOC=malloc
+
+.PHONY: help demo test lint format hostile sanitize bench wheel clean
+
+help:
+	@echo 'make demo      train on the bundled handwritten digits, in .venv'
+	@echo 'make test      the whole test suite, in .venv'
+	@echo 'make lint      ruff, mypy and clang-format'
+	@echo 'make format    ruff and clang-format, in place'
+	@echo 'make hostile   the suite on a build with tiny tiles and a poisoned arena'
+	@echo 'make sanitize  the suite on a build under ASan and UBSan (gcc)'
+	@echo 'make bench     the benchmarks'
+	@echo 'make wheel     a wheel, in dist'
+	@echo 'make clean     remove all that make made'
+
+# $(call install,ENVIRONMENT,EXTRAS,BUILD): a fresh build, as objects of another flavour or modules
+# that have gone would otherwise be taken from build/.
+define install
+	test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	rm -rf build
+	GRADPLAN_BUILD=$(3) $(1)/bin/python -m pip install --quiet --disable-pip-version-check '.[$(2)]'
+	touch $@
+endef
+
+.venv/.demo: $(SOURCES)
+	$(call install,.venv,demo,)
+
+.venv/.dev: $(SOURCES)
+	$(call install,.venv,test$(comma)dev,)
+	touch .venv/.demo
+
+.venv-hostile/.dev: $(SOURCES)
+	$(call install,.venv-hostile,test,hostile)
+
+.venv-sanitize/.dev: $(SOURCES)
+	$(call install,.venv-sanitize,test,sanitize)
+
+comma := ,
+
+demo: .venv/.demo
+	.venv/bin/gradplan train
+
+test: .venv/.dev
+	.venv/bin/$(PYTEST) $(PYTEST_FLAGS) tests
+
+lint: .venv/.dev
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy src
+	.venv/bin/clang-format --dry-run -Werror csrc/*.c csrc/*.h
+
+format: .venv/.dev
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+	.venv/bin/clang-format -i csrc/*.c csrc/*.h
+
+hostile: .venv-hostile/.dev
+	.venv-hostile/bin/$(PYTEST) $(PYTEST_FLAGS) tests
+
+sanitize: .venv-sanitize/.dev
+	$(ASAN) .venv-sanitize/bin/$(PYTEST) $(PYTEST_FLAGS) tests
+
+bench: .venv/.dev
+	.venv/bin/python -m benchmarks
+
+wheel: .venv/.dev
+	rm -rf build
+	.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf .venv .venv-hostile .venv-sanitize build dist src/*.egg-info

@@ -1,0 +1,47 @@
+/* What the C core offers to its caller (pyx/_core.pyx), besides the structures of plan.h. */
+#ifndef GRADPLAN_CORE_H
+#define GRADPLAN_CORE_H
+
+#include "plan.h"
+
+/* No plan may name more memory than this: it is far above any machine, far below overflow. */
+#define GP_MAX_BYTES ((int64_t)1 << 47)
+
+static inline int64_t gp_itemsize(int32_t dtype) {
+  static const int8_t size[GP_NDTYPES] = {1, 4, 8, 4, 8};
+  return size[dtype];
+}
+
+/* run.c */
+/* Bytes [*begin, *end) that a buffer touches, relative to its segment; or NULL if it is sound. */
+const char *gp_extent(const gp_buf *buf, int64_t *begin, int64_t *end);
+/* Everything that could lead a kernel out of bounds, once per plan. NULL, or what is wrong, with
+ * the number of the instruction or buffer at fault in *insn or *buf (the other is -1). */
+const char *gp_plan_check(const gp_table *table, const gp_plan *plan, int64_t *insn, int64_t *buf);
+/* Runs a checked plan. GP_OK, or a status with run->error filled. */
+int gp_plan_run(const gp_table *table, gp_run *run);
+int gp_call_host(gp_run *run, const gp_insn *insn);
+
+/* dispatch.c: the tables this CPU can run, slowest first. */
+int gp_n_tables(void);
+const gp_table *gp_table_at(int i);
+
+/* BLAS with the Fortran interface: 32-bit integers, everything by pointer, column-major. */
+typedef void (*gp_sgemm)(char *, char *, int *, int *, int *, float *, float *, int *, float *,
+                         int *, float *, float *, int *);
+typedef void (*gp_dgemm)(char *, char *, int *, int *, int *, double *, double *, int *, double *,
+                         int *, double *, double *, int *);
+typedef void (*gp_sgemv)(char *, int *, int *, float *, float *, int *, float *, int *, float *,
+                         float *, int *);
+typedef void (*gp_dgemv)(char *, int *, int *, double *, double *, int *, double *, int *, double *,
+                         double *, int *);
+typedef struct {
+  gp_sgemm sgemm;
+  gp_dgemm dgemm;
+  gp_sgemv sgemv;
+  gp_dgemv dgemv;
+} gp_blas;
+extern gp_blas gp_blas_table; /* all NULL until gp_set_blas */
+void gp_set_blas(void *sgemm, void *dgemm, void *sgemv, void *dgemv);
+
+#endif

@@ -1,0 +1,123 @@
+/* One reduction for one type; included by reduce.c once for each with
+ *
+ *   FOLD   its name, e.g. sum_f32        T      the element type
+ *   INIT   the value of nothing          STEP   the combination of x and y
+ *
+ * Everything is combined pairwise (halves of halves down to a block), so the error of a float sum
+ * grows like log n; the order depends on the shape alone.
+ */
+#define ROW PASTE(row, FOLD)
+#define LANES_OF PASTE(lanes, FOLD)
+#define COLS PASTE(cols, FOLD)
+#define LEVEL PASTE(level, FOLD)
+#define RUN PASTE(fold, FOLD)
+#define STEP_FN PASTE(step, FOLD)
+
+static inline T STEP_FN(T x, T y) { return STEP; }
+
+/* p[0..n) with `lanes` accumulators side by side, then a tree over them. */
+static inline __attribute__((always_inline)) T LANES_OF(const T *p, int64_t n, const int lanes) {
+  T acc[FOLD_LANES];
+  int64_t i = 0;
+  for (int j = 0; j < lanes; j++) acc[j] = p[j];
+  for (i = lanes; i + lanes <= n; i += lanes)
+    for (int j = 0; j < lanes; j++) acc[j] = STEP_FN(acc[j], p[i + j]);
+  for (int j = 0; j < lanes && i + j < n; j++) acc[j] = STEP_FN(acc[j], p[i + j]);
+  for (int half = lanes / 2; half; half /= 2)
+    for (int j = 0; j < half; j++) acc[j] = STEP_FN(acc[j], acc[j + half]);
+  return acc[0];
+}
+
+/* n elements `stride` apart. */
+static T ROW(const T *p, int64_t n, int64_t stride) {
+  const int64_t block = stride == 1 ? FOLD_BLOCK : FOLD_ROWS;
+  if (n > block) {
+    const int64_t half = (n / 2 + block - 1) / block * block;
+    const T left = ROW(p, half, stride);
+    return STEP_FN(left, ROW(p + half * stride, n - half, stride));
+  }
+  if (stride == 1 && n >= FOLD_LANES) return LANES_OF(p, n, FOLD_LANES);
+  if (stride == 1 && n >= 8) return LANES_OF(p, n, 8);
+  T acc = INIT;
+  for (int64_t i = 0; i < n; i++) acc = STEP_FN(acc, p[i * stride]);
+  return acc;
+}
+
+/* w <= FOLD_WIDTH columns at once, down `rows` rows: acc[w]. */
+static void COLS(const T *p, int64_t rows, int64_t row_step, int64_t w, int64_t col_step, T *acc) {
+  if (rows > FOLD_ROWS) {
+    T right[FOLD_WIDTH];
+    const int64_t half = (rows / 2 + FOLD_ROWS - 1) / FOLD_ROWS * FOLD_ROWS;
+    COLS(p, half, row_step, w, col_step, acc);
+    COLS(p + half * row_step, rows - half, row_step, w, col_step, right);
+    for (int64_t j = 0; j < w; j++) acc[j] = STEP_FN(acc[j], right[j]);
+    return;
+  }
+  for (int64_t j = 0; j < w; j++) acc[j] = INIT;
+  for (int64_t i = 0; i < rows; i++, p += row_step) {
+    if (col_step == 1 && w == FOLD_WIDTH)
+      for (int64_t j = 0; j < FOLD_WIDTH; j++) acc[j] = STEP_FN(acc[j], p[j]);
+    else if (col_step == 1)
+      for (int64_t j = 0; j < w; j++) acc[j] = STEP_FN(acc[j], p[j]);
+    else
+      for (int64_t j = 0; j < w; j++) acc[j] = STEP_FN(acc[j], p[j * col_step]);
+  }
+}
+
+/* Reduced dims `level` and inwards, of which n steps of this one: acc[w]. */
+static void LEVEL(const fold_shape *s, int level, const T *p, int64_t n, int64_t w, T *acc) {
+  const int64_t step = s->reduced[level].step;
+  if (level == s->n_reduced - 1) {
+    if (s->columns)
+      COLS(p, n, step, w, s->col.step, acc);
+    else
+      *acc = ROW(p, n, step);
+  } else if (n > 1) {
+    T right[FOLD_WIDTH];
+    const int64_t half = n / 2;
+    LEVEL(s, level, p, half, w, acc);
+    LEVEL(s, level, p + half * step, n - half, w, right);
+    for (int64_t j = 0; j < w; j++) acc[j] = STEP_FN(acc[j], right[j]);
+  } else {
+    LEVEL(s, level + 1, p, s->reduced[level + 1].n, w, acc);
+  }
+}
+
+static void RUN(const fold_shape *s, const void *in, void *out) {
+  int64_t at[GP_MAX_RANK] = {0};
+  const T *p = in;
+  T *q = out;
+  if (s->empty) {
+    for (int64_t i = 0; i < s->n_out; i++) q[i] = INIT;
+    return;
+  }
+  for (;;) { /* over the kept dims but the columns */
+    for (int64_t j = 0; j < s->col.n; j += FOLD_WIDTH) {
+      T acc[FOLD_WIDTH];
+      const int64_t w = min_i64(FOLD_WIDTH, s->col.n - j);
+      LEVEL(s, 0, p + j * s->col.step, s->reduced[0].n, w, acc);
+      for (int64_t i = 0; i < w; i++) q[(j + i) * s->col.out_step] = acc[i];
+    }
+    int d = s->n_kept - 1;
+    for (; d >= 0; d--) {
+      p += s->kept[d].step;
+      q += s->kept[d].out_step;
+      if (++at[d] < s->kept[d].n) break;
+      p -= at[d] * s->kept[d].step;
+      q -= at[d] * s->kept[d].out_step;
+      at[d] = 0;
+    }
+    if (d < 0) return;
+  }
+}
+
+#undef ROW
+#undef LANES_OF
+#undef COLS
+#undef LEVEL
+#undef RUN
+#undef STEP_FN
+#undef FOLD
+#undef T
+#undef INIT
+#undef STEP

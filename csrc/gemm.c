@@ -1,0 +1,116 @@
+/* matmul: out[m, n] = a[m, k] b[k, n]. Floats by BLAS; integers by a plain wrapping loop.
+ *
+ * BLAS is column-major: read so, a row-major matrix is its transpose, and out' = b' a' comes out in
+ * the right order. An operand transposed by its strides is passed as it lies, with the flag set.
+ */
+#include "kernel.h"
+
+typedef struct {
+  char trans; /* 'N': the rows are contiguous; 'T': the columns are */
+  int ld;
+} gemm_operand;
+
+/* How BLAS can read x[rows, cols], or false. The stride of a dim of size 1 does not matter. */
+static bool gemm_layout(const gp_buf *x, gemm_operand *operand) {
+  const int64_t rows = x->dims[0], cols = x->dims[1];
+  const int64_t rs = x->strides[0], cs = x->strides[1];
+  int64_t ld;
+  if (rows == 0 || cols == 0) {
+    operand->trans = 'N';
+    ld = cols;
+  } else if ((cols == 1 || cs == 1) && (rows == 1 || rs >= cols)) {
+    operand->trans = 'N';
+    ld = rows == 1 ? cols : rs;
+  } else if ((rows == 1 || rs == 1) && (cols == 1 || cs >= rows)) {
+    operand->trans = 'T';
+    ld = cols == 1 ? rows : cs;
+  } else {
+    return false;
+  }
+  if (ld < 1) ld = 1;
+  operand->ld = (int)ld;
+  return ld <= INT32_MAX && rows <= INT32_MAX && cols <= INT32_MAX;
+}
+
+static void matmul_f32(const gp_buf *out, const gp_buf *a, const gp_buf *b, float *c, float *pa,
+                       float *pb) {
+  int m = (int)a->dims[0], k = (int)a->dims[1], n = (int)b->dims[1];
+  gemm_operand oa = {'N', 1}, ob = {'N', 1}, oc = {'N', 1};
+  float one = 1, zero = 0;
+  gemm_layout(a, &oa);
+  gemm_layout(b, &ob);
+  gemm_layout(out, &oc);
+  gp_blas_table.sgemm(&ob.trans, &oa.trans, &n, &m, &k, &one, pb, &ob.ld, pa, &oa.ld, &zero, c,
+                      &oc.ld);
+}
+
+static void matmul_f64(const gp_buf *out, const gp_buf *a, const gp_buf *b, double *c, double *pa,
+                       double *pb) {
+  int m = (int)a->dims[0], k = (int)a->dims[1], n = (int)b->dims[1];
+  gemm_operand oa = {'N', 1}, ob = {'N', 1}, oc = {'N', 1};
+  double one = 1, zero = 0;
+  gemm_layout(a, &oa);
+  gemm_layout(b, &ob);
+  gemm_layout(out, &oc);
+  gp_blas_table.dgemm(&ob.trans, &oa.trans, &n, &m, &k, &one, pb, &ob.ld, pa, &oa.ld, &zero, c,
+                      &oc.ld);
+}
+
+#define MATMUL_INT(type)                                                                    \
+  static void matmul_##type(const gp_buf *out, const gp_buf *a, const gp_buf *b,            \
+                            u_##type *restrict c, const u_##type *pa, const u_##type *pb) { \
+    const int64_t m = a->dims[0], k = a->dims[1], n = b->dims[1];                           \
+    for (int64_t i = 0; i < m; i++, c += out->strides[0])                                   \
+      for (int64_t l = 0; l < k; l++) {                                                     \
+        const u_##type x = pa[i * a->strides[0] + l * a->strides[1]];                       \
+        const u_##type *row = pb + l * b->strides[0];                                       \
+        for (int64_t j = 0; j < n; j++) c[j] += x * row[j * b->strides[1]];                 \
+      }                                                                                     \
+  }
+MATMUL_INT(i32)
+MATMUL_INT(i64)
+
+static int matmul_kernel(gp_run *run, const gp_insn *insn) {
+  const gp_buf *out = arg_buf(run->plan, insn, 0);
+  const gp_buf *a = arg_buf(run->plan, insn, 1), *b = arg_buf(run->plan, insn, 2);
+  const int64_t m = a->dims[0], k = a->dims[1], n = b->dims[1], size = gp_itemsize(out->dtype);
+  char *c = arg_ptr(run, insn, 0);
+  void *pa = arg_ptr(run, insn, 1), *pb = arg_ptr(run, insn, 2);
+  if (m == 0 || n == 0) return GP_OK;
+  if (k == 0 || is_index(out))
+    for (int64_t i = 0; i < m; i++) memset(c + i * out->strides[0] * size, 0, (size_t)(n * size));
+  if (k == 0) return GP_OK;
+  switch (out->dtype) {
+    case GP_I32:
+      matmul_i32(out, a, b, (uint32_t *)c, pa, pb);
+      break;
+    case GP_I64:
+      matmul_i64(out, a, b, (uint64_t *)c, pa, pb);
+      break;
+    case GP_F32:
+      matmul_f32(out, a, b, (float *)c, pa, pb);
+      break;
+    case GP_F64:
+      matmul_f64(out, a, b, (double *)c, pa, pb);
+      break;
+  }
+  return GP_OK;
+}
+
+static const char *matmul_check(const gp_plan *plan, const gp_insn *insn) {
+  const char *wrong = check_arity(plan, insn, 1, 2, 0);
+  gemm_operand layout;
+  if (wrong) return wrong;
+  const gp_buf *out = arg_buf(plan, insn, 0);
+  const gp_buf *a = arg_buf(plan, insn, 1), *b = arg_buf(plan, insn, 2);
+  if (out->dtype == GP_BOOL || a->dtype != out->dtype || b->dtype != out->dtype)
+    return "wrong dtype";
+  if (out->rank != 2 || a->rank != 2 || b->rank != 2) return "a matrix is expected";
+  if (out->dims[0] != a->dims[0] || out->dims[1] != b->dims[1] || a->dims[1] != b->dims[0])
+    return "shapes disagree";
+  if (out->dims[1] > 1 && out->strides[1] != 1) return "the rows of the output are not contiguous";
+  if (!is_float(out)) return NULL;
+  if (!gemm_layout(out, &layout) || layout.trans != 'N') return "BLAS cannot write this output";
+  if (!gemm_layout(a, &layout) || !gemm_layout(b, &layout)) return "BLAS cannot read an operand";
+  return gp_blas_table.sgemm && gp_blas_table.dgemm ? NULL : "BLAS is not loaded";
+}

@@ -1,0 +1,166 @@
+/* Checking a plan, once, and running it, often. */
+#include "core.h"
+
+#include <string.h>
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
+
+/* ---- plan_check ---- */
+
+static int mul(int64_t a, int64_t b, int64_t *product) { /* false beyond GP_MAX_BYTES */
+  return !__builtin_mul_overflow(a, b, product) && *product <= GP_MAX_BYTES &&
+         *product >= -GP_MAX_BYTES;
+}
+
+const char *gp_extent(const gp_buf *buf, int64_t *begin, int64_t *end) {
+  int64_t elements = 1, low = 0, high = 0, span;
+  int empty = 0;
+  if (buf->dtype < 0 || buf->dtype >= GP_NDTYPES) return "no such dtype";
+  if (buf->rank < 0 || buf->rank > GP_MAX_RANK) return "bad rank";
+  const int64_t size = gp_itemsize(buf->dtype);
+  for (int i = 0; i < buf->rank; i++) {
+    const int64_t dim = buf->dims[i], stride = buf->strides[i];
+    if (dim < 0) return "a dim is negative";
+    /* a dim of 0 must not hide the size of the others */
+    if (!mul(elements, dim ? dim : 1, &elements) || !mul(elements, size, &span))
+      return "the buffer is too large";
+    if (!mul(stride, dim ? dim : 1, &span) || !mul(span, size, &span))
+      return "a stride is too large";
+    if (dim == 0) empty = 1;
+    if (dim > 0) *(stride < 0 ? &low : &high) += (dim - 1) * stride;
+  }
+  if (buf->offset < 0 || buf->offset > GP_MAX_BYTES) return "bad offset";
+  if (buf->offset % size) return "the offset is not aligned";
+  *begin = buf->offset + (empty ? 0 : low * size);
+  *end = buf->offset + (empty ? 0 : (high + 1) * size);
+  return NULL;
+}
+
+static const char *check_buf(const gp_plan *plan, const gp_buf *buf) {
+  int64_t begin, end, limit;
+  const char *wrong = gp_extent(buf, &begin, &end);
+  if (wrong) return wrong;
+  if (buf->segment < 0 || buf->segment >= GP_NSEGMENTS) return "no such segment";
+  if (buf->segment == GP_EXTERN) {
+    if (buf->slot < 0 || buf->slot >= plan->n_slots) return "no such slot";
+    limit = plan->slot_bytes[buf->slot];
+  } else {
+    limit = plan->segment_bytes[buf->segment];
+  }
+  return begin < 0 || end > limit ? "the buffer reaches outside its segment" : NULL;
+}
+
+/* An output may be any slice or permutation of a dense array: sorted by stride, each dim must step
+ * over all that the smaller ones span. */
+static const char *check_output(const gp_plan *plan, const gp_buf *buf) {
+  int64_t span = 0;
+  int done[GP_MAX_RANK] = {0};
+  if (buf->segment == GP_CONST) return "an output lies in the constants";
+  if (buf->segment == GP_EXTERN && buf->slot < plan->n_feeds) return "an output lies in a feed";
+  for (int i = 0; i < buf->rank; i++)
+    if (buf->dims[i] == 0) return NULL;
+  for (;;) {
+    int next = -1;
+    int64_t step = 0;
+    for (int i = 0; i < buf->rank; i++) {
+      const int64_t s = buf->strides[i] < 0 ? -buf->strides[i] : buf->strides[i];
+      if (!done[i] && buf->dims[i] > 1 && (next < 0 || s < step)) next = i, step = s;
+    }
+    if (next < 0) return NULL;
+    if (step <= span) return "an output overlaps itself";
+    span += (buf->dims[next] - 1) * step;
+    done[next] = 1;
+  }
+}
+
+static const char *check_insn(const gp_table *table, const gp_plan *plan, const gp_insn *insn) {
+  const int64_t n = (int64_t)insn->n_out + insn->n_in;
+  if (insn->kernel < 0 || insn->kernel >= table->n_kernels) return "no such kernel";
+  if (insn->n_out < 0 || insn->n_in < 0 || n > GP_MAX_ARGS) return "bad number of arguments";
+  if (insn->arg < 0 || insn->arg > plan->n_args - n) return "arguments out of range";
+  if (insn->n_attr < 0 || insn->n_attr > plan->n_attrs) return "bad number of attributes";
+  if (insn->attr < (insn->n_attr ? 0 : -1) || insn->attr > plan->n_attrs - insn->n_attr)
+    return "attributes out of range";
+  for (int i = 0; i < n; i++) {
+    const int32_t buf = plan->args[insn->arg + i];
+    if (buf == -1 && i < insn->n_out) continue; /* not wanted: for the kernel's checker to allow */
+    if (buf < 0 || buf >= plan->n_bufs) return "no such buffer";
+    const char *wrong = i < insn->n_out ? check_output(plan, &plan->bufs[buf]) : NULL;
+    if (wrong) return wrong;
+  }
+  return table->kernels[insn->kernel].check(plan, insn);
+}
+
+const char *gp_plan_check(const gp_table *table, const gp_plan *plan, int64_t *insn, int64_t *buf) {
+  const char *wrong;
+  *insn = *buf = -1;
+  for (int64_t i = 0; i < plan->n_bufs; i++)
+    if ((wrong = check_buf(plan, &plan->bufs[i]))) return *buf = i, wrong;
+  for (int64_t i = 0; i < plan->n_insns; i++)
+    if ((wrong = check_insn(table, plan, &plan->insns[i]))) return *insn = i, wrong;
+  return NULL;
+}
+
+/* ---- plan_run ---- */
+
+#if defined(__SSE__) /* denormals cost 100 cycles each: flush them (FTZ, DAZ) while a plan runs */
+typedef unsigned fp_mode;
+enum { FLUSH = 0x8040 };
+static fp_mode fp_flush(void) {
+  const fp_mode old = _mm_getcsr();
+  if ((old & FLUSH) != FLUSH) _mm_setcsr(old | FLUSH);
+  return old;
+}
+static void fp_restore(fp_mode old) { _mm_setcsr(old); }
+static void fp_normal(void) { _mm_setcsr(_mm_getcsr() & ~(unsigned)FLUSH); }
+#else
+typedef int fp_mode;
+static fp_mode fp_flush(void) { return 0; }
+static void fp_restore(fp_mode old) { (void)old; }
+static void fp_normal(void) {}
+#endif
+
+static void resolve(gp_run *run) {
+  const gp_plan *plan = run->plan;
+  if (memcmp(run->base, run->resolved, sizeof run->base)) {
+    for (int64_t i = 0; i < plan->n_bufs; i++)
+      if (plan->bufs[i].segment != GP_EXTERN)
+        run->ptr[i] = run->base[plan->bufs[i].segment] + plan->bufs[i].offset;
+    memcpy(run->resolved, run->base, sizeof run->base);
+  }
+  for (int64_t i = 0; i < run->n_externs; i++) {
+    const gp_buf *buf = &plan->bufs[run->externs[i]];
+    run->ptr[run->externs[i]] = run->slot[buf->slot] + buf->offset;
+  }
+}
+
+int gp_plan_run(const gp_table *table, gp_run *run) {
+  const gp_plan *plan = run->plan;
+  int status = GP_OK;
+  resolve(run);
+#ifdef GP_POISON
+  memset(run->base[GP_ARENA], 0xFF, (size_t)plan->segment_bytes[GP_ARENA]);
+#endif
+  const fp_mode mode = fp_flush();
+  for (int64_t i = 0; i < plan->n_insns; i++) {
+    const gp_insn *insn = &plan->insns[i];
+    status = table->kernels[insn->kernel].run(run, insn);
+    if (status) {
+      run->error.insn = (int32_t)i;
+      break;
+    }
+  }
+  fp_restore(mode);
+  return status;
+}
+
+/* The kernel "host": a Python function, which sees the ordinary floating-point mode. */
+int gp_call_host(gp_run *run, const gp_insn *insn) {
+  fp_normal();
+  const int rc = run->host ? run->host(run->host_data, insn - run->plan->insns) : -1;
+  fp_flush();
+  if (!rc) return GP_OK;
+  run->error = (gp_error){.status = GP_ERR_HOST};
+  return GP_ERR_HOST;
+}

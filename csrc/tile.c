@@ -1,0 +1,397 @@
+/* The tile interpreter: a fused group of elementwise operations is one instruction whose attributes
+ * hold a small program,
+ *
+ *   n_ops, n_temps, then n_ops times (opcode, dst, a, b, c)
+ *
+ * where an operand k < n_args is argument k (outputs first), k >= n_args temporary k - n_args, and
+ * -1 nothing. All arguments have the same dims; inputs broadcast by stride 0. The flat row-major
+ * index space is walked in tiles that stay in L1: each operation is one SIMD loop over a tile.
+ * An argument that is contiguous is used where it lies; any other goes through a scratch tile.
+ */
+#include "kernel.h"
+#include "vmath.h"
+
+/* ---- the operations ---- */
+
+static inline int32_t floordiv_i32(int32_t x, int32_t y) {
+  if (y == -1) return (int32_t)(0 - (uint32_t)x); /* INT_MIN / -1 traps on x86 */
+  return x / y - ((x % y != 0) & ((x ^ y) < 0));
+}
+static inline int64_t floordiv_i64(int64_t x, int64_t y) {
+  if (y == -1) return (int64_t)(0 - (uint64_t)x);
+  return x / y - ((x % y != 0) & ((x ^ y) < 0));
+}
+static inline int32_t floormod_i32(int32_t x, int32_t y) {
+  const int32_t r = y == -1 ? 0 : x % y;
+  return r + ((r != 0) & ((r ^ y) < 0) ? y : 0);
+}
+static inline int64_t floormod_i64(int64_t x, int64_t y) {
+  const int64_t r = y == -1 ? 0 : x % y;
+  return r + ((r != 0) & ((r ^ y) < 0) ? y : 0);
+}
+
+/* NumPy's npy_divmod: the remainder is exact, the quotient is made to agree with it. */
+static inline double floormod_f64(double x, double y) {
+  const double r = fmod(x, y);
+  if (y == 0) return r; /* NaN */
+  if (r == 0) return copysign(0.0, y);
+  return (y < 0) != (r < 0) ? r + y : r;
+}
+static inline double floordiv_f64(double x, double y) {
+  if (y == 0) return x / y;
+  const double r = fmod(x, y);
+  double q = (x - r) / y;
+  if (r != 0 && (y < 0) != (r < 0)) q -= 1;
+  if (q == 0) return copysign(0.0, x / y);
+  const double down = floor(q);
+  return q - down > 0.5 ? down + 1 : down;
+}
+static inline float floormod_f32(float x, float y) {
+  const float r = fmodf(x, y);
+  if (y == 0) return r;
+  if (r == 0) return copysignf(0.0f, y);
+  return (y < 0) != (r < 0) ? r + y : r;
+}
+static inline float floordiv_f32(float x, float y) {
+  if (y == 0) return x / y;
+  const float r = fmodf(x, y);
+  float q = (x - r) / y;
+  if (r != 0 && (y < 0) != (r < 0)) q -= 1;
+  if (q == 0) return copysignf(0.0f, x / y);
+  const float down = floorf(q);
+  return q - down > 0.5f ? down + 1 : down;
+}
+
+static inline uint64_t power_u64(uint64_t x, uint64_t y) {
+  uint64_t r = 1;
+  for (; y; y >>= 1, x *= x)
+    if (y & 1) r *= x;
+  return r;
+}
+static inline int32_t power_i32(int32_t x, int32_t y) {
+  return (int32_t)(uint32_t)power_u64((uint64_t)x, (uint64_t)y);
+}
+static inline int64_t power_i64(int64_t x, int64_t y) {
+  return (int64_t)power_u64((uint64_t)x, (uint64_t)y);
+}
+
+#define BY_TYPE(f, x) \
+  _Generic((x), int32_t: f##_i32, int64_t: f##_i64, float: f##_f32, double: f##_f64)
+#define floordiv(x, y) BY_TYPE(floordiv, x)(x, y)
+#define floormod(x, y) BY_TYPE(floormod, x)(x, y)
+#define power(x, y) \
+  _Generic((x), int32_t: power_i32, int64_t: power_i64, float: powf, double: pow)(x, y)
+#define square_root(x) _Generic((x), float: sqrtf, double: sqrt)(x)
+#define F(f) _Generic((T)0, float: f##_f32, double: f##_f64) /* of vmath.h */
+
+#define EACH_BOOLS(M, ...) M(b, __VA_ARGS__)
+#define EACH_INTS(M, ...) M(i32, __VA_ARGS__) M(i64, __VA_ARGS__)
+#define EACH_FLOATS(M, ...) M(f32, __VA_ARGS__) M(f64, __VA_ARGS__)
+#define EACH_NUM(M, ...) EACH_INTS(M, __VA_ARGS__) EACH_FLOATS(M, __VA_ARGS__)
+#define EACH_ALL(M, ...) EACH_BOOLS(M, __VA_ARGS__) EACH_NUM(M, __VA_ARGS__)
+#define RESULT_SAME(type) t_##type
+#define RESULT_BOOL(type) uint8_t
+
+/* One function per operation and type. `expr` sees x, y, z of type T (and U for wrapping). */
+#define HEAD(name)                                                                   \
+  static int name(int64_t n, void *dst, const void *a, const void *b, const void *c, \
+                  int64_t *bad) {                                                    \
+    (void)a, (void)b, (void)c, (void)bad;
+#define TYPES(type)                           \
+  typedef t_##type T __attribute__((unused)); \
+  typedef u_##type U __attribute__((unused));
+#define LOOP(R, init, expr)                                                    \
+  R *r = dst;                                                                  \
+  _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) { init r[i] = (expr); } \
+  return GP_OK;                                                                \
+  }
+/* The condition first, over the whole tile (it vectorises); where it holds is found afterwards. */
+#define REFUSE(status, init, fault)            \
+  int any = 0;                                 \
+  for (int64_t i = 0; i < n; i++) {            \
+    init any |= (fault);                       \
+  }                                            \
+  if (any)                                     \
+    for (int64_t i = 0; i < n; i++) {          \
+      init if (fault) return *bad = i, status; \
+    }
+#define X1 const T x = ((const T *)a)[i];
+#define X2 const T x = ((const T *)a)[i], y = ((const T *)b)[i];
+#define X3 const T x = ((const T *)a)[i], y = ((const T *)b)[i], z = ((const T *)c)[i];
+#define X3_BOOL                              \
+  const uint8_t x = ((const uint8_t *)a)[i]; \
+  const T y = ((const T *)b)[i], z = ((const T *)c)[i];
+#define X3_SAME X3
+
+#define UNARY(op, types, res, expr) EACH_##types(UNARY_LOOP, op, res, expr)
+#define UNARY_LOOP(type, op, res, expr) \
+  HEAD(tile_##op##_##type) TYPES(type) LOOP(RESULT_##res(type), X1, expr)
+#define BINARY(op, types, res, expr) EACH_##types(BINARY_LOOP, op, res, expr)
+#define BINARY_LOOP(type, op, res, expr) \
+  HEAD(tile_##op##_##type) TYPES(type) LOOP(RESULT_##res(type), X2, expr)
+#define TERNARY(op, types, first, expr) EACH_##types(TERNARY_LOOP, op, first, expr)
+#define TERNARY_LOOP(type, op, first, expr) \
+  HEAD(tile_##op##_##type) TYPES(type) LOOP(T, X3_##first, expr)
+#define CHECKED_BINARY(op, types, status, fault, expr) \
+  EACH_##types(CHECKED_BINARY_LOOP, op, status, fault, expr)
+#define CHECKED_BINARY_LOOP(type, op, status, fault, expr) \
+  HEAD(tile_##op##_##type) TYPES(type) REFUSE(status, X2, fault) LOOP(T, X2, expr)
+#define CAST(from, to, expr) HEAD(tile_cast_##from##_##to) TYPES(from) LOOP(t_##to, X1, expr)
+#define CHECKED_CAST(from, to, fault, expr) \
+  HEAD(tile_cast_##from##_##to) TYPES(from) REFUSE(GP_ERR_CAST, X1, fault) LOOP(t_##to, X1, expr)
+
+#include "tile.def"
+
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+#undef CHECKED_BINARY
+#undef CAST
+#undef CHECKED_CAST
+
+/* ---- their table ---- */
+
+enum { d_b = GP_BOOL, d_i32 = GP_I32, d_i64 = GP_I64, d_f32 = GP_F32, d_f64 = GP_F64 };
+#define D_SAME(type) d_##type
+#define D_BOOL(type) d_b
+#define ENTRY1(type, op, res, ...) \
+  {#op "." #type, tile_##op##_##type, 1, {d_##type, -1, -1}, D_##res(type)},
+#define ENTRY2(type, op, res, ...) \
+  {#op "." #type, tile_##op##_##type, 2, {d_##type, d_##type, -1}, D_##res(type)},
+#define ENTRY3(type, op, first, ...) \
+  {#op "." #type, tile_##op##_##type, 3, {D_##first(type), d_##type, d_##type}, d_##type},
+#define UNARY(op, types, res, expr) EACH_##types(ENTRY1, op, res)
+#define BINARY(op, types, res, expr) EACH_##types(ENTRY2, op, res)
+#define TERNARY(op, types, first, expr) EACH_##types(ENTRY3, op, first)
+#define CHECKED_BINARY(op, types, status, fault, expr) EACH_##types(ENTRY2, op, SAME)
+#define CAST(from, to, expr) \
+  {"cast." #from "." #to, tile_cast_##from##_##to, 1, {d_##from, -1, -1}, d_##to},
+#define CHECKED_CAST(from, to, fault, expr) CAST(from, to, expr)
+
+static const gp_tile_entry tile_table[] = {
+#include "tile.def"
+};
+enum { N_TILE_OPS = sizeof tile_table / sizeof *tile_table };
+
+/* ---- the interpreter ---- */
+
+#ifndef GP_TILE
+#define GP_TILE 1024
+#endif
+
+enum {
+  SLOT_BYTES = 4096,      /* a scratch tile: 1024 elements of 4 bytes, 512 of 8 */
+  SLOT_STEP = 4096 + 320, /* padded, so that two slots never share their low 12 address bits */
+  N_OPERANDS = GP_MAX_ARGS + GP_MAX_TEMPS
+};
+
+/* How an argument reaches the operations: in place, as one value repeated, or gathered (and, if an
+ * output, scattered) through a scratch tile. */
+enum how { DIRECT, SPLAT, GATHER };
+
+typedef struct {
+  enum how how;
+  bool stays; /* the same in every tile: gathered once */
+  char *base;
+  int64_t size; /* of an element */
+  int rank;
+  int64_t dims[GP_MAX_RANK], strides[GP_MAX_RANK];
+} tile_arg;
+
+/* Merges adjacent dims that are one walk. An argument that comes out with rank 1 and stride 1 is
+ * contiguous, with stride 0 a single value. */
+static void collapse(tile_arg *arg, const gp_buf *buf) {
+  int r = 0;
+  for (int i = 0; i < buf->rank; i++) {
+    if (buf->dims[i] == 1) continue;
+    if (r && arg->strides[r - 1] == buf->strides[i] * buf->dims[i]) {
+      arg->dims[r - 1] *= buf->dims[i];
+      arg->strides[r - 1] = buf->strides[i];
+    } else {
+      arg->dims[r] = buf->dims[i];
+      arg->strides[r++] = buf->strides[i];
+    }
+  }
+  arg->rank = r;
+  arg->how = r > 1 ? GATHER : arg->strides[0] == 1 ? DIRECT : arg->strides[0] ? GATHER : SPLAT;
+}
+
+#define MOVE(type)                                                               \
+  if (gather)                                                                    \
+    for (int64_t i = 0; i < n; i++) ((type *)tile)[i] = ((type *)far)[i * step]; \
+  else                                                                           \
+    for (int64_t i = 0; i < n; i++) ((type *)far)[i * step] = ((type *)tile)[i];
+
+/* n elements between a tile and a row of an array whose elements lie `step` apart. */
+static inline void move_row(char *tile, char *far, int64_t n, int64_t step, int64_t size,
+                            bool gather) {
+  if (step == 1) {
+    memcpy(gather ? tile : far, gather ? far : tile, (size_t)(n * size));
+  } else if (size == 4) {
+    MOVE(uint32_t)
+  } else if (size == 8) {
+    MOVE(uint64_t)
+  } else {
+    MOVE(uint8_t)
+  }
+}
+
+/* Elements [start, start + n) of the argument's row-major order, to the tile or back from it. */
+static void move_tile(const tile_arg *arg, int64_t start, int64_t n, char *tile, bool gather) {
+  const int last = arg->rank - 1;
+  int64_t at[GP_MAX_RANK], offset = 0; /* in elements */
+  for (int i = last; i >= 0; i--) {
+    at[i] = start % arg->dims[i];
+    start /= arg->dims[i];
+    offset += at[i] * arg->strides[i];
+  }
+  for (;;) {
+    const int64_t m = min_i64(n, arg->dims[last] - at[last]);
+    move_row(tile, arg->base + offset * arg->size, m, arg->strides[last], arg->size, gather);
+    n -= m;
+    if (n == 0) return;
+    tile += m * arg->size;
+    offset -= at[last] * arg->strides[last];
+    at[last] = 0;
+    for (int i = last - 1; i >= 0; i--) {
+      offset += arg->strides[i];
+      if (++at[i] < arg->dims[i]) break;
+      offset -= at[i] * arg->strides[i];
+      at[i] = 0;
+    }
+  }
+}
+
+/* The largest tile whose operands all fit a scratch slot. */
+static int64_t tile_length(int64_t n, const tile_arg *args, int n_args, const int64_t *code,
+                           int64_t n_ops) {
+  bool wide = false;
+  if (n <= min_i64(GP_TILE, SLOT_BYTES / 8)) return n;
+  for (int k = 0; k < n_args; k++) wide |= args[k].size == 8;
+  for (int64_t i = 0; i < n_ops; i++) wide |= gp_itemsize(tile_table[code[5 * i]].out) == 8;
+  int64_t tile = min_i64(GP_TILE, wide ? SLOT_BYTES / 8 : SLOT_BYTES / 4);
+  for (int k = 0; k < n_args; k++) { /* whole periods of a bias row, so that it is gathered once */
+    if (args[k].how != GATHER || args[k].strides[0]) continue;
+    int64_t period = 1;
+    for (int i = 1; i < args[k].rank; i++) period *= args[k].dims[i];
+    if (period <= tile) tile -= tile % period;
+  }
+  return min_i64(n, tile);
+}
+
+static bool repeats(const tile_arg *arg, int64_t tile) {
+  int64_t period = 1;
+  if (arg->strides[0]) return false;
+  for (int i = 1; i < arg->rank; i++) period *= arg->dims[i];
+  return tile % period == 0;
+}
+
+static int tile_kernel(gp_run *run, const gp_insn *insn) {
+  const gp_plan *plan = run->plan;
+  const int n_out = insn->n_out, n_args = n_out + insn->n_in;
+  const int64_t *code = plan->attrs + insn->attr + 2, n_ops = code[-2], n_temps = code[-1];
+  const int64_t n = count(arg_buf(plan, insn, 0));
+  _Alignas(64) char scratch[N_OPERANDS * SLOT_STEP];
+  tile_arg args[GP_MAX_ARGS];
+  char *operands[1 + N_OPERANDS], **reg = operands + 1; /* reg[-1] is the absent operand */
+  if (n == 0) return GP_OK;
+
+  for (int k = 0; k < n_args; k++) {
+    const gp_buf *buf = arg_buf(plan, insn, k);
+    reg[k] = scratch + k * SLOT_STEP;
+    args[k].base = arg_ptr(run, insn, k);
+    args[k].size = gp_itemsize(buf->dtype);
+    args[k].stays = false;
+    if (n == 1 || (buf->rank == 1 && buf->strides[0] == 1))
+      args[k].how = DIRECT;
+    else
+      collapse(&args[k], buf);
+  }
+  const int64_t tile = tile_length(n, args, n_args, code, n_ops);
+  for (int k = 0; k < n_args; k++) {
+    if (args[k].how == SPLAT)
+      move_row(reg[k], args[k].base, tile, 0, args[k].size, true);
+    else if (args[k].how == GATHER)
+      args[k].stays = repeats(&args[k], tile);
+  }
+  for (int64_t k = n_args; k < n_args + n_temps; k++) reg[k] = scratch + k * SLOT_STEP;
+  reg[-1] = NULL;
+
+  for (int64_t start = 0; start < n; start += tile) {
+    const int64_t m = min_i64(tile, n - start);
+    for (int k = 0; k < n_args; k++) {
+      if (args[k].how == DIRECT)
+        reg[k] = args[k].base + start * args[k].size;
+      else if (args[k].how == GATHER && k >= n_out && !(args[k].stays && start))
+        move_tile(&args[k], start, m, reg[k], true);
+    }
+    for (const int64_t *op = code; op < code + 5 * n_ops; op += 5) {
+      int64_t bad;
+      const int rc = tile_table[op[0]].run(m, reg[op[1]], reg[op[2]], reg[op[3]], reg[op[4]], &bad);
+      if (rc) return fail(run, rc, start + bad, 0, 0);
+    }
+    for (int k = 0; k < n_out; k++)
+      if (args[k].how == GATHER) move_tile(&args[k], start, m, reg[k], false);
+  }
+  return GP_OK;
+}
+
+/* ---- its checker ---- */
+
+/* An output that lies where an input does may be written only once that input is done with. */
+static bool overwrites_input(const gp_plan *plan, const gp_insn *insn, int out, int64_t written) {
+  const int64_t *code = plan->attrs + insn->attr + 2, n_ops = code[-2];
+  const gp_buf *o = arg_buf(plan, insn, out);
+  for (int k = insn->n_out; k < insn->n_out + insn->n_in; k++) {
+    const gp_buf *b = arg_buf(plan, insn, k);
+    if (b->segment != o->segment || b->slot != o->slot || b->offset != o->offset) continue;
+    for (int64_t i = written + 1; i < n_ops; i++)
+      if (code[5 * i + 2] == k || code[5 * i + 3] == k || code[5 * i + 4] == k) return true;
+  }
+  return false;
+}
+
+static const char *tile_check(const gp_plan *plan, const gp_insn *insn) {
+  const int n_args = insn->n_out + insn->n_in;
+  const int64_t *code = plan->attrs + insn->attr + 2;
+  int dtype[N_OPERANDS]; /* what each operand holds by now, -1 for nothing */
+  if (insn->n_out < 1) return "a tile program needs an output";
+  if (insn->n_attr < 2) return "a tile program needs its two counts";
+  const int64_t n_ops = code[-2], n_temps = code[-1];
+  if (n_ops < 0 || n_ops > insn->n_attr || insn->n_attr != 2 + 5 * n_ops)
+    return "the tile program's length disagrees with its count";
+  if (n_temps < 0 || n_temps > GP_MAX_TEMPS) return "too many temporaries";
+  for (int k = 0; k < n_args; k++) {
+    if (!arg_wanted(plan, insn, k)) return "an argument is missing";
+    if (!same_dims(arg_buf(plan, insn, k), arg_buf(plan, insn, 0))) return "shapes disagree";
+    dtype[k] = k < insn->n_out ? -1 : arg_buf(plan, insn, k)->dtype;
+  }
+  for (int k = n_args; k < n_args + n_temps; k++) dtype[k] = -1;
+  for (int64_t i = 0; i < n_ops; i++) {
+    const int64_t *op = code + 5 * i, dst = op[1];
+    if (op[0] < 0 || op[0] >= N_TILE_OPS) return "no such tile operation";
+    const gp_tile_entry *entry = &tile_table[op[0]];
+    for (int j = 0; j < 3; j++) {
+      const int64_t k = op[2 + j];
+      if (j >= entry->arity) {
+        if (k != -1) return "a tile operation has too many operands";
+        continue;
+      }
+      if (k < 0 || k >= n_args + n_temps) return "a tile operand is out of range";
+      if (dtype[k] == -1) return "a tile operand is read before it is written";
+      if (dtype[k] != entry->in[j]) return "a tile operand has the wrong dtype";
+    }
+    if (dst < 0 || dst >= n_args + n_temps) return "a tile destination is out of range";
+    if (dst >= insn->n_out && dst < n_args) return "a tile operation writes an input";
+    if (dst < insn->n_out) {
+      if (arg_buf(plan, insn, (int)dst)->dtype != entry->out)
+        return "an output has the wrong dtype";
+      if (overwrites_input(plan, insn, (int)dst, i))
+        return "an output in place of an input is written before the input's last use";
+    }
+    dtype[dst] = entry->out;
+  }
+  for (int k = 0; k < insn->n_out; k++)
+    if (dtype[k] == -1) return "an output is never written";
+  return NULL;
+}

@@ -1,0 +1,235 @@
+/* Scalar mathematics written so that a loop around it becomes SIMD: no branches, no calls, no
+ * tables, no traps. Every function takes every float, NaN and infinities included; results below
+ * the normal range may come out as zero (runs flush denormals).
+ *
+ * Errors (units in the last place, measured by tests/test_core.py): 2 for exp, log; 4 for the rest.
+ * The polynomials are Chebyshev fits on the reduced interval; log is FreeBSD's (Sun's) formula.
+ * FMA is used where the ISA has it, and only here: everything else is compiled with
+ * -ffp-contract=off, so that fusing operations into one tile program never changes a bit.
+ */
+#ifndef GRADPLAN_VMATH_H
+#define GRADPLAN_VMATH_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__FMA__) || defined(__aarch64__)
+static inline float mad_f32(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+static inline double mad_f64(double a, double b, double c) { return __builtin_fma(a, b, c); }
+#else
+static inline float mad_f32(float a, float b, float c) { return a * b + c; }
+static inline double mad_f64(double a, double b, double c) { return a * b + c; }
+#endif
+
+static inline uint32_t bits_f32(float x) {
+  uint32_t u;
+  memcpy(&u, &x, sizeof u);
+  return u;
+}
+static inline uint64_t bits_f64(double x) {
+  uint64_t u;
+  memcpy(&u, &x, sizeof u);
+  return u;
+}
+static inline float from_bits_f32(uint32_t u) {
+  float x;
+  memcpy(&x, &u, sizeof x);
+  return x;
+}
+static inline double from_bits_f64(uint64_t u) {
+  double x;
+  memcpy(&x, &u, sizeof x);
+  return x;
+}
+
+/* ---- exp and its family ----
+ * x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 * 2^(mantissa bits) rounds to an integer and
+ * leaves n in the low bits: no conversion, hence nothing undefined for NaN. */
+
+static inline float exp_reduce_f32(float x, uint32_t *n) { /* returns r */
+  const float shift = 0x1.8p23f, shifted = mad_f32(x, 1.44269504f, shift), k = shifted - shift;
+  *n = bits_f32(shifted) - bits_f32(shift);
+  return mad_f32(k, 2.12194440e-4f, mad_f32(k, -0.693359375f, x));
+}
+static inline double exp_reduce_f64(double x, uint64_t *n) {
+  const double shift = 0x1.8p52, shifted = mad_f64(x, 1.44269504088896340736, shift);
+  const double k = shifted - shift;
+  *n = bits_f64(shifted) - bits_f64(shift);
+  return mad_f64(k, -1.90821492927058770002e-10, mad_f64(k, -6.93147180369123816490e-01, x));
+}
+
+static inline float expm1_poly_f32(float r) { /* exp(r) - 1 on the reduced interval */
+  float q = 1.392625083e-03f;
+  q = mad_f32(q, r, 8.363232884e-03f);
+  q = mad_f32(q, r, 4.166655421e-02f);
+  q = mad_f32(q, r, 1.666657667e-01f);
+  q = mad_f32(q, r, 5.000000000e-01f);
+  return mad_f32(r * r, q, r);
+}
+static inline double expm1_poly_f64(double r) {
+  double q = 2.09147553258932021e-09;
+  q = mad_f64(q, r, 2.51053127296221029e-08);
+  q = mad_f64(q, r, 2.75572734787185824e-07);
+  q = mad_f64(q, r, 2.75572551700008879e-06);
+  q = mad_f64(q, r, 2.48015873256774607e-05);
+  q = mad_f64(q, r, 1.98412698750022792e-04);
+  q = mad_f64(q, r, 1.38888888888837113e-03);
+  q = mad_f64(q, r, 8.33333333332608381e-03);
+  q = mad_f64(q, r, 4.16666666666666713e-02);
+  q = mad_f64(q, r, 1.66666666666666713e-01);
+  q = mad_f64(q, r, 5.00000000000000000e-01);
+  return mad_f64(r * r, q, r);
+}
+
+/* 2^n is applied in two halves, since it may lie outside the range though the result does not. */
+static inline float exp_f32(float x) {
+  uint32_t n, half;
+  x = x < -104.0f ? -104.0f : x;
+  x = x > 89.0f ? 89.0f : x;
+  const float p = 1.0f + expm1_poly_f32(exp_reduce_f32(x, &n));
+  n += 256; /* positive, so that a logical shift halves it */
+  half = n >> 1;
+  return p * from_bits_f32((half - 1) << 23) * from_bits_f32((n - half - 1) << 23);
+}
+static inline double exp_f64(double x) {
+  uint64_t n, half;
+  x = x < -746.0 ? -746.0 : x;
+  x = x > 710.0 ? 710.0 : x;
+  const double p = 1.0 + expm1_poly_f64(exp_reduce_f64(x, &n));
+  n += 2048;
+  half = n >> 1;
+  return p * from_bits_f64((half - 1) << 52) * from_bits_f64((n - half - 1) << 52);
+}
+
+/* exp(x) - 1 = 2 (s p + (s - 1/2)) with s = 2^(n-1), which is in range for every n. */
+static inline float expm1_f32(float x) {
+  uint32_t n;
+  const float zero = x;
+  x = x < -20.0f ? -20.0f : x;
+  x = x > 89.0f ? 89.0f : x;
+  const float p = expm1_poly_f32(exp_reduce_f32(x, &n));
+  const float s = from_bits_f32((n + 126) << 23);
+  const float y = 2.0f * mad_f32(s, p, s - 0.5f);
+  return zero == 0 ? zero : y; /* keeps the sign of zero */
+}
+static inline double expm1_f64(double x) {
+  uint64_t n;
+  const double zero = x;
+  x = x < -40.0 ? -40.0 : x;
+  x = x > 710.0 ? 710.0 : x;
+  const double p = expm1_poly_f64(exp_reduce_f64(x, &n));
+  const double s = from_bits_f64((n + 1022) << 52);
+  const double y = 2.0 * mad_f64(s, p, s - 0.5);
+  return zero == 0 ? zero : y;
+}
+
+static inline float sigmoid_f32(float x) { return 1.0f / (1.0f + exp_f32(-x)); }
+static inline double sigmoid_f64(double x) { return 1.0 / (1.0 + exp_f64(-x)); }
+
+static inline float tanh_f32(float x) {
+  const float t = expm1_f32(-2.0f * __builtin_fabsf(x));
+  return __builtin_copysignf(t / (t + 2.0f), x);
+}
+static inline double tanh_f64(double x) {
+  const double t = expm1_f64(-2.0 * __builtin_fabs(x));
+  return __builtin_copysign(t / (t + 2.0), x);
+}
+
+/* ---- log and its family ----
+ * x = 2^k (1 + f) with 1 + f in [sqrt(1/2), sqrt(2)). */
+
+static inline float log_core_f32(float x) { /* positive and normal x only */
+  const uint32_t u = bits_f32(x) + (0x3f800000 - 0x3f3504f3);
+  const float f = from_bits_f32((u & 0x007fffff) + 0x3f3504f3) - 1.0f;
+  const float k = (float)((int32_t)(u >> 23) - 127);
+  const float s = f / (2.0f + f), z = s * s, w = z * z, half = 0.5f * f * f;
+  const float t1 = w * mad_f32(w, 0xf89e26.0p-26f, 0xccce13.0p-25f);
+  const float t2 = z * mad_f32(w, 0x91e9ee.0p-25f, 0xaaaaaa.0p-24f);
+  return mad_f32(k, 6.9313812256e-01f,
+                 f - (half - mad_f32(s, half + (t1 + t2), k * 9.0580006145e-06f)));
+}
+static inline double log_core_f64(double x) {
+  const uint64_t u = bits_f64(x) + (0x3ff0000000000000 - 0x3fe6a09e667f3bcd);
+  const double f = from_bits_f64((u & 0x000fffffffffffff) + 0x3fe6a09e667f3bcd) - 1.0;
+  /* the exponent as a double by way of its bits: AVX2 cannot convert 64-bit integers */
+  const double k = from_bits_f64((u >> 52) | 0x4330000000000000) - (0x1p52 + 1023.0);
+  const double s = f / (2.0 + f), z = s * s, w = z * z, half = 0.5 * f * f;
+  double t1 = 1.531383769920937332e-01, t2 = 1.479819860511658591e-01;
+  t1 = w * mad_f64(w, mad_f64(w, t1, 2.222219843214978396e-01), 3.999999999940941908e-01);
+  t2 = mad_f64(w, mad_f64(w, t2, 1.818357216161805012e-01), 2.857142874366239149e-01);
+  t2 = z * mad_f64(w, t2, 6.666666666666735130e-01);
+  return mad_f64(k, 6.93147180369123816490e-01,
+                 f - (half - mad_f64(s, half + (t1 + t2), k * 1.90821492927058770002e-10)));
+}
+
+static inline float log_f32(float x) {
+  float y = log_core_f32(x);
+  y = x < INFINITY ? y : x; /* inf and NaN are their own logarithms */
+  y = x < 0x1p-126f ? -INFINITY : y;
+  return x < 0 ? NAN : y;
+}
+static inline double log_f64(double x) {
+  double y = log_core_f64(x);
+  y = x < INFINITY ? y : x;
+  y = x < 0x1p-1022 ? -INFINITY : y;
+  return x < 0 ? NAN : y;
+}
+
+/* log(1 + x) = log(u) + (x - (u - 1)) / u with u = 1 + x rounded: the quotient is what was lost. */
+static inline float log1p_f32(float x) {
+  const float u = 1.0f + x, log_u = log_f32(u);
+  const float y = log_u + (x - (u - 1.0f)) / u;
+  const float z = (u > 0) & (u < INFINITY) ? y : log_u;
+  return x == 0 ? x : z; /* keeps the sign of zero */
+}
+static inline double log1p_f64(double x) {
+  const double u = 1.0 + x, log_u = log_f64(u);
+  const double y = log_u + (x - (u - 1.0)) / u;
+  const double z = (u > 0) & (u < INFINITY) ? y : log_u;
+  return x == 0 ? x : z;
+}
+
+/* log(1 + exp(x)) = max(x, 0) + log(1 + e), e = exp(-|x|) in [0, 1]: no special cases inside. */
+static inline float softplus_f32(float x) {
+  const float e = exp_f32(-__builtin_fabsf(x)), u = 1.0f + e;
+  return (x < 0 ? 0 : x) + (log_core_f32(u) + (e - (u - 1.0f)) / u);
+}
+static inline double softplus_f64(double x) {
+  const double e = exp_f64(-__builtin_fabs(x)), u = 1.0 + e;
+  return (x < 0 ? 0 : x) + (log_core_f64(u) + (e - (u - 1.0)) / u);
+}
+
+/* ---- sin and cos of 2 pi u, 0 <= u < 1 ----
+ * u = q / 4 + r exactly, |r| <= 1/8, then a rotation by q quarter turns. */
+
+static inline void sincos_f32(float u, float *sine, float *cosine) {
+  const float shift = 0x1.8p23f, shifted = 4.0f * u + shift;
+  const uint32_t q = bits_f32(shifted);
+  const float r = u - 0.25f * (shifted - shift), t = r * r;
+  float s = -7.540148328e+01f, c = 5.942402445e+01f;
+  s = mad_f32(mad_f32(mad_f32(s, t, 8.159254034e+01f), t, -4.134166256e+01f), t, 6.283185288f) * r;
+  c = mad_f32(mad_f32(c, t, -8.544881850e+01f), t, 6.493936904e+01f);
+  c = mad_f32(mad_f32(c, t, -1.973920879e+01f), t, 1.0f);
+  const float a = q & 1 ? c : s, b = q & 1 ? s : c;
+  *sine = q & 2 ? -a : a;
+  *cosine = (q + 1) & 2 ? -b : b;
+}
+static inline void sincos_f64(double u, double *sine, double *cosine) {
+  const double shift = 0x1.8p52, shifted = 4.0 * u + shift;
+  const uint64_t q = bits_f64(shifted);
+  const double r = u - 0.25 * (shifted - shift), t = r * r;
+  double s = 3.78086506975341674, c = -1.69903286500554573;
+  s = mad_f64(mad_f64(s, t, -1.50938040428410787e+01), t, 4.20586850174895801e+01);
+  s = mad_f64(mad_f64(s, t, -7.67058597042550758e+01), t, 8.16052492759479691e+01);
+  s = mad_f64(mad_f64(s, t, -4.13417022403996341e+01), t, 6.28318530717958623) * r;
+  c = mad_f64(mad_f64(c, t, 7.90320684586156119), t, -2.64262532748045871e+01);
+  c = mad_f64(mad_f64(c, t, 6.02446413526943516e+01), t, -8.54568172066437768e+01);
+  c = mad_f64(mad_f64(c, t, 6.49393940226682389e+01), t, -1.97392088021787160e+01);
+  c = mad_f64(c, t, 1.0);
+  const double a = q & 1 ? c : s, b = q & 1 ? s : c;
+  *sine = q & 2 ? -a : a;
+  *cosine = (q + 1) & 2 ? -b : b;
+}
+
+#endif

@@ -1,0 +1,67 @@
+# Part of _core.pyx.
+# ---- BLAS: SciPy's, held at one thread while one of our plans multiplies ----
+
+ctypedef void (*set_threads_t)(int) noexcept
+ctypedef int (*get_threads_t)() noexcept
+cdef bint blas_loaded = False
+cdef set_threads_t set_threads = NULL
+cdef get_threads_t get_threads = NULL
+cdef int holders = 0       # runs in flight that hold it; the GIL guards it
+cdef int threads_before = 0
+
+
+cdef void *blas_pointer(capi, name) except NULL:
+    capsule = capi[name]
+    return PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
+
+
+def load_blas():
+    """Take the matrix products from SciPy (0.25 s the first time, nothing afterwards)."""
+    global blas_loaded
+    if blas_loaded:
+        return
+    from scipy.linalg import cython_blas
+    capi = cython_blas.__pyx_capi__
+    find_thread_control()
+    gp_set_blas(blas_pointer(capi, "sgemm"), blas_pointer(capi, "dgemm"),
+                blas_pointer(capi, "sgemv"), blas_pointer(capi, "dgemv"))
+    blas_loaded = True
+
+
+cdef find_thread_control():
+    """SciPy's OpenBLAS among the loaded ones, and how its build spells its functions."""
+    global set_threads, get_threads
+    import ctypes
+    from threadpoolctl import ThreadpoolController
+    paths = [c.filepath for c in ThreadpoolController().lib_controllers
+             if c.internal_api == "openblas"]
+    paths.sort(key=lambda path: "numpy" in os.path.basename(os.path.dirname(path)))
+    if not paths:
+        return
+    library = ctypes.CDLL(paths[0])
+    for prefix in ("scipy_openblas", "openblas"):
+        for suffix in ("", "64_", "_64", "64"):
+            try:
+                setter = getattr(library, f"{prefix}_set_num_threads{suffix}")
+                getter = getattr(library, f"{prefix}_get_num_threads{suffix}")
+            except AttributeError:
+                continue
+            set_threads = <set_threads_t><uintptr_t>ctypes.cast(setter, ctypes.c_void_p).value
+            get_threads = <get_threads_t><uintptr_t>ctypes.cast(getter, ctypes.c_void_p).value
+            return
+
+
+cdef inline void hold_blas() noexcept:
+    global holders, threads_before
+    if set_threads != NULL and holders == 0:
+        threads_before = get_threads()
+        if threads_before != 1:
+            set_threads(1)
+    holders += 1
+
+
+cdef inline void release_blas() noexcept:
+    global holders
+    holders -= 1
+    if set_threads != NULL and holders == 0 and threads_before != 1:
+        set_threads(threads_before)

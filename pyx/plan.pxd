@@ -1,0 +1,60 @@
+# The C core as Cython sees it: csrc/plan.h and csrc/core.h.
+from libc.stdint cimport int32_t, int64_t
+
+cdef extern from "core.h" nogil:
+    enum:
+        GP_MAX_RANK, GP_MAX_ARGS, GP_MAX_TEMPS
+        GP_NDTYPES
+        GP_ARENA, GP_STATE, GP_CONST, GP_EXTERN
+        GP_OK, GP_ERR_HOST
+        GP_F32, GP_F64
+    int64_t GP_MAX_BYTES
+    ctypedef struct gp_buf:
+        int64_t offset, bytes
+        int32_t dtype, rank, segment, slot
+        int64_t dims[8]
+        int64_t strides[8]
+    ctypedef struct gp_insn:
+        int32_t kernel, op, arg
+        short n_out, n_in
+        int64_t attr, n_attr
+    ctypedef struct gp_error:
+        int32_t status, insn
+        int64_t index, value, bound
+    ctypedef struct gp_plan:
+        const gp_buf *bufs
+        const gp_insn *insns
+        const int32_t *args
+        const int64_t *attrs
+        int64_t n_bufs, n_insns, n_args, n_attrs, n_slots
+        int64_t segment_bytes[3]
+        const int64_t *slot_bytes
+        int64_t n_feeds
+    ctypedef struct gp_run:
+        const gp_plan *plan
+        char *base[3]
+        char **slot
+        char **ptr
+        char *resolved[3]
+        int32_t *externs
+        int64_t n_externs
+        int (*host)(void *, int64_t) noexcept nogil
+        void *host_data
+        gp_error error
+    ctypedef struct gp_kernel_entry:
+        const char *name
+    ctypedef struct gp_tile_entry:
+        const char *name
+    ctypedef struct gp_table:
+        const char *isa
+        const gp_kernel_entry *kernels
+        int32_t n_kernels
+        const gp_tile_entry *tiles
+        int32_t n_tiles
+    int64_t gp_itemsize(int32_t)
+    const char *gp_extent(const gp_buf *, int64_t *, int64_t *)
+    const char *gp_plan_check(const gp_table *, const gp_plan *, int64_t *, int64_t *)
+    int gp_plan_run(const gp_table *, gp_run *)
+    int gp_n_tables()
+    const gp_table *gp_table_at(int)
+    void gp_set_blas(void *, void *, void *, void *)

@@ -1,0 +1,77 @@
+"""Builds gradplan._core: the extension, and csrc/isa.c once for each ISA level.
+
+GRADPLAN_BUILD=hostile   tiny tiles, and the arena filled with NaN before every run
+GRADPLAN_BUILD=sanitize  AddressSanitizer and UndefinedBehaviorSanitizer
+"""
+
+import os
+import platform
+
+import numpy
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+FLAGS = {
+    "release": ["-O3", "-g0"],
+    "hostile": ["-O3", "-DGP_TILE=7", "-DGP_POISON=1"],
+    "sanitize": [
+        "-O1",
+        "-g",
+        "-fno-omit-frame-pointer",
+        "-fsanitize=address,undefined,float-cast-overflow",
+    ],
+}
+# Contraction is off so that fusing operations never changes a bit; vmath.h asks for FMA itself.
+COMMON = [
+    "-std=gnu11",
+    "-Wall",
+    "-Wextra",
+    "-fvisibility=hidden",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-strict-aliasing",
+    "-ffp-contract=off",
+]
+LEVELS = {"baseline": []}
+if platform.machine() in ("x86_64", "AMD64"):
+    LEVELS["v3"] = ["-march=x86-64-v3"]
+    LEVELS["v4"] = ["-march=x86-64-v4", "-mprefer-vector-width=512"]
+
+BUILD = os.environ.get("GRADPLAN_BUILD") or "release"
+if BUILD not in FLAGS:
+    raise SystemExit(f"GRADPLAN_BUILD={BUILD}: choose from {', '.join(FLAGS)}")
+HEADERS = [f"csrc/{name}" for name in sorted(os.listdir("csrc")) if name != "isa.c"]
+
+
+class BuildLevels(build_ext):
+    """Compiles isa.c once a level and links the objects in."""
+
+    def build_extension(self, ext):
+        for level, flags in LEVELS.items():
+            ext.extra_objects += self.compiler.compile(
+                ["csrc/isa.c"],
+                output_dir=os.path.join(self.build_temp, BUILD, level),
+                macros=[("GP_ISA", level)],
+                extra_postargs=COMMON + FLAGS[BUILD] + flags,
+                depends=HEADERS,
+            )
+        super().build_extension(ext)
+
+
+setup(
+    ext_modules=[
+        Extension(
+            "gradplan._core",
+            ["pyx/_core.pyx", "csrc/run.c", "csrc/dispatch.c"],
+            include_dirs=["csrc", numpy.get_include()],
+            define_macros=[
+                ("GP_BUILD", f'"{BUILD}"'),
+                ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
+            ],
+            depends=HEADERS + ["pyx/plan.pxd", "pyx/blas.pxi", "pyx/state.pxi"],
+            extra_compile_args=COMMON + FLAGS[BUILD],
+            extra_link_args=[flag for flag in FLAGS[BUILD] if flag.startswith("-fsanitize")],
+        )
+    ],
+    cmdclass={"build_ext": BuildLevels},
+)

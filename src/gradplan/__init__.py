@@ -1,0 +1,141 @@
+"""gradplan: a compiled graph executor for neural networks on CPUs, with TensorFlow 1's vocabulary.
+
+>>> import gradplan as gp
+>>> x = gp.placeholder(gp.float32, [None, 2], name="x")
+>>> w = gp.get_variable("w", initializer=[[1.0], [2.0]])
+>>> y = gp.matmul(x, w)
+>>> with gp.Session() as sess:
+...     sess.run(gp.global_variables_initializer())
+...     print(sess.run(y, {x: [[3.0, 4.0]]}))
+[[11.]]
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from gradplan import errors, opdef, train
+from gradplan._core import isa, isa_levels
+from gradplan.dtypes import DType, as_dtype, bool, float32, float64, int32, int64
+from gradplan.gradients import gradients
+from gradplan.graph import (
+    Graph,
+    GraphKeys,
+    Operation,
+    Tensor,
+    add_to_collection,
+    control_dependencies,
+    get_collection,
+    get_default_graph,
+    get_default_session,
+    name_scope,
+    reset_default_graph,
+)
+from gradplan.opdef import register_tensor_conversion_function
+from gradplan.ops import initializers, nn
+from gradplan.ops.array import (
+    broadcast_to,
+    concat,
+    constant,
+    convert_to_tensor,
+    expand_dims,
+    fill,
+    identity,
+    ones,
+    ones_like,
+    placeholder,
+    placeholder_with_default,
+    reshape,
+    shape,
+    stop_gradient,
+    sum_to_shape,
+    transpose,
+    where,
+    zeros,
+    zeros_like,
+)
+from gradplan.ops.control import Print, group, no_op
+from gradplan.ops.initializers import (
+    constant_initializer,
+    glorot_normal_initializer,
+    glorot_uniform_initializer,
+    ones_initializer,
+    random_normal_initializer,
+    random_uniform_initializer,
+    truncated_normal_initializer,
+    variance_scaling_initializer,
+    zeros_initializer,
+)
+from gradplan.ops.math import (
+    abs,
+    add,
+    argmax,
+    cast,
+    divide,
+    equal,
+    exp,
+    floordiv,
+    floormod,
+    greater,
+    greater_equal,
+    less,
+    less_equal,
+    log,
+    log1p,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    matmul,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    pow,
+    reduce_max,
+    reduce_mean,
+    reduce_sum,
+    sigmoid,
+    sign,
+    sqrt,
+    square,
+    subtract,
+    tanh,
+    truediv,
+)
+from gradplan.ops.random import (
+    random_normal,
+    random_uniform,
+    set_random_seed,
+    truncated_normal,
+)
+from gradplan.ops.state import (
+    Variable,
+    assign,
+    assign_add,
+    assign_sub,
+    global_variables,
+    global_variables_initializer,
+    local_variables,
+    local_variables_initializer,
+    trainable_variables,
+    variables_initializer,
+)
+from gradplan.ops.variable_scope import (
+    AUTO_REUSE,
+    VariableScope,
+    get_variable,
+    get_variable_scope,
+    variable_scope,
+)
+from gradplan.session import ConfigProto, InteractiveSession, Session
+from gradplan.shapes import Dimension, TensorShape
+
+try:
+    __version__ = version("gradplan")
+except PackageNotFoundError:  # imported from a source tree that was never installed
+    __version__ = "0+unknown"
+
+opdef.resolve()
+del opdef, version, PackageNotFoundError
+
+__all__ = [name for name in dir() if not name.startswith("_")]

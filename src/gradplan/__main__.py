@@ -1,0 +1,7 @@
+"""``python -m gradplan``."""
+
+import sys
+
+from gradplan.cli import main
+
+sys.exit(main())

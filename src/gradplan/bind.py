@@ -1,0 +1,410 @@
+"""Bind: a Program and the concrete shapes of its feeds become a Plan.
+
+Every operation passes the gate again with concrete shapes, in the program's order; then those that are
+alive are lowered to instructions in the schedule's order; then memory is laid out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from gradplan import _core, errors, memory, schedule, shapes, tile
+from gradplan.dtypes import DType, int64
+from gradplan.graph import Operation, Tensor
+from gradplan.opdef import MAP, REGISTRY, infer_shapes
+from gradplan.plan import Plan
+from gradplan.program import Program, is_pure
+from gradplan.views import ARENA, CONST, EXTERN, STATE, Storage, View, collapse
+
+
+class StateLayout(Protocol):
+    """Where a session keeps what lives between runs."""
+
+    def variable(self, op: Operation) -> tuple[int, int]:
+        """Offset in bytes and number of a variable."""
+
+    def random_state(self, op: Operation) -> tuple[int, int]:
+        """Offset and number of the state of a random operation."""
+
+    def memory(self, op: Operation) -> list[Any]:
+        """A list of the session's own for an operation that calls back into Python."""
+
+
+class Insn:
+    """An instruction before it is encoded.
+
+    Attributes
+    ----------
+    kernel : str
+    outs, ins : list of View
+        An output that is not wanted is None.
+    attrs : sequence of int
+    op : Operation
+    elementwise : bool
+        Whether the result may take the place of an operand.
+    """
+
+    __slots__ = ("attrs", "elementwise", "ins", "kernel", "op", "outs", "views")
+
+    def __init__(
+        self,
+        kernel: str,
+        outs: list[Any],
+        ins: list[View],
+        attrs: Sequence[int],
+        op: Operation,
+        elementwise: bool = False,
+    ) -> None:
+        self.kernel = kernel
+        self.outs = outs
+        self.ins = ins
+        self.attrs = attrs
+        self.op = op
+        self.elementwise = elementwise
+        self.views = [v for v in outs if v is not None] + ins
+
+
+class Binder:
+    """Lowers one program for one set of feed shapes; the ``lower`` rules of operations call it."""
+
+    def __init__(
+        self,
+        program: Program,
+        feed_shapes: Sequence[tuple[int, ...]],
+        state: StateLayout | None = None,
+        order: schedule.Schedule | None = None,
+        optimised: bool = True,
+    ) -> None:
+        self.program = program
+        self.state = state
+        self.insns: list[Insn] = []
+        self.hosts: dict[int, Callable[..., Any]] = {}
+        self.constants: list[tuple[Storage, np.ndarray]] = []
+        self.needs: list[int] = []
+        self.sets: list[int] = []
+        self._order = order or schedule.order(program)
+        self._optimised = optimised
+        self._shapes: dict[Tensor, tuple[int, ...]] = dict(
+            zip(program.feeds, feed_shapes, strict=True)
+        )
+        self._values: dict[Tensor, np.ndarray] = {}
+        self._views: dict[Tensor, View] = {}
+        self._copies: dict[Any, View] = {}
+        self._states: dict[Operation, Storage] = {}
+        self._asked: set[tuple[Operation, int]] = set()  # inputs known by value when shapes are found
+        self._op: Any = None
+
+    # ---- the three steps -----------------------------------------------------------------------
+
+    def bind(self) -> Plan:
+        """Infer, lower, lay out."""
+        self._infer()
+        used = self._used()
+        self._used_tensors = used
+        fetched = set(self.program.fetches)
+        for i, t in enumerate(self.program.feeds):
+            nbytes = shapes.size(self._shapes[t]) * t.dtype.size
+            storage = Storage(t.op.name, nbytes, EXTERN, 0, i)
+            self._views[t] = View(storage, t.dtype, self._shapes[t])
+        copied: set[int] = set()
+        for op in self._order.ops:
+            if op not in self._live:
+                continue
+            self._op = op
+            self._lower(op)
+            for t in op.outputs:
+                if t in self._order.snapshots:
+                    self._views[t] = self._copy_of(self._views[t])
+                if t in fetched and self.view(t).storage.segment == STATE:
+                    self._fetch_by_copy(t, copied)  # now, before the variable is written
+        self._fetch(copied)
+        if self._optimised:
+            memory.alias(self.insns)
+        peak, bound = memory.place(self.insns, reuse=self._optimised)
+        return Plan(self, peak, bound)
+
+    def _infer(self) -> None:
+        shapes_of = self._shapes
+        for op in self._order.ops:
+            if op.outputs and op.outputs[0] in shapes_of:
+                continue  # a feed
+            given = [shapes_of[t] for t in op.inputs]
+            try:
+                out = infer_shapes(
+                    op.opdef, op.attrs, given, lambda i, op=op: self._ask(op, i), len(op.outputs)
+                )
+            except (ValueError, TypeError) as error:
+                listed = ", ".join(
+                    f"{t.op.name} {t.dtype.name}{shapes.text(s)}"
+                    for t, s in zip(op.inputs, given, strict=True)
+                )
+                raise errors.InvalidArgumentError(
+                    None,
+                    op.origin,
+                    f"{op.type} '{op.name}': {error} (inputs: {listed}; made at "
+                    f"{op.source[0]}:{op.source[1]})",
+                ) from None
+            for t, s in zip(op.outputs, out, strict=True):
+                if s is None or None in s:
+                    raise errors.InvalidArgumentError(
+                        None,
+                        op.origin,
+                        f"{op.type} '{op.name}': its shape {shapes.text(s)} depends on values that are "
+                        f"not known before the run (made at {op.source[0]}:{op.source[1]})",
+                    )
+                shapes_of[t] = s  # type: ignore[assignment]
+
+    def _ask(self, op: Operation, i: int) -> np.ndarray | None:
+        """The value of an input, for a shape rule; such an input is not computed by the run."""
+        value = self.value(op.inputs[i])
+        if value is not None:
+            self._asked.add((op, i))
+        return value
+
+    def value(self, t: Tensor) -> np.ndarray | None:
+        """The value of a tensor, where it follows from constants and shapes alone."""
+        if t not in self._values:
+            if t.op.opdef.static is not None:
+                given = [self._shapes[x] for x in t.op.inputs]
+                value = t.op.opdef.static(t.op.attrs, given)
+                self._values[t] = np.asarray(value, t.dtype.np)
+            elif t in self.program.feeds or not t.op.inputs or not is_pure(t.op):
+                return None
+            else:
+                known = [self.value(x) for x in t.op.inputs]
+                if any(v is None for v in known):
+                    return None
+                self._values[t] = _evaluate_one(t, known)
+        return self._values[t]
+
+    def _used(self) -> set[Tensor]:
+        """The tensors that the run itself takes; sets the operations that are alive."""
+        used = set(self.program.fetches)
+        self._live: set[Operation] = set()
+        stack = [t.op for t in used] + list(self.program.targets)
+        while stack:
+            op = stack.pop()
+            if op in self._live:
+                continue
+            self._live.add(op)
+            stack.extend(op.control_inputs)
+            if op.opdef.static is not None:
+                continue
+            for i, t in enumerate(op.inputs):
+                if (op, i) not in self._asked:
+                    used.add(t)
+                    stack.append(t.op)
+        return used
+
+    def _lower(self, op: Operation) -> None:
+        opdef = op.opdef
+        if opdef.static is not None or op.outputs and op.outputs[0] in self._views:
+            return  # a value known by now, or a feed
+        if opdef.lower is not None:
+            opdef.lower(self, op)
+        elif opdef.kind is MAP:
+            self.map(opdef.kernel, self.result(op), [self.view(t) for t in op.inputs], op)
+        elif opdef.kernel is not None:
+            views = [self.contiguous(self.view(t)) for t in op.inputs]
+            self.emit(opdef.kernel, [self.result(op, i) for i in range(len(op.outputs))], views)
+
+    def _fetch(self, copied: set[int]) -> None:
+        """Let what is fetched be computed where it is fetched to; else copy it there."""
+        n_feeds = len(self.program.feeds)
+        for i, t in enumerate(self.program.fetches):
+            if i in copied:
+                continue
+            self._op = t.op
+            view = self.view(t)
+            s = view.storage
+            whole = view.dense and view.offset == 0 and view.size * view.dtype.size == s.bytes
+            if s.segment == ARENA and whole:
+                s.segment, s.slot = EXTERN, n_feeds + i
+            else:
+                self.copy(self._fetch_view(t, i), view)
+
+    def _fetch_by_copy(self, t: Tensor, copied: set[int]) -> None:
+        for i, fetch in enumerate(self.program.fetches):
+            if fetch is t:
+                self.copy(self._fetch_view(t, i), self.view(t))
+                copied.add(i)
+
+    def _fetch_view(self, t: Tensor, i: int) -> View:
+        dims = self._shapes[t]
+        nbytes = shapes.size(dims) * t.dtype.size
+        slot = len(self.program.feeds) + i
+        return View(Storage(t.op.name, nbytes, EXTERN, 0, slot), t.dtype, dims)
+
+    # ---- what the lower rules use --------------------------------------------------------------
+
+    def shape(self, t: Tensor) -> tuple[int, ...]:
+        """The concrete shape of a tensor."""
+        return self._shapes[t]
+
+    def wanted(self, op: Operation, i: int) -> bool:
+        """Whether anybody takes output ``i``."""
+        return op.outputs[i] in self._used_tensors
+
+    def view(self, t: Tensor) -> View:
+        """Where a tensor lies."""
+        view = self._views.get(t)
+        if view is None:
+            value = self.value(t)
+            assert value is not None, f"{t} is taken before it is made"
+            storage = Storage(t.op.name, value.nbytes, CONST)
+            self.constants.append((storage, value))
+            view = self._views[t] = View(storage, t.dtype, value.shape)
+        return view
+
+    def alias(self, op: Operation, view: View) -> None:
+        """Let the operation's result be ``view``: no instruction."""
+        self._views[op.outputs[0]] = view
+
+    def result(self, op: Operation, i: int = 0) -> View:
+        """New memory for output ``i``; without gaps, in row-major order."""
+        t = op.outputs[i]
+        dims = self._shapes[t]
+        view = View(Storage(op.name, shapes.size(dims) * t.dtype.size), t.dtype, dims)
+        self._views[t] = view
+        return view
+
+    def written(self, op: Operation, i: int = 0) -> View:
+        """The variable that the operation writes as its input ``i``; its result lies there too."""
+        view = self.variable(op.inputs[i])
+        if i < len(op.outputs):
+            self._views[op.outputs[i]] = view
+        return view
+
+    def contiguous(self, view: View) -> View:
+        """``view`` itself if it is row-major without gaps, else a copy."""
+        if view.dense:
+            return view
+        key = (id(view.storage), view.offset, view.dims, view.strides)
+        if view.storage.segment == STATE:
+            return self._copy_of(view)  # the variable may be written between two uses
+        if key not in self._copies:
+            self._copies[key] = self._copy_of(view)
+        return self._copies[key]
+
+    def _copy_of(self, view: View) -> View:
+        new = View(Storage(view.storage.name, view.size * view.dtype.size), view.dtype, view.dims)
+        self.copy(new, view)
+        return new
+
+    def copy(self, out: View, x: View) -> None:
+        """An instruction that copies elements; both may have any strides."""
+        self.tile(out, [x], tile.single(f"copy.{x.dtype.short}", 1))
+
+    def map(self, kernel: str, out: View, views: list[View], op: Operation) -> None:
+        """An instruction that computes one elementwise operation."""
+        name = op.opdef.tile_name([v.dtype for v in views], out.dtype)
+        self.tile(out, views, tile.single(name, len(views)))
+
+    def tile(self, out: View, views: list[View], code: Sequence[int]) -> None:
+        """An instruction that runs a tile program over the shape of ``out``."""
+        wide = [v.broadcast(out.dims) for v in views]
+        if out.storage.segment == STATE:
+            # A transposed look at the variable itself would see what was written already.
+            wide = [
+                self._copy_of(v)
+                if v.storage is out.storage and (v.offset, v.strides) != (out.offset, out.strides)
+                else v
+                for v in wide
+            ]
+        flat = collapse([out, *wide])
+        self.emit("tile", flat[:1], flat[1:], code, elementwise=True)
+
+    def emit(
+        self,
+        kernel: str,
+        outs: list[Any],
+        ins: list[View],
+        attrs: Sequence[int] = (),
+        elementwise: bool = False,
+        updates: bool = False,
+    ) -> None:
+        """Append an instruction; ``updates`` says that it reads its outputs too."""
+        for v in (ins + outs) if updates else ins:
+            if v.storage.segment == STATE and v.storage.slot not in self.sets:
+                if v.storage.slot not in self.needs:
+                    self.needs.append(v.storage.slot)
+        for v in outs:
+            if v is not None and v.storage.segment == STATE and v.storage.slot not in self.sets:
+                self.sets.append(v.storage.slot)
+        self.insns.append(Insn(kernel, outs, ins, attrs, self._op, elementwise))
+
+    def host(self, function: Callable[..., Any], outs: list[View], ins: list[View]) -> None:
+        """An instruction that calls ``function(*arrays)``, with the GIL."""
+        self.hosts[len(self.insns)] = function
+        self.emit("host", outs, ins)
+
+    def memory(self, op: Operation) -> list[Any]:
+        """The session's own list for this operation."""
+        return [] if self.state is None else self.state.memory(op.origin)
+
+    def random_state(self, op: Operation) -> View:
+        """Key and counter of a random operation, int64 [2]."""
+        assert self.state is not None
+        offset, number = self.state.random_state(op.origin)
+        storage = Storage(f"{op.name} state", 16, STATE, offset, number)
+        return View(storage, int64, (2,))
+
+    def variable(self, t: Tensor) -> View:
+        """Where the session keeps a variable; ``t`` is the result of its operation."""
+        variable, dims = t.op, self._shapes[t]
+        if variable not in self._states:
+            assert self.state is not None
+            offset, number = self.state.variable(variable.origin)
+            nbytes = shapes.size(dims) * t.dtype.size
+            self._states[variable] = Storage(variable.name, nbytes, STATE, offset, number)
+        return View(self._states[variable], t.dtype, dims)
+
+
+# ---- evaluation without a session ----------------------------------------------------------------
+
+
+def evaluate(tensors: Sequence[Tensor]) -> list[np.ndarray]:
+    """The values of tensors that depend on constants alone, by the unoptimised path."""
+    out = Program()
+    copies: dict[Tensor, Tensor] = {}
+    needed: set[Operation] = set()
+    stack = [t.op for t in tensors]
+    while stack:
+        op = stack.pop()
+        if op not in needed:
+            needed.add(op)
+            stack.extend([t.op for t in op.inputs])
+    for op in sorted(needed, key=lambda op: op.id):
+        made = out.make(
+            op.opdef,
+            [copies[t] for t in op.inputs],
+            op.attrs,
+            [(t.dtype, t._shape) for t in op.outputs],
+            op,
+        )
+        copies.update(zip(op.outputs, made.outputs, strict=True))
+    out.fetches = [copies[t] for t in tensors]
+    return _run(out)
+
+
+def _evaluate_one(t: Tensor, inputs: Sequence[Any]) -> np.ndarray:
+    """The value of one operation's result for known inputs, while a plan is being bound."""
+    out = Program()
+    const = REGISTRY["Const"]
+    known = []
+    for x, value in zip(t.op.inputs, inputs, strict=True):
+        attrs = {"value": value, "dtype": x.dtype}
+        known.append(out.make(const, (), attrs, [(x.dtype, value.shape)], x.op).outputs[0])
+    types: list[tuple[DType, Any]] = [(o.dtype, o._shape) for o in t.op.outputs]
+    made = out.make(t.op.opdef, known, t.op.attrs, types, t.op)
+    out.fetches = [made.outputs[t.index]]
+    return _run(out)[0]
+
+
+def _run(program: Program) -> list[np.ndarray]:
+    plan = Binder(program, [], optimised=False).bind()
+    values = plan.executable(_core.State()).run(())
+    return [np.asarray(v) for v in values]

@@ -1,0 +1,583 @@
+"""The graph: operations, the tensors between them, names, scopes and collections.
+
+A :class:`Graph` only grows, and an :class:`Operation` never changes once it is made. This module knows
+no operation by name; what an operation means stands in its OpDef (``opdef.py``).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from gradplan import shapes
+from gradplan.dtypes import DType
+from gradplan.shapes import Shape, TensorShape
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from gradplan.opdef import OpDef
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\\-/]*")
+_SCOPE_NAME = re.compile(r"[A-Za-z0-9_.\\\-/]*")
+
+
+def user_line() -> tuple[str, int]:
+    """File and line of the innermost frame outside gradplan: the user's own source line."""
+    frame = sys._getframe(1)
+    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+class Operation:
+    """A node of the graph.
+
+    Attributes
+    ----------
+    name : str
+        Unique in its graph.
+    type : str
+        Name of its OpDef, such as ``"MatMul"``.
+    inputs, outputs : tuple of Tensor
+    control_inputs : tuple of Operation
+        Operations that must run before this one though it takes no value from them.
+    attrs : dict
+        The constants of the operation, such as ``transpose_a``.
+    source : tuple of (str, int)
+        The user's file and line that made it.
+    origin : Operation
+        The operation of the user's graph that this one stands for: itself, or, in the private copy
+        that the compiler works on, the one it was copied from.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "attrs",
+        "control_inputs",
+        "graph",
+        "id",
+        "inputs",
+        "name",
+        "opdef",
+        "origin",
+        "outputs",
+        "source",
+    )
+
+    def __init__(
+        self,
+        graph: Graph,
+        opdef: OpDef,
+        name: str,
+        inputs: tuple[Tensor, ...],
+        attrs: dict[str, Any],
+        outputs: Iterable[tuple[DType, Shape | None]],
+        control_inputs: tuple[Operation, ...] = (),
+        source: tuple[str, int] | None = None,
+        origin: Operation | None = None,
+    ) -> None:
+        self.graph = graph
+        self.opdef = opdef
+        self.name = name
+        self.inputs = inputs
+        self.attrs = attrs
+        self.control_inputs = control_inputs
+        self.source = source or user_line()
+        self.origin = origin or self
+        self.outputs = tuple(
+            [Tensor(self, i, dtype, shape) for i, (dtype, shape) in enumerate(outputs)]
+        )
+
+    @property
+    def type(self) -> str:
+        return self.opdef.name
+
+    def values(self) -> tuple[Tensor, ...]:
+        return self.outputs
+
+    def get_attr(self, name: str) -> Any:
+        """The attribute; ValueError if the operation has none of that name."""
+        if name not in self.attrs:
+            raise ValueError(f"Operation '{self.name}' has no attr named '{name}'.")
+        return self.attrs[name]
+
+    def run(self, feed_dict: Any = None, session: Any = None) -> None:
+        """Run the operation in ``session``, or in the default session."""
+        _session_for(session, self.graph, f"run operation {self.name!r}").run(self, feed_dict)
+
+    def __repr__(self) -> str:
+        return f"<gp.Operation '{self.name}' type={self.type}>"
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.type}, made at {self.source[0]}:{self.source[1]})"
+
+
+class Tensor:
+    """The value that an operation will give: an edge of the graph, with a type and a static shape.
+
+    The operators ``+ - * / // % ** @ - abs < <= > >= & | ^ ~`` and slicing make operations; ``==`` compares
+    identity, as in TensorFlow 1 (``gp.equal`` compares values).
+    """
+
+    __slots__ = ("__weakref__", "_shape", "dtype", "index", "op")
+    __array_priority__ = 100  # so that ndarray + Tensor comes to Tensor.__radd__
+
+    op: Operation
+    index: int
+    dtype: DType
+
+    def __init__(self, op: Operation, index: int, dtype: DType, shape: Shape | None) -> None:
+        self.op = op
+        self.index = index
+        self.dtype = dtype
+        self._shape = shape
+
+    @property
+    def name(self) -> str:
+        return f"{self.op.name}:{self.index}"
+
+    @property
+    def graph(self) -> Graph:
+        return self.op.graph
+
+    @property
+    def shape(self) -> TensorShape:
+        return TensorShape(self._shape)
+
+    @property
+    def value_index(self) -> int:
+        return self.index
+
+    @property
+    def device(self) -> str:
+        return ""
+
+    def get_shape(self) -> TensorShape:
+        """The static shape, as :class:`TensorShape`."""
+        return TensorShape(self._shape)
+
+    def set_shape(self, shape: Any) -> None:
+        """Add what you know to the static shape; ValueError if it contradicts what is known."""
+        self._shape = TensorShape(self._shape).merge_with(shape)._dims
+
+    def consumers(self) -> list[Operation]:
+        """The operations of the graph that take this tensor."""
+        return [op for op in self.graph.get_operations() if self in op.inputs]
+
+    def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
+        """The tensor's value in ``session``, or in the default session."""
+        return _session_for(session, self.graph, f"evaluate tensor {self.name!r}").run(
+            self, feed_dict
+        )
+
+    def __repr__(self) -> str:
+        return f"<gp.Tensor '{self.name}' shape={shapes.text(self._shape)} dtype={self.dtype.name}>"
+
+    def __str__(self) -> str:
+        return f'Tensor("{self.name}", shape={shapes.text(self._shape)}, dtype={self.dtype.name})'
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            f"{self} has no value while the graph is built: use gp.where to choose by it, or "
+            "test `is not None`"
+        )
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._shape or self._shape[0] is None:
+            raise TypeError(f"{self} is not iterable: its first dimension is unknown")
+        return (self[i] for i in range(self._shape[0]))  # type: ignore[index]
+
+    def __len__(self) -> int:
+        raise TypeError(f"{self} has no len(); use its shape, or gp.shape(...) at run time")
+
+    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        raise TypeError(f"{self} has no value yet: run it in a Session to get an array")
+
+    @classmethod
+    def overload(cls, operator: str, function: Callable[..., Any]) -> None:
+        """Make ``function`` the meaning of a Python operator on tensors (called by ``ops/``)."""
+        setattr(cls, operator, function)
+
+
+class Graph:
+    """A computational graph: everything that will ever run in one Session.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> g = gp.Graph()
+    >>> with g.as_default():
+    ...     a = gp.constant(2.0, name="a")
+    ...     b = a * 3.0
+    >>> [op.name for op in g.get_operations()]
+    ['a', 'mul/y', 'mul']
+    """
+
+    def __init__(self) -> None:
+        self._ops: list[Operation] = []
+        self._by_name: dict[str, Operation] = {}
+        self._names: dict[str, int] = {}
+        self._scope = ""  # the current name scope, without a slash at its end
+        self._controls: list[tuple[Operation, ...]] = []
+        self._collections: dict[Any, list[Any]] = {}
+        self._finalized = False
+        self._lock = threading.RLock()
+        self.seed: int | None = None
+        #: What other modules keep per graph (variable store, read caches), by their own key.
+        self.extras: dict[str, Any] = {}
+
+    # ---- growing -------------------------------------------------------------------------------
+
+    @property
+    def version(self) -> int:
+        """The number of operations made so far."""
+        return len(self._ops)
+
+    @property
+    def finalized(self) -> bool:
+        return self._finalized
+
+    def finalize(self) -> None:
+        """Allow no more operations: a loop that would grow the graph then fails at once."""
+        self._finalized = True
+
+    def add(self, op: Operation) -> Operation:
+        """Append an operation made for this graph."""
+        with self._lock:
+            if self._finalized:
+                raise RuntimeError(
+                    f"Graph is finalized and cannot be modified: '{op.name}' ({op.type}) came after "
+                    "finalize(). Build every operation before the loop that runs them."
+                )
+            op.id = len(self._ops)
+            self._ops.append(op)
+            self._by_name[op.name] = op
+        return op
+
+    def unique_name(self, name: str, mark_as_used: bool = True) -> str:
+        """``name`` inside the current scope, with ``_1``, ``_2`` ... added if it is taken."""
+        with self._lock:
+            if self._scope:
+                name = f"{self._scope}/{name}"
+            key = name.lower()  # names that differ by case alone would clash in file systems
+            count = self._names.get(key, 0)
+            if mark_as_used:
+                self._names[key] = count + 1
+            if count:
+                base = key
+                while key in self._names:
+                    key = f"{base}_{count}"
+                    count += 1
+                if mark_as_used:
+                    self._names[key] = 1
+                name = f"{name}_{count - 1}"
+            return name
+
+    def op_name(self, name: str) -> str:
+        """The full name for a new operation; a name that ends in ``/`` is taken as it stands."""
+        if name[-1:] == "/":
+            return name[:-1]
+        if not _OP_NAME.fullmatch(name) and not (self._scope and _SCOPE_NAME.fullmatch(name)):
+            raise ValueError(
+                f"'{name}' is not a valid scope name: use letters, digits and . _ - /, the first a "
+                "letter, a digit or a dot"
+            )
+        return self.unique_name(name)
+
+    # ---- scopes --------------------------------------------------------------------------------
+
+    @contextmanager
+    def name_scope(self, name: str | None) -> Iterator[str]:
+        """Put the names of what is made inside under ``name/``; yields the full scope with slash.
+
+        None or ``""`` goes back to the root; a name that ends in ``/`` re-enters that very scope.
+        """
+        before = self._scope
+        if not name:
+            scope = ""
+        elif name.endswith("/"):
+            scope = name[:-1]
+        else:
+            pattern = _SCOPE_NAME if before else _OP_NAME
+            if not pattern.fullmatch(name):
+                raise ValueError(f"'{name}' is not a valid scope name")
+            scope = self.unique_name(name)
+        self._scope = scope
+        try:
+            yield f"{scope}/" if scope else ""
+        finally:
+            self._scope = before
+
+    @contextmanager
+    def control_dependencies(self, control_inputs: Iterable[Any] | None) -> Iterator[None]:
+        """Make what is built inside run after ``control_inputs``; None forgets those in force."""
+        if control_inputs is None:
+            before, self._controls = self._controls, []
+        else:
+            if isinstance(control_inputs, (Tensor, Operation)) or not hasattr(
+                control_inputs, "__iter__"
+            ):
+                raise TypeError("control_dependencies takes a list of operations or tensors")
+            ops = []
+            for item in control_inputs:
+                element = self.as_graph_element(item)
+                ops.append(element.op if isinstance(element, Tensor) else element)
+            before, self._controls = self._controls, [*self._controls, tuple(ops)]
+        try:
+            yield
+        finally:
+            self._controls = before
+
+    def current_controls(self, inputs: Iterable[Tensor] = ()) -> tuple[Operation, ...]:
+        """The control inputs that a new operation gets now; those it takes a value from are left out."""
+        if not self._controls:
+            return ()
+        direct = {t.op for t in inputs}
+        return tuple(dict.fromkeys(o for ops in self._controls for o in ops if o not in direct))
+
+    @contextmanager
+    def as_default(self) -> Iterator[Graph]:
+        """Make this the graph that operations are added to, in this thread."""
+        _stack.graphs.append(self)
+        try:
+            yield self
+        finally:
+            _stack.graphs.remove(self)
+
+    # ---- looking things up ---------------------------------------------------------------------
+
+    def get_operations(self) -> list[Operation]:
+        """All operations, in the order they were made."""
+        return list(self._ops)
+
+    def get_operation_by_name(self, name: str) -> Operation:
+        return self.as_graph_element(name, allow_tensor=False)
+
+    def get_tensor_by_name(self, name: str) -> Tensor:
+        return self.as_graph_element(name, allow_operation=False)
+
+    def as_graph_element(
+        self, obj: Any, allow_tensor: bool = True, allow_operation: bool = True
+    ) -> Any:
+        """The operation or tensor that ``obj`` (itself one, a variable, or a name) stands for.
+
+        Raises
+        ------
+        TypeError
+            If ``obj`` can stand for neither.
+        ValueError
+            If it belongs to another graph, or is a malformed name.
+        KeyError
+            If the graph has nothing of that name.
+        """
+        if isinstance(obj, str):
+            return self._by_full_name(obj, allow_tensor, allow_operation)
+        element = obj
+        if not isinstance(obj, (Tensor, Operation)) and hasattr(obj, "_as_graph_element"):
+            element = obj._as_graph_element()
+        if isinstance(element, Tensor) and allow_tensor or (
+            isinstance(element, Operation) and allow_operation
+        ):
+            if element.graph is not self:
+                raise ValueError(f"{element} is not an element of this graph.")
+            return element
+        wanted = " or ".join(["Tensor"] * allow_tensor + ["Operation"] * allow_operation)
+        raise TypeError(f"Can not convert a {type(obj).__name__} into a {wanted}.")
+
+    def _by_full_name(self, name: str, allow_tensor: bool, allow_operation: bool) -> Any:
+        op_name, colon, index = name.partition(":")
+        op = self._by_name.get(op_name)
+        if colon and allow_tensor:
+            if not index.isdigit():
+                raise ValueError(f"'{name}' is no tensor name: it should look like 'op_name:0'")
+            if op is None or int(index) >= len(op.outputs):
+                raise KeyError(
+                    f"The name '{name}' refers to a Tensor which does not exist"
+                    + self._similar(op_name)
+                )
+            return op.outputs[int(index)]
+        if colon:
+            raise ValueError(f"Name '{name}' appears to refer to a Tensor, not a Operation.")
+        if op is None:
+            raise KeyError(
+                f"The name '{name}' refers to an Operation not in the graph" + self._similar(name)
+            )
+        if not allow_operation:
+            raise ValueError(
+                f"The name '{name}' refers to an Operation, not a Tensor; Tensor names look like "
+                f"'{name}:0'"
+            )
+        return op
+
+    def _similar(self, name: str) -> str:
+        import difflib
+
+        close = difflib.get_close_matches(name, self._by_name, 3)
+        return f"; did you mean {', '.join(map(repr, close))}?" if close else "."
+
+    def is_feedable(self, tensor: Tensor) -> bool:
+        return tensor.graph is self
+
+    def is_fetchable(self, tensor_or_op: Any) -> bool:
+        return tensor_or_op.graph is self
+
+    # ---- collections ---------------------------------------------------------------------------
+
+    def add_to_collection(self, name: Any, value: Any) -> None:
+        self._collections.setdefault(name, []).append(value)
+
+    def get_collection_ref(self, name: Any) -> list[Any]:
+        """The collection's own list, which may be changed."""
+        return self._collections.setdefault(name, [])
+
+    def get_collection(self, name: Any, scope: str | None = None) -> list[Any]:
+        """A copy of a collection; with ``scope``, those whose name matches that regular expression."""
+        items = self._collections.get(name, [])
+        if scope is None:
+            return list(items)
+        pattern = re.compile(scope)
+        return [i for i in items if pattern.match(getattr(i, "name", None) or "")]
+
+    def get_all_collection_keys(self) -> list[Any]:
+        return list(self._collections)
+
+    def clear_collection(self, name: Any) -> None:
+        self._collections.pop(name, None)
+
+
+class GraphKeys:
+    """Names of the standard collections, as in TensorFlow 1."""
+
+    GLOBAL_VARIABLES = "variables"
+    LOCAL_VARIABLES = "local_variables"
+    TRAINABLE_VARIABLES = "trainable_variables"
+    MODEL_VARIABLES = "model_variables"
+    GLOBAL_STEP = "global_step"
+    TRAIN_OP = "train_op"
+    LOSSES = "losses"
+    REGULARIZATION_LOSSES = "regularization_losses"
+    SUMMARIES = "summaries"
+    UPDATE_OPS = "update_ops"
+    VARIABLES = "variables"
+
+
+class _Stack(threading.local):
+    """The default graphs and sessions of a thread, innermost last."""
+
+    def __init__(self) -> None:
+        self.graphs: list[Graph] = []
+        self.sessions: list[Any] = []
+
+
+_stack = _Stack()
+_global_graph: Graph | None = None
+
+
+def get_default_graph() -> Graph:
+    """The graph that operations are added to now."""
+    global _global_graph
+    if _stack.graphs:
+        return _stack.graphs[-1]
+    if _global_graph is None:
+        _global_graph = Graph()
+    return _global_graph
+
+
+def reset_default_graph() -> None:
+    """Start the global default graph anew. AssertionError inside ``with graph.as_default():``."""
+    global _global_graph
+    if _stack.graphs:
+        raise AssertionError("Do not use reset_default_graph() to clear nested graphs.")
+    _global_graph = Graph()
+
+
+def get_default_session() -> Any:
+    """The innermost session entered with ``with session:`` in this thread, or None."""
+    return _stack.sessions[-1] if _stack.sessions else None
+
+
+@contextmanager
+def default_session(session: Any) -> Iterator[None]:
+    """Make ``session`` the default inside the block."""
+    _stack.sessions.append(session)
+    try:
+        yield
+    finally:
+        _stack.sessions.remove(session)
+
+
+def _session_for(session: Any, graph: Graph, purpose: str) -> Any:
+    session = session or get_default_session()
+    if session is None:
+        raise ValueError(
+            f"Cannot {purpose}: No default session is registered. Use `with sess.as_default()` or "
+            "pass an explicit session."
+        )
+    if session.graph is not graph:
+        raise ValueError(f"Cannot {purpose}: the session's graph is a different one.")
+    return session
+
+
+@contextmanager
+def name_scope(
+    name: str | None, default_name: str | None = None, values: Any = None
+) -> Iterator[str]:
+    """Put the names of operations made inside under a scope of the default graph.
+
+    Parameters
+    ----------
+    name : str or None
+        The scope; None takes ``default_name``.
+    default_name : str, optional
+    values : list, optional
+        Accepted as in TensorFlow 1; the graph is the default one.
+
+    Yields
+    ------
+    str
+        The full scope with a slash at its end.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> with gp.Graph().as_default(), gp.name_scope("hidden") as scope:
+    ...     print(scope, gp.constant(1.0, name="c").name)
+    hidden/ hidden/c:0
+    """
+    with get_default_graph().name_scope(default_name if name is None else name) as scope:
+        yield scope
+
+
+def control_dependencies(control_inputs: Iterable[Any] | None) -> Any:
+    """Make what is built inside run after ``control_inputs`` (operations, tensors or variables).
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> with gp.Graph().as_default():
+    ...     v = gp.Variable(1.0)
+    ...     with gp.control_dependencies([v.assign_add(2.0)]):
+    ...         after = v.read_value()
+    ...     with gp.Session() as sess:
+    ...         sess.run(v.initializer)
+    ...         print(sess.run(after))
+    3.0
+    """
+    return get_default_graph().control_dependencies(control_inputs)
+
+
+def add_to_collection(name: Any, value: Any) -> None:
+    """Add to a collection of the default graph."""
+    get_default_graph().add_to_collection(name, value)
+
+
+def get_collection(key: Any, scope: str | None = None) -> list[Any]:
+    """A copy of a collection of the default graph, filtered by a regular expression on names."""
+    return get_default_graph().get_collection(key, scope)

@@ -1,0 +1,449 @@
+"""What an operation means: one :class:`OpDef` each, made by the :func:`op` decorator.
+
+The decorated function is the public function; its parameters without a default are the tensor inputs, the
+others (but ``name``) the attributes. Nothing else in gradplan lists operations by name::
+
+    @op("Softplus", MAP, kernel="softplus", flops=20)
+    def softplus(features, name=None):
+        '''docstring'''
+
+    @softplus.gradient
+    def _(op, dy):
+        return dy * sigmoid(op.inputs[0])
+
+Every operation of every graph passes one gate, :func:`infer`: types and shapes are checked there when the
+operation is built, and again, with concrete shapes, when a plan is bound.
+"""
+
+from __future__ import annotations
+
+import enum
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradplan import _core, dtypes, shapes
+from gradplan.dtypes import DType
+from gradplan.graph import Graph, Operation, Tensor, get_default_graph, user_line
+from gradplan.shapes import Shape
+
+
+class Kind(enum.Enum):
+    """All that fusion and aliasing need to know of an operation."""
+
+    MAP = "elementwise with broadcasting; runs as one opcode of a tile program"
+    REDUCE = "reduces dimensions"
+    VIEW = "another way to look at a buffer that exists; no instruction"
+    CALL = "a kernel of its own"
+    STATE = "reads or writes what the session keeps between runs; never removed, merged or moved"
+    HOST = "calls back into Python"
+
+
+MAP, REDUCE, VIEW, CALL, STATE, HOST = Kind
+
+
+class OpDef:
+    """The declaration of one operation.
+
+    Attributes
+    ----------
+    name : str
+        TensorFlow 1's name of the type.
+    kind : Kind
+    shape : callable
+        ``(attrs, shapes, value) -> shape``, or a list of shapes for several outputs. ``value(i)`` is
+        the value of input i where it is known, else None. Raises ValueError for what does not fit.
+    gradient : callable or None
+        ``(op, *dys) -> dx`` or a sequence of them, None where nothing flows; made of public functions.
+    kernel : str or None
+        The tile operation (MAP) or kernel (CALL, REDUCE) by name, without its type.
+    lower : callable or None
+        ``(binder, op) -> None``: emits the instructions, where one kernel call is not enough.
+    static : callable or None
+        ``(attrs, shapes) -> ndarray or None``: the value, where it follows from the shapes alone.
+    flops : float or callable
+        Per element of the result, or ``(attrs, input shapes) -> total``.
+    writes : int
+        The first so many inputs are variables that the operation changes.
+    fallible : bool
+        A value (a label, a divisor) can make the kernel fail, so state is written after it.
+    """
+
+    __slots__ = (
+        "attrs",
+        "fallible",
+        "flops",
+        "gradient",
+        "in_types",
+        "inputs",
+        "kernel",
+        "kind",
+        "lower",
+        "name",
+        "out_types",
+        "shape",
+        "static",
+        "type_set",
+        "writes",
+    )
+
+    def __init__(self, name: str, kind: Kind, **fields: Any) -> None:
+        self.name = name
+        self.kind = kind
+        self.gradient: Callable[..., Any] | None = None
+        self.lower: Callable[..., None] | None = None
+        self.static: Callable[..., Any] | None = None
+        self.shape: Callable[..., Any] | None = None
+        for key, value in fields.items():
+            setattr(self, key, value)
+
+    def tile_name(self, in_types: Sequence[DType], out_type: DType) -> str:
+        """The tile operation's full name, such as ``"add.f32"`` or ``"cast.f32.i32"``."""
+        last = in_types[-1].short  # of select's three operands the first is the condition
+        return (
+            f"cast.{last}.{out_type.short}" if self.kernel == "cast" else f"{self.kernel}.{last}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<OpDef {self.name} {self.kind.name}>"
+
+
+#: Every operation there is, by type name.
+REGISTRY: dict[str, OpDef] = {}
+
+
+def op(
+    name: str,
+    kind: Kind,
+    *,
+    kernel: str | None = None,
+    types: str | None = None,
+    T: Sequence[DType] = dtypes.FLOATS,
+    flops: Any = 1,
+    writes: int = 0,
+    fallible: bool = False,
+    operator: str | None = None,
+) -> Any:
+    """Declare an operation; decorates its public function.
+
+    Parameters
+    ----------
+    name : str
+        Type name, and the default name of the operations.
+    kind : Kind
+    kernel : str, optional
+        The C kernel's name.
+    types : str, optional
+        Such as ``"bool T T -> T"``: ``T`` is any one of the types in ``T``, ``I`` int32 or int64, ``any`` any
+        type, ``@key`` the type in that attribute, another word that very type; a star repeats.
+        Default: every input and the only output is ``T``.
+    T : sequence of DType
+        The types allowed for ``T``. Default: float32 and float64.
+    flops : float or callable
+        Per element of the result, or ``(attrs, input shapes) -> total``.
+    writes : int
+        See :class:`OpDef`.
+    fallible : bool
+        See :class:`OpDef`.
+    operator : str, optional
+        Python operators with their default names: ``"__add__ add"``, with ``__radd__`` where there is one.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        parameters = list(inspect.signature(function).parameters.values())
+        inputs = tuple(p.name for p in parameters if p.default is p.empty)
+        defaults = {
+            p.name: p.default for p in parameters if p.default is not p.empty and p.name != "name"
+        }
+        names = [p.name for p in parameters]
+        left, right = (types or "T " * len(inputs) + "-> T").split("->")
+        opdef = OpDef(
+            name,
+            kind,
+            inputs=inputs,
+            attrs=defaults,
+            in_types=tuple(left.split()),
+            out_types=tuple(right.split()),
+            type_set=tuple(T),
+            kernel=kernel,
+            flops=flops,
+            writes=writes,
+            fallible=fallible,
+        )
+        if name in REGISTRY:
+            raise ValueError(f"operation {name} is declared twice")
+        REGISTRY[name] = opdef
+        n = len(inputs)
+
+        @functools.wraps(function)
+        def build(*args: Any, **kwargs: Any) -> Any:
+            made = function(*args, **kwargs)  # Python itself reports missing or unknown arguments
+            if made is None and len(args) == n and not kwargs:
+                return apply(opdef, args, defaults)
+            bound = dict(zip(names, args, strict=False))
+            bound.update(kwargs)
+            if made is None:
+                made = [bound[i] for i in inputs], {k: bound.get(k, d) for k, d in defaults.items()}
+            return apply(opdef, made[0], made[1], bound.get("name"))
+
+        # What remains of a declaration is attached by decorators: @softplus.gradient and so on.
+        def setter(field: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+            def attach(f: Callable[..., Any]) -> Callable[..., Any]:
+                setattr(opdef, field, f)
+                return f
+
+            return attach
+
+        result: Any = build
+        result.opdef = opdef
+        for field in ("gradient", "shape", "lower", "static"):
+            setattr(result, field, setter(field))
+        if operator:
+            _overload(operator, build)
+        return result
+
+    return decorate
+
+
+def _overload(operator: str, build: Callable[..., Any]) -> None:
+    method, default = operator.split()
+    unary = method in ("__neg__", "__abs__", "__invert__")
+
+    def forward(self: Any, other: Any) -> Any:
+        return build(self, other, name=default)
+
+    def reflected(self: Any, other: Any) -> Any:
+        return build(other, self, name=default)
+
+    Tensor.overload(method, (lambda self: build(self, name=default)) if unary else forward)
+    if not unary and method not in ("__lt__", "__le__", "__gt__", "__ge__"):
+        Tensor.overload("__r" + method[2:], reflected)
+
+
+# ---- conversion to tensors -----------------------------------------------------------------------
+
+Converter = Callable[[Any, "DType | None", str, Graph], Tensor]
+_converters: list[tuple[Any, Converter]] = []
+
+
+def register_tensor_conversion_function(base_type: Any, conversion_func: Converter) -> None:
+    """Let values of ``base_type`` stand for tensors: ``func(value, dtype, name, graph) -> Tensor``."""
+    _converters.append((base_type, conversion_func))
+
+
+def to_tensor(value: Any, dtype: DType | None, name: str, graph: Graph) -> Tensor:
+    """``value`` as a tensor of ``graph``; of type ``dtype``, where one is given."""
+    if not isinstance(value, Tensor):
+        for base, convert in reversed(_converters):
+            if isinstance(value, base):
+                return convert(value, dtype, name, graph)
+        raise TypeError(f"a {type(value).__name__} cannot be converted to a tensor: {value!r}")
+    if dtype is not None and value.dtype is not dtype:
+        raise ValueError(
+            f"Tensor conversion requested dtype {dtype.name} for Tensor with dtype "
+            f"{value.dtype.name}: {value}. Use gp.cast."
+        )
+    if value.graph is not graph:
+        raise ValueError(f"{value} must be from the same graph as the other inputs.")
+    return value
+
+
+def graph_of(inputs: Sequence[Any]) -> Graph:
+    """The graph of the first tensor or variable among ``inputs``, else the default graph."""
+    for x in inputs:
+        if isinstance(x, Tensor):
+            return x.op.graph
+        if isinstance(x, (list, tuple)):
+            for y in x:
+                if isinstance(y, Tensor):
+                    return y.op.graph
+        elif hasattr(x, "_as_graph_element"):
+            return x.graph
+    return get_default_graph()
+
+
+# ---- making an operation -------------------------------------------------------------------------
+
+
+def apply(
+    opdef: OpDef, inputs: Sequence[Any], attrs: dict[str, Any], name: str | None = None
+) -> Any:
+    """Build one operation: convert the inputs, pass the gate, add it to the graph.
+
+    Returns
+    -------
+    Tensor, tuple of Tensor or Operation
+        The only output, all of them, or the operation itself if it has none.
+    """
+    graph = graph_of(inputs)
+    if graph._finalized:
+        raise RuntimeError("Graph is finalized and cannot be modified.")
+    full_name = graph.op_name(name or opdef.name)
+    tensors = _convert_inputs(opdef, inputs, full_name, graph)
+    try:
+        out = infer(opdef, attrs, [t.dtype for t in tensors], [t._shape for t in tensors], tensors)
+    except (ValueError, TypeError) as error:
+        file, line = user_line()
+        given = ", ".join(f"{t.dtype.name}{shapes.text(t._shape)}" for t in tensors)
+        raise type(error)(
+            f"{opdef.name} '{full_name}': {error} (inputs: {given or 'none'}; at {file}:{line})"
+        ) from None
+    operation = Operation(
+        graph, opdef, full_name, tensors, attrs, out, graph.current_controls(tensors)
+    )
+    graph.add(operation)
+    if len(operation.outputs) == 1:
+        return operation.outputs[0]
+    return operation.outputs or operation
+
+
+def _convert_inputs(
+    opdef: OpDef, inputs: Sequence[Any], full_name: str, graph: Graph
+) -> tuple[Tensor, ...]:
+    if all([type(x) is Tensor and x.op.graph is graph for x in inputs]):
+        return tuple(inputs)
+    spec, names = _expand(opdef, len(inputs))
+    # The type that T stands for is that of the first tensor among the inputs typed T.
+    common = None
+    for x, word in zip(inputs, spec, strict=True):
+        if word == "T" and common is None:
+            common = getattr(x, "dtype", None) if hasattr(x, "op") else None
+    if common is None and "T" in spec:
+        for x, word in zip(inputs, spec, strict=True):
+            if word == "T" and isinstance(x, (np.ndarray, np.generic)):
+                common = dtypes.as_dtype(x.dtype)
+                break
+    out = []
+    for x, word, parameter in zip(inputs, spec, names, strict=True):
+        wanted = common if word == "T" else _FIXED.get(word)
+        if isinstance(x, Tensor) and x.op.graph is graph:
+            out.append(x)  # a wrong type is reported by the gate, with all inputs named
+            continue
+        try:
+            out.append(to_tensor(x, wanted, f"{full_name}/{parameter}/", graph))
+        except (TypeError, ValueError) as error:
+            file, line = user_line()
+            raise type(error)(
+                f"{opdef.name} '{full_name}', input {parameter!r}: {error} (at {file}:{line})"
+            ) from None
+        if word == "T" and common is None:
+            common = out[-1].dtype
+    return tuple(out)
+
+
+_FIXED = {d.name: d for d in dtypes.ALL}
+
+
+def _expand(opdef: OpDef, n: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The type words and parameter names of ``n`` inputs: a starred word stands for all that remain."""
+    spec, names = opdef.in_types, opdef.inputs
+    if spec and spec[-1].endswith("*"):
+        more = n - len(spec) + 1
+        base = names[len(spec) - 1] if len(names) >= len(spec) else "values"
+        return (
+            spec[:-1] + (spec[-1][:-1],) * more,
+            names[: len(spec) - 1] + tuple(f"{base}_{i}" for i in range(more)),
+        )
+    return spec, names
+
+
+def infer(
+    opdef: OpDef,
+    attrs: dict[str, Any],
+    in_types: Sequence[DType],
+    in_shapes: Sequence[Shape | None],
+    tensors: Sequence[Tensor] = (),
+) -> list[tuple[DType, Shape | None]]:
+    """The gate: types and shapes of the outputs, or TypeError or ValueError for what does not fit."""
+    out_types = _infer_types(opdef, attrs, in_types)
+    out_shapes = infer_shapes(
+        opdef, attrs, in_shapes, lambda i: constant_value(tensors[i]), len(out_types)
+    )
+    return list(zip(out_types, out_shapes, strict=True))
+
+
+def _infer_types(
+    opdef: OpDef, attrs: dict[str, Any], in_types: Sequence[DType]
+) -> tuple[DType, ...]:
+    spec, names = _expand(opdef, len(in_types))
+    if len(spec) != len(in_types):
+        raise TypeError(f"takes {len(spec)} inputs, not {len(in_types)}")
+    common: DType | None = None
+    for word, given, parameter in zip(spec, in_types, names, strict=True):
+        if word == "T":
+            if common is None:
+                allowed: Sequence[DType] = opdef.type_set
+                common = given
+            else:
+                allowed = (common,)
+        elif word == "I":
+            allowed = dtypes.INTEGERS
+        elif word == "any":
+            continue
+        else:
+            allowed = (_FIXED[word],)
+        if given not in allowed:
+            if word == "T" and given is not common:
+                raise TypeError(
+                    f"input '{parameter}' has type {given.name} that does not match type "
+                    f"{allowed[0].name} of argument '{names[spec.index('T')]}'"
+                )
+            listed = ", ".join(d.name for d in allowed)
+            raise TypeError(f"input '{parameter}' has type {given.name}, not one of: {listed}")
+    out = []
+    for word in opdef.out_types:
+        if word == "T":
+            if common is None:
+                raise TypeError("takes at least one input")
+            out.append(common)
+        elif word[0] == "@":
+            out.append(attrs[word[1:]])
+        else:
+            out.append(_FIXED[word])
+    return tuple(out)
+
+
+def infer_shapes(
+    opdef: OpDef,
+    attrs: dict[str, Any],
+    in_shapes: Sequence[Shape | None],
+    value: Callable[[int], Any],
+    n_out: int = 1,
+) -> Sequence[Shape | None]:
+    """The shapes of the outputs by the operation's rule; used at build and again at bind."""
+    if opdef.shape is None:
+        shape: Shape | None = in_shapes[0] if in_shapes else ()
+        for other in in_shapes[1:]:
+            try:
+                shape = shapes.broadcast(shape, other)
+            except ValueError as error:
+                both = " and ".join(shapes.text(s) for s in in_shapes)
+                raise ValueError(f"Dimensions must be equal or 1 in {both}: {error}") from None
+        return [shape] * n_out
+    out = opdef.shape(attrs, in_shapes, value)
+    return out if isinstance(out, list) else [out]
+
+
+def constant_value(tensor: Tensor) -> np.ndarray | None:
+    """The value of a tensor that is known before any run: a constant, the shape of a known shape."""
+    static = tensor.op.opdef.static
+    if static is None:
+        return None
+    return static(tensor.op.attrs, [t._shape for t in tensor.op.inputs])
+
+
+def resolve() -> None:
+    """Find the C kernel of every operation; ImportError for one that is missing."""
+    kernels, tiles = _core.kernels(), _core.tile_ops()
+    for opdef in REGISTRY.values():
+        if opdef.kernel is None:
+            continue
+        if opdef.kind is MAP or opdef.kernel in ("copy", "add", "sub"):
+            found = any(t.startswith(f"{opdef.kernel}.") for t in tiles)
+        else:
+            found = opdef.kernel in kernels
+        if not found:
+            raise ImportError(f"{opdef.name}: there is no C kernel {opdef.kernel!r}")

@@ -1,0 +1,1 @@
+"""The operations: each public function stands under its one declaration."""

@@ -1,0 +1,152 @@
+"""Operations that order others, and those that call back into Python."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+from gradplan.dtypes import ALL
+from gradplan.graph import Operation, Tensor, get_default_graph
+from gradplan.opdef import HOST, VIEW, apply, graph_of, op
+from gradplan.ops.array import convert_to_tensor
+
+
+@op("NoOp", VIEW, types="->")
+def no_op(name: str | None = None) -> Any:
+    """An operation that does nothing; run it for the control dependencies it was made under.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.no_op())
+    """
+
+
+@no_op.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    return []
+
+
+def group(*inputs: Any, name: str | None = None) -> Operation:
+    """One operation that runs all of ``inputs`` (operations, tensors, variables, or lists of them).
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> a, b = gp.Variable(1.0), gp.Variable(2.0)
+    >>> gp.Session().run(gp.group(a.initializer, b.initializer))
+    """
+    flat: list[Any] = []
+    stack = list(reversed(inputs))
+    while stack:
+        item = stack.pop()
+        if isinstance(item, (list, tuple)):
+            stack.extend(reversed(item))
+        elif item is not None:
+            flat.append(item)
+    graph = flat[0].graph if flat and hasattr(flat[0], "graph") else get_default_graph()
+    with graph.as_default(), graph.control_dependencies(flat):
+        return no_op(name=name or "group_deps")
+
+
+@op("Print", HOST, types="T any* -> T", T=ALL, flops=0, fallible=True)
+def _print(
+    input_: Any,
+    data: Any,
+    message: str = "",
+    first_n: int = -1,
+    summarize: int = 3,
+    name: str | None = None,
+) -> Any:
+    """Print to the standard error stream when the tensor is computed; see :func:`Print`."""
+
+
+@_print.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    return in_shapes[0]
+
+
+@_print.gradient
+def _(op: Any, dy: Any) -> Any:
+    return (dy, *[None] * (len(op.inputs) - 1))
+
+
+@_print.lower
+def _(binder: Any, op: Any) -> None:
+    attrs = op.attrs
+    count = binder.memory(op)  # calls so far, in this session
+
+    def show(*values: np.ndarray) -> None:
+        count.append(None)
+        if attrs["first_n"] < 0 or len(count) <= attrs["first_n"]:
+            shown = "".join(_summary(v, attrs["summarize"]) for v in values)
+            sys.stderr.write(f"{attrs['message']}{shown}\n")
+
+    binder.host(show, [], [binder.view(t) for t in op.inputs[1:]])
+    binder.alias(op, binder.view(op.inputs[0]))
+
+
+def _summary(value: np.ndarray, summarize: int) -> str:
+    """The first elements as TensorFlow 1 prints them: ``[1 2 3...]``."""
+    n = summarize if summarize >= 0 else value.size
+    if value.ndim == 0:
+        return f"[{value.item():g}]" if value.dtype.kind == "f" else f"[{value.item()}]"
+    rows = []
+    left = n
+    for row in value.reshape(-1, value.shape[-1] or 1):
+        if left <= 0:
+            break
+        shown = row[:left]
+        left -= len(shown)
+        items = " ".join(f"{x:g}" if value.dtype.kind == "f" else str(x) for x in shown.tolist())
+        rows.append(items + ("..." if len(shown) < len(row) else ""))
+    inside = "][".join(rows)
+    more = "..." if left <= 0 and n < value.size and not inside.endswith("...") else ""
+    return f"[[{inside}]{more}]" if value.ndim > 1 else f"[{inside}]"
+
+
+def Print(
+    input_: Any,
+    data: Any,
+    message: str | None = None,
+    first_n: int | None = None,
+    summarize: int | None = None,
+    name: str | None = None,
+) -> Tensor:
+    """``input_``, and a line on the standard error stream each time it is computed.
+
+    Parameters
+    ----------
+    input_ : tensor_like
+        What the result equals.
+    data : list of tensor_like
+        The values to print.
+    message : str, optional
+        Printed first.
+    first_n : int, optional
+        Print only so many times in a session. Default: always.
+    summarize : int, optional
+        Elements printed of each tensor; -1 for all. Default: 3.
+    name : str, optional
+
+    Returns
+    -------
+    Tensor
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> x = gp.constant([1.0, 2.0])
+    >>> x = gp.Print(x, [x, gp.shape(x)], "x: ")  # prints "x: [1 2][2]" when it runs
+    """
+    graph = graph_of([input_, *data])
+    with graph.as_default():
+        inputs = [convert_to_tensor(t) for t in (input_, *data)]
+        attrs = {
+            "message": message or "",
+            "first_n": -1 if first_n is None else int(first_n),
+            "summarize": 3 if summarize is None else int(summarize),
+        }
+        return apply(_print.opdef, inputs, attrs, name)

@@ -1,0 +1,21 @@
+"""The optimiser's table of contents. A pass is a pure function ``run(program) -> program``."""
+
+from __future__ import annotations
+
+from gradplan.passes import cse, fold, fuse, simplify
+from gradplan.program import Program
+
+#: In the order in which they run, after ``extract`` has made the program.
+PASSES = (
+    ("fold", fold.run),  # what only depends on constants is computed now
+    ("simplify", simplify.run),  # x * 1 -> x, transposes into the product, and so on
+    ("cse", cse.run),  # what is computed twice is computed once
+    ("fuse", fuse.run),  # chains of elementwise operations become one tile program
+)
+
+
+def optimise(program: Program) -> Program:
+    """Run every pass once."""
+    for _, run in PASSES:
+        program = run(program)
+    return program

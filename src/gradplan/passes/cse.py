@@ -1,0 +1,47 @@
+"""Common subexpressions: of two pure operations with equal inputs and attributes the second is dropped.
+
+Before::
+
+    a = exp(x)    b = exp(x)    y = a + b
+
+After::
+
+    a = exp(x)    y = a + a
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from gradplan.graph import Operation, Tensor
+from gradplan.program import Program, is_pure, rebuild
+
+
+def run(program: Program) -> Program:
+    """See the module's text."""
+    seen: dict[Any, tuple[Tensor, ...]] = {}
+
+    def visit(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Sequence[Tensor] | None:
+        # Operations without inputs other than constants are places, not values: placeholders, variables.
+        if not is_pure(op) or not op.outputs or not inputs and op.opdef.static is None:
+            return None
+        key = (op.opdef, inputs, tuple((k, _hashable(v)) for k, v in op.attrs.items()))
+        if key in seen:
+            return seen[key]
+        made = out.make(op.opdef, inputs, op.attrs, [(t.dtype, t._shape) for t in op.outputs], op)
+        seen[key] = made.outputs
+        return made.outputs
+
+    return rebuild(program, visit)
+
+
+def _hashable(value: Any) -> Any:
+    """Equal for equal attributes; arrays count by their bits, so that 0.0 and -0.0 stay two constants."""
+    if isinstance(value, np.ndarray):
+        return value.dtype.str, value.shape, value.tobytes()
+    if isinstance(value, float):
+        return value.hex()
+    return type(value), value

@@ -1,0 +1,145 @@
+"""Simplify: replace an operation by a cheaper one that gives the same value.
+
+Before::
+
+    y = matmul(transpose(a), b) * 1.0 - 0.0
+
+After::
+
+    y = matmul(a, b, transpose_a=True)
+
+This table is the one place outside the declarations that knows operations by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradplan.graph import Operation, Tensor
+from gradplan.opdef import REGISTRY, constant_value
+from gradplan.program import Program, is_pure, rebuild
+
+Rule = Callable[[Program, Operation, tuple[Tensor, ...]], "Sequence[Tensor] | None"]
+_RULES: dict[str, Rule] = {}
+
+
+def run(program: Program) -> Program:
+    """See the module's text."""
+
+    def visit(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Sequence[Tensor] | None:
+        rule = _RULES.get(op.type)
+        return rule(out, op, inputs) if rule is not None and is_pure(op) else None
+
+    return rebuild(program, visit)
+
+
+def _rule(*types: str) -> Callable[[Rule], Rule]:
+    def register(rule: Rule) -> Rule:
+        for name in types:
+            _RULES[name] = rule
+        return rule
+
+    return register
+
+
+def _is(t: Tensor, number: float) -> bool:
+    """Whether ``t`` is a scalar constant of this value."""
+    value = constant_value(t) if t.op.type == "Const" else None
+    return value is not None and value.ndim == 0 and value == number
+
+
+def _make(out: Program, op: Operation, name: str, inputs: Sequence[Tensor], attrs: Any) -> Any:
+    result = op.outputs[0]
+    return out.make(REGISTRY[name], inputs, attrs, [(result.dtype, result._shape)], op).outputs
+
+
+@_rule("Identity", "StopGradient", "PlaceholderWithDefault")
+def _identity(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    return inputs
+
+
+@_rule("Sub")
+def _sub(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    return inputs[:1] if _is(inputs[1], 0) else None
+
+
+@_rule("Mul")
+def _mul(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    for kept, other in (inputs, inputs[::-1]):
+        if _is(other, 1):
+            return [kept]
+    if inputs[0] is inputs[1]:
+        return _make(out, op, "Square", inputs[:1], {})
+    return None
+
+
+@_rule("RealDiv")
+def _div(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    return inputs[:1] if _is(inputs[1], 1) else None
+
+
+@_rule("Pow")
+def _pow(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    x, y = inputs
+    if _is(y, 1):
+        return [x]
+    if _is(y, 2):
+        return _make(out, op, "Square", [x], {})
+    return None
+
+
+@_rule("Neg")
+def _neg(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    inner = inputs[0].op
+    return inner.inputs if inner.type == "Neg" and is_pure(inner) else None
+
+
+@_rule("Reshape")
+def _reshape(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    x, target = inputs
+    if x._shape is not None and None not in x._shape and x._shape == op.outputs[0]._shape:
+        return [x]
+    if x.op.type == "Reshape" and is_pure(x.op) and -1 not in _known(target):
+        return _make(out, op, "Reshape", [x.op.inputs[0], target], {})
+    return None
+
+
+def _known(t: Tensor) -> Any:
+    value = constant_value(t)
+    return (-1,) if value is None else value
+
+
+@_rule("SumToShape", "BroadcastTo")
+def _same_shape(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    x = inputs[0]
+    same = x._shape is not None and None not in x._shape and x._shape == op.outputs[0]._shape
+    return [x] if same else None
+
+
+@_rule("Transpose")
+def _transpose(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    inner = inputs[0].op
+    if inner.type != "Transpose" or not is_pure(inner):
+        return None
+    outer_perm, inner_perm = op.attrs["perm"], inner.attrs["perm"]
+    if outer_perm is None and inner_perm is None:
+        return inner.inputs
+    if outer_perm is None or inner_perm is None:
+        return None
+    perm = tuple(inner_perm[p] for p in outer_perm)
+    if perm == tuple(range(len(perm))):
+        return inner.inputs
+    return _make(out, op, "Transpose", inner.inputs, {"perm": perm})
+
+
+@_rule("MatMul")
+def _matmul(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    attrs = dict(op.attrs)
+    operands = list(inputs)
+    for i, flag in enumerate(("transpose_a", "transpose_b")):
+        inner = operands[i].op
+        if inner.type == "Transpose" and is_pure(inner) and inner.attrs["perm"] in (None, (1, 0)):
+            operands[i] = inner.inputs[0]
+            attrs[flag] = not attrs[flag]
+    return None if attrs == op.attrs else _make(out, op, "MatMul", operands, attrs)

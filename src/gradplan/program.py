@@ -1,0 +1,109 @@
+"""A Program: the private graph that the passes rewrite and a plan is bound from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from gradplan.dtypes import DType
+from gradplan.graph import Graph, Operation, Tensor
+from gradplan.opdef import STATE, Kind, OpDef
+from gradplan.shapes import Shape
+
+
+class Program(Graph):
+    """A graph that has inputs and outputs.
+
+    Attributes
+    ----------
+    feeds : list of Tensor
+        The placeholders that a run fills, in order.
+    fetches : list of Tensor
+        What a run returns, in order.
+    targets : list of Operation
+        What a run must also execute.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.feeds: list[Tensor] = []
+        self.fetches: list[Tensor] = []
+        self.targets: list[Operation] = []
+
+    def make(
+        self,
+        opdef: OpDef,
+        inputs: Sequence[Tensor],
+        attrs: dict[str, Any],
+        outputs: Iterable[tuple[DType, Shape | None]],
+        like: Operation,
+        controls: tuple[Operation, ...] = (),
+    ) -> Operation:
+        """A new operation that stands for ``like``: with its name, its source line and its origin."""
+        op = Operation(
+            self, opdef, like.name, tuple(inputs), attrs, outputs, controls, like.source, like.origin
+        )
+        op.id = len(self._ops)
+        self._ops.append(op)
+        return op
+
+    def live(self) -> set[Operation]:
+        """The operations that something wanted depends on."""
+        seen: set[Operation] = set()
+        stack = [t.op for t in self.fetches] + self.targets + [t.op for t in self.feeds]
+        while stack:
+            op = stack.pop()
+            if op not in seen:
+                seen.add(op)
+                stack.extend([t.op for t in op.inputs])
+                stack.extend(op.control_inputs)
+        return seen
+
+    def consumers(self) -> dict[Tensor, list[Operation]]:
+        """For every tensor the operations that take it, once per place they take it in."""
+        out: dict[Tensor, list[Operation]] = {t: [] for op in self._ops for t in op.outputs}
+        for op in self._ops:
+            for t in op.inputs:
+                out[t].append(op)
+        return out
+
+
+#: What a pass says of one operation: None to keep it, or the tensors that stand for its outputs.
+Visit = Callable[[Program, Operation, tuple[Tensor, ...]], "Sequence[Tensor] | None"]
+
+
+def is_pure(op: Operation) -> bool:
+    """Whether the operation may be removed, merged with its like or computed earlier."""
+    return op.opdef.kind not in (STATE, Kind.HOST) and not op.control_inputs
+
+
+def rebuild(program: Program, visit: Visit) -> Program:
+    """A new Program in which ``visit(out, op, new inputs)`` may put tensors in the place of an operation.
+
+    Operations that nothing wanted depends on are left out. A control dependency on a replaced
+    operation becomes one on the operations that stand for it.
+    """
+    out = Program()
+    tensors: dict[Tensor, Tensor] = {}
+    stand_ins: dict[Operation, tuple[Operation, ...]] = {}
+    live = program.live()
+    for op in program._ops:
+        if op not in live:
+            continue
+        inputs = tuple([tensors[t] for t in op.inputs])
+        replaced = visit(out, op, inputs)
+        if replaced is None:
+            controls = tuple(dict.fromkeys(s for c in op.control_inputs for s in stand_ins[c]))
+            made = out.make(
+                op.opdef, inputs, op.attrs, [(t.dtype, t._shape) for t in op.outputs], op, controls
+            )
+            replaced = made.outputs
+            stand_ins[op] = (made,)
+        else:
+            stand_ins[op] = tuple(dict.fromkeys(t.op for t in replaced))
+        for old, new in zip(op.outputs, replaced, strict=True):
+            tensors[old] = new
+    out.feeds = [tensors[t] for t in program.feeds]
+    out.fetches = [tensors[t] for t in program.fetches]
+    out.targets = list(dict.fromkeys(s for op in program.targets for s in stand_ins[op]))
+    return out

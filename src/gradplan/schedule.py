@@ -1,0 +1,183 @@
+"""The order in which a program runs: found once, before any size is known.
+
+Operations keep the order in which they were made, but for those that write state. These run as soon as nothing
+that could still fail is left and nobody waits for the old value; so a run that fails has, wherever the
+data allows it, changed nothing, and a gradient dies as soon as it has been applied.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import NamedTuple
+
+from gradplan import errors
+from gradplan.graph import Operation, Tensor
+from gradplan.opdef import Kind
+from gradplan.program import Program
+
+
+class Schedule(NamedTuple):
+    """An order and what it implies.
+
+    Attributes
+    ----------
+    ops : list of Operation
+    snapshots : set of Tensor
+        Tensors that lie where a variable lies and are taken after the variable was written: they need
+        a copy when they are made.
+    """
+
+    ops: list[Operation]
+    snapshots: set[Tensor]
+
+
+def is_fallible(op: Operation) -> bool:
+    """Whether a value can make the operation fail."""
+    return op.opdef.fallible or op.attrs.get("fallible", False)
+
+
+def order(program: Program) -> Schedule:
+    """The order of the program's live operations.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If two assignments to one variable are not ordered by any edge.
+    """
+    live = program.live()
+    ops = [op for op in program._ops if op in live]
+    writers = [op for op in ops if op.opdef.writes]
+    if not writers:
+        return Schedule(ops, set())
+    position = {op: i for i, op in enumerate(ops)}
+    before = [[position[t.op] for t in op.inputs] for op in ops]
+    for i, op in enumerate(ops):
+        before[i] += [position[c] for c in op.control_inputs]
+    ancestors: list[int] = []  # bit j of entry i: operation j comes before operation i
+    for edges in before:
+        mask = 0
+        for j in edges:
+            mask |= ancestors[j] | 1 << j
+        ancestors.append(mask)
+
+    writes: dict[Operation, list[int]] = {}  # variable -> its writers, in order
+    for op in writers:
+        for ref in op.inputs[: op.opdef.writes]:
+            writes.setdefault(ref.op, []).append(position[op])
+    for variable, at in writes.items():
+        for a, b in zip(at, at[1:], strict=False):
+            if not ancestors[b] >> a & 1:
+                _refuse_unordered(variable, ops[a], ops[b])
+
+    aliases = _aliases(ops)
+    users: dict[int, set[int]] = {w: set() for at in writes.values() for w in at}
+    for i, op in enumerate(ops):
+        refs = op.inputs[: op.opdef.writes]
+        for t in op.inputs:
+            variable = aliases.get(t)
+            if variable is None:
+                continue
+            for w in writes.get(variable, ()):
+                if w == i or ancestors[i] >> w & 1:
+                    continue
+                users[w].add(i)  # better before the variable is written
+                if t.op is variable and t not in refs:
+                    before[w].append(i)  # a read is of the value before the writing
+    done = _list_schedule(ops, before, users)
+    return Schedule([ops[i] for i in done], _late(program, ops, done, aliases, writes))
+
+
+def _refuse_unordered(variable: Operation, a: Operation, b: Operation) -> None:
+    raise errors.InvalidArgumentError(
+        None,
+        b.origin,
+        f"variable '{variable.name}' is assigned by '{a.name}' (made at {a.source[0]}:{a.source[1]}) "
+        f"and by '{b.name}' (made at {b.source[0]}:{b.source[1]}) in one run, and nothing orders the "
+        "two: put one under control_dependencies of the other, or run them one after the other.",
+    )
+
+
+def _aliases(ops: list[Operation]) -> dict[Tensor, Operation]:
+    """The tensors that lie where a variable lies, each with the variable."""
+    out: dict[Tensor, Operation] = {}
+    for op in ops:
+        if op.opdef.writes:
+            for ref, t in zip(op.inputs[: op.opdef.writes], op.outputs, strict=False):
+                out[t] = ref.op
+        elif op.opdef.kind is Kind.STATE and not op.inputs:
+            out[op.outputs[0]] = op  # the place of a variable itself
+        elif op.opdef.kind in (Kind.VIEW, Kind.HOST) and op.outputs and op.inputs:
+            if op.inputs[0] in out:
+                out[op.outputs[0]] = out[op.inputs[0]]
+    return out
+
+
+def _list_schedule(
+    ops: list[Operation], before: list[list[int]], users: dict[int, set[int]]
+) -> list[int]:
+    waiting = [len(edges) for edges in before]
+    after: list[list[int]] = [[] for _ in ops]
+    for i, edges in enumerate(before):
+        for j in edges:
+            after[j].append(i)
+    fallible = sum(map(is_fallible, ops))
+    ready: list[int] = []  # operations that write nothing, by their place in the program
+    writers: list[int] = []
+    for i, n in enumerate(waiting):
+        if n == 0:
+            heapq.heappush(writers if ops[i].opdef.writes else ready, i)
+    finished = [False] * len(ops)
+    done: list[int] = []
+    while ready or writers:
+        eager = next(
+            (w for w in writers if not fallible and all(finished[u] for u in users[w])), None
+        )
+        if eager is not None:
+            i = eager
+            writers.remove(i)
+        elif ready:
+            i = heapq.heappop(ready)
+        else:
+            i = min(writers)
+            writers.remove(i)
+        finished[i] = True
+        done.append(i)
+        fallible -= is_fallible(ops[i])
+        for j in after[i]:
+            waiting[j] -= 1
+            if waiting[j] == 0:
+                if ops[j].opdef.writes:
+                    writers.append(j)
+                else:
+                    heapq.heappush(ready, j)
+    if len(done) < len(ops):
+        stuck = next(i for i, f in enumerate(finished) if not f)
+        raise errors.InvalidArgumentError(
+            None,
+            ops[stuck].origin,
+            f"'{ops[stuck].name}' reads a variable before one assignment and, by its control "
+            "dependencies, after another that itself waits for the first: no order satisfies both",
+        )
+    return done
+
+
+def _late(
+    program: Program,
+    ops: list[Operation],
+    done: list[int],
+    aliases: dict[Tensor, Operation],
+    writes: dict[Operation, list[int]],
+) -> set[Tensor]:
+    """The aliases that somebody takes after the variable was written again."""
+    place = {ops[i]: n for n, i in enumerate(done)}
+    written_at = {v: sorted(place[ops[w]] for w in at) for v, at in writes.items()}
+    late = set()
+    for op in ops:
+        for t in op.inputs[op.opdef.writes :]:
+            variable = aliases.get(t)
+            if variable is None:
+                continue
+            made = -1 if t.op is variable else place[t.op]
+            if any(made < w < place[op] for w in written_at.get(variable, ())):
+                late.add(t)
+    return late

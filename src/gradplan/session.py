@@ -1,0 +1,530 @@
+"""Sessions: variables, the cache of plans, feeds in and fetches out."""
+
+from __future__ import annotations
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from gradplan import _core, bind, errors, passes, schedule, shapes
+from gradplan.graph import Graph, GraphKeys, Operation, Tensor, _stack, default_session, get_default_graph  # fmt: skip
+from gradplan.opdef import STATE
+from gradplan.ops.random import initial_state
+from gradplan.passes import extract
+from gradplan.plan import Plan
+
+#: Shapes that one callable keeps a plan for, and fetches that one session keeps a callable for.
+MAX_PLANS = 16
+MAX_CALLABLES = 1024
+
+
+class ConfigProto:
+    """Options of a session, by TensorFlow 1's names.
+
+    Parameters
+    ----------
+    optimize : bool, optional
+        False runs the graph as it was written, without passes, fusion, aliasing or reuse of buffers: the
+        reference that the optimised path is tested against. Default: True.
+    **fields
+        ``allow_soft_placement``, ``gpu_options`` and the other fields of TensorFlow 1, accepted; they
+        change nothing on a CPU.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> config = gp.ConfigProto(allow_soft_placement=True)
+    >>> config.gpu_options.allow_growth = True
+    >>> sess = gp.Session(config=config)
+    """
+
+    def __init__(self, optimize: bool = True, **fields: Any) -> None:
+        self.optimize = optimize
+        self.gpu_options = SimpleNamespace()
+        self.graph_options = SimpleNamespace()
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+
+class Step(_core.Callable):
+    """A compiled function of its feeds, from :meth:`Session.make_callable`.
+
+    Calling it with one array for each feed returns the fetches, in the structure they were given in. Other shapes
+    bind another plan; nothing is optimised anew.
+    """
+
+    compiled: Compiled
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan of the last call; ``print(step.plan)`` shows every instruction."""
+        return self.compiled.plan
+
+
+class Compiled:
+    """A program, optimised and ordered once, with a plan for each combination of feed shapes."""
+
+    def __init__(
+        self,
+        session: Session,
+        fetches: Sequence[Tensor],
+        feeds: Sequence[Tensor],
+        targets: Sequence[Operation],
+    ) -> None:
+        self._session = session
+        self._feeds = list(feeds)
+        self._optimise = session._config.optimize
+        program = extract.run(fetches, feeds, targets)
+        self.program = passes.optimise(program) if self._optimise else program
+        self._order = schedule.order(self.program)
+        self._plans: OrderedDict[Any, tuple[Plan, Any]] = OrderedDict()
+        self.plan: Plan | None = None
+
+    def bind(self, args: Sequence[Any]) -> tuple[Any, tuple[np.ndarray, ...]]:
+        """The executable for these arguments, and the arguments as arrays that it takes."""
+        arrays = tuple([to_feed(t, a) for t, a in zip(self._feeds, args, strict=True)])
+        key = tuple([a.shape for a in arrays])
+        if key in self._plans:
+            self._plans.move_to_end(key)
+            plan, executable = self._plans[key]
+        else:
+            binder = bind.Binder(self.program, key, self._session, self._order, self._optimise)
+            plan = binder.bind()
+            executable = plan.executable(self._session._state)
+            self._plans[key] = plan, executable
+            if len(self._plans) > MAX_PLANS:
+                self._plans.popitem(last=False)
+        self.plan = plan
+        return executable, arrays
+
+
+class Session:
+    """Runs a graph: holds the values of its variables and the plans made so far.
+
+    Parameters
+    ----------
+    target : str, optional
+        Must be empty: there are no remote sessions.
+    graph : Graph, optional
+        Default: the default graph.
+    config : ConfigProto, optional
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> x = gp.placeholder(gp.float32, [None])
+    >>> with gp.Session() as sess:
+    ...     print(sess.run({"sum": gp.reduce_sum(x)}, {x: [1.0, 2.0]}))
+    {'sum': np.float32(3.0)}
+    """
+
+    def __init__(
+        self, target: str = "", graph: Graph | None = None, config: ConfigProto | None = None
+    ) -> None:
+        if target:
+            raise ValueError(f"there are no remote sessions: target must be '', not {target!r}")
+        if graph is not None and not isinstance(graph, Graph):
+            raise TypeError(f"graph must be a gp.Graph, but got {type(graph).__name__}")
+        self._graph = get_default_graph() if graph is None else graph
+        self._config = config or ConfigProto()
+        self._state = _core.State()
+        self._places: dict[Operation, tuple[int, int]] = {}  # offset in bytes, number
+        self._scanned = 0
+        self._bytes = 0
+        self._memories: dict[Operation, list[Any]] = {}
+        self._steps: dict[Any, Step] = {}
+        self._version = 0
+        self._growths = 0
+        self._entered: list[ExitStack] = []
+
+    @property
+    def graph(self) -> Graph:
+        return self._graph
+
+    @property
+    def graph_def(self) -> Graph:
+        return self._graph
+
+    # ---- running -------------------------------------------------------------------------------
+
+    def run(
+        self,
+        fetches: Any,
+        feed_dict: Mapping[Any, Any] | None = None,
+        options: Any = None,
+        run_metadata: Any = None,
+    ) -> Any:
+        """Compute ``fetches``.
+
+        Parameters
+        ----------
+        fetches : Tensor, Operation, Variable, str, or any nesting of them
+            In lists, tuples, named tuples and dictionaries.
+        feed_dict : dict, optional
+            Tensors (or their names) and the values they take in this run; any tensor may be fed.
+        options, run_metadata : optional
+            Accepted as in TensorFlow 1.
+
+        Returns
+        -------
+        Same structure as ``fetches``
+            Fresh arrays, NumPy scalars for rank 0, None for operations.
+
+        Raises
+        ------
+        RuntimeError
+            If the session is closed or the graph empty.
+        TypeError
+            If something can be neither fetched nor fed.
+        ValueError
+            If a fetch belongs to another graph, or a fed value has the wrong shape.
+        InvalidArgumentError
+            If a placeholder is not fed, shapes do not fit, or a value is refused.
+        FailedPreconditionError
+            If a variable was never initialised.
+        """
+        kind = type(fetches)
+        try:
+            flat = tuple(fetches) if kind is list else fetches
+            if feed_dict:
+                return self._steps[kind, flat, *feed_dict](*feed_dict.values())
+            return self._steps[kind, flat]()
+        except (KeyError, TypeError) as error:
+            # Unhashable, or not prepared yet; an error of the run itself is not for us.
+            if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
+                raise
+        feeds = dict(feed_dict) if feed_dict else {}
+        step = self._prepare(fetches, list(feeds))
+        return step(*feeds.values())
+
+    def make_callable(
+        self, fetches: Any, feed_list: Sequence[Any] | None = None, accept_options: bool = False
+    ) -> Step:
+        """A function of the feeds that runs ``fetches``: the fast way to run a step many times.
+
+        Parameters
+        ----------
+        fetches
+            As for :meth:`run`.
+        feed_list : list of Tensor or str, optional
+            What the arguments of the function are fed to, in order.
+        accept_options : bool, optional
+            Accepted as in TensorFlow 1.
+
+        Returns
+        -------
+        Step
+
+        Examples
+        --------
+        >>> import gradplan as gp
+        >>> x = gp.placeholder(gp.float32, [])
+        >>> double = gp.Session().make_callable(x * 2.0, [x])
+        >>> float(double(4.0))
+        8.0
+        """
+        return self._make_step(fetches, list(feed_list or []))
+
+    def plan(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None) -> Plan:
+        """The plan that :meth:`run` would use for these fetches and feeds, without running it."""
+        feeds = dict(feed_dict or {})
+        step = self._make_step(fetches, list(feeds))
+        step.compiled.bind(tuple(feeds.values()))
+        assert step.plan is not None
+        return step.plan
+
+    def _prepare(self, fetches: Any, feeds: Sequence[Any]) -> Step:
+        """The step for these fetches, from the cache if it is there."""
+        leaves: list[Any] = []
+        outline = _outline(fetches, leaves)
+        simple = isinstance(fetches, (list, tuple)) and len(leaves) == len(fetches) or not isinstance(fetches, (list, tuple, dict))  # fmt: skip
+        flat = tuple(fetches) if type(fetches) is list else fetches
+        key = (type(fetches), flat, *feeds) if simple else (outline, tuple(leaves), *feeds)
+        step = self._steps.get(key)
+        if step is None:
+            step = self._make_step(fetches, feeds)
+            if len(self._steps) >= MAX_CALLABLES:
+                del self._steps[next(iter(self._steps))]
+            self._steps[key] = step
+        return step
+
+    def _make_step(self, fetches: Any, feeds: Sequence[Any]) -> Step:
+        if self._state.closed:
+            raise RuntimeError("Attempted to use a closed Session.")
+        if not self._graph.version:
+            raise RuntimeError(
+                "The Session graph is empty. Add operations to the graph before calling run()."
+            )
+        self._watch_growth()
+        leaves: list[Any] = []
+        _outline(fetches, leaves)
+        elements = [_element(self._graph, leaf, "fetch") for leaf in leaves]
+        tensors = list(dict.fromkeys(e for e in elements if isinstance(e, Tensor)))
+        targets = list(dict.fromkeys(e for e in elements if isinstance(e, Operation)))
+        fed = [_element(self._graph, key, "feed_dict key") for key in feeds]
+        if len(set(fed)) < len(fed):
+            raise ValueError("feed_dict feeds one tensor twice, under two names")
+        compiled = Compiled(self, tensors, fed, targets)
+        number = {t: i for i, t in enumerate(tensors)}
+        places = [number.get(e) for e in elements]  # of each leaf among the results
+        pack: Any = None
+        if places == [0] and not isinstance(fetches, (list, tuple, dict)):
+            pack = 0
+        elif not (type(fetches) is list and places == list(range(len(fetches)))):
+            pack = _packer(fetches, places)
+        step = Step(compiled.bind, pack, len(fed))
+        step.compiled = compiled
+        return step
+
+    def _watch_growth(self) -> None:
+        """Report the classic leak of graph programs: operations made inside the loop that runs them."""
+        version = self._graph.version
+        if self._version and version > self._version:
+            self._growths += 1
+            if self._growths == 100:
+                last = self._graph._ops[-1]
+                warnings.warn(
+                    f"the graph grew before each of 100 runs: operations such as '{last.name}' (made "
+                    f"at {last.source[0]}:{last.source[1]}) are made inside a loop. Build them once "
+                    "before it; graph.finalize() finds the place.",
+                    stacklevel=4,
+                )
+        self._version = version
+
+    # ---- what lives between runs ---------------------------------------------------------------
+
+    def variable(self, op: Operation) -> tuple[int, int]:
+        """Where a variable lies: its offset in bytes and its number."""
+        if op not in self._places:
+            new = [
+                o
+                for o in self._graph._ops[self._scanned :]
+                if o.opdef.kind is STATE and not o.inputs and not o.opdef.writes
+            ]
+            self._scanned = self._graph.version
+            trainable = {v.op for v in self._graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)}
+            # What is trained lies together, so that it can be seen as one vector.
+            for o in sorted(new, key=lambda o: o not in trainable):
+                t = o.outputs[0]
+                self._allocate(o, shapes.size(t._shape) * t.dtype.size)  # type: ignore[arg-type]
+        return self._places[op]
+
+    def random_state(self, op: Operation) -> tuple[int, int]:
+        """Where the state of a random operation lies; made from its seeds when first asked for."""
+        if op not in self._places:
+            offset, number = self._allocate(op, 16)
+            self._state.write(offset, initial_state(op).view(np.uint8))
+            self._state.set_flag(number)
+        return self._places[op]
+
+    def memory(self, op: Operation) -> list[Any]:
+        """A list that an operation calling back into Python keeps in this session."""
+        return self._memories.setdefault(op, [])
+
+    def _allocate(self, op: Operation, nbytes: int) -> tuple[int, int]:
+        place = self._bytes, len(self._places)
+        self._bytes += (nbytes + 63) // 64 * 64
+        self._state.grow(self._bytes, len(self._places) + 1)
+        self._places[op] = place
+        return place
+
+    def load(self, values: Mapping[Any, Any]) -> None:
+        """Write values to variables without growing the graph.
+
+        Parameters
+        ----------
+        values : dict
+            Variables and their new values; all are checked before the first is written.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a value's type or shape does not fit.
+        """
+        arrays = {v: to_feed(v._as_graph_element(), value) for v, value in values.items()}
+        self._write({v.op: a for v, a in arrays.items()})
+
+    def _write(self, arrays: Mapping[Operation, np.ndarray]) -> None:
+        """Write checked arrays to variables and states of random operations, in one step."""
+        parts = []
+        for op, array in arrays.items():
+            place = self.variable(op) if op.outputs and not op.inputs else self.random_state(op)
+            parts.append((*place, np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+        self._state.write_all(parts)
+
+    def random_states(self) -> dict[Operation, np.ndarray]:
+        """The state of every random operation that has run here."""
+        return {
+            op: self._state.read(offset, 16).view(np.int64)
+            for op, (offset, _) in self._places.items()
+            if op.inputs
+        }
+
+    # ---- scope ---------------------------------------------------------------------------------
+
+    def as_default(self) -> Any:
+        """A context in which ``eval`` and ``run`` of tensors and operations use this session."""
+        return default_session(self)
+
+    def __enter__(self) -> Session:
+        stack = ExitStack()
+        stack.enter_context(self._graph.as_default())
+        stack.enter_context(default_session(self))
+        self._entered.append(stack)
+        return self
+
+    def __exit__(self, *exc_info: Any) -> None:
+        self._entered.pop().close()
+        if not self._entered:
+            self.close()
+
+    def close(self) -> None:
+        """Give the memory back; a later run raises RuntimeError. A run in flight is waited for."""
+        self._state.close()
+        self._steps.clear()
+
+    def list_devices(self) -> list[str]:
+        return ["/job:localhost/replica:0/task:0/device:CPU:0"]
+
+
+class InteractiveSession(Session):
+    """A session that is the default one from its making until it is closed.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> sess = gp.InteractiveSession()
+    >>> float(gp.constant(2.0).eval())
+    2.0
+    >>> sess.close()
+    """
+
+    def __init__(
+        self, target: str = "", graph: Graph | None = None, config: ConfigProto | None = None
+    ) -> None:
+        super().__init__(target, graph, config)
+        _stack.sessions.append(self)
+        if graph is not None:
+            _stack.graphs.append(graph)
+
+    def close(self) -> None:
+        super().close()
+        for stack, item in ((_stack.sessions, self), (_stack.graphs, self._graph)):
+            if item in stack:
+                stack.remove(item)  # type: ignore[attr-defined]
+
+
+# ---- feeds ---------------------------------------------------------------------------------------
+
+
+def to_feed(t: Tensor, value: Any) -> np.ndarray:
+    """A fed value as a C-contiguous, aligned array of the tensor's type.
+
+    Raises
+    ------
+    TypeError
+        If the value is a tensor, holds no numbers, or would lose its meaning in the tensor's type.
+    ValueError
+        If its shape does not fit.
+    """
+    wanted = t.dtype.np
+    if isinstance(value, (Tensor, Operation)) or hasattr(value, "_as_graph_element"):
+        raise TypeError(
+            f"The value of a feed cannot be a tensor, but {t.name!r} is fed {value!r}: run it "
+            "first, and feed the array."
+        )
+    try:
+        given = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"Cannot feed {t.name!r}: the nested lists are ragged") from None
+    if given.dtype != wanted:
+        given = _cast_feed(t, given)
+    shape = t._shape
+    if shape is None or given.shape != shape:
+        if shapes.merge(shape, given.shape) is False:
+            raise ValueError(
+                f"Cannot feed value of shape {given.shape!r} for Tensor '{t.name}', which has shape "
+                f"'{shapes.text(shape)}' (made at {t.op.source[0]}:{t.op.source[1]})"
+            )
+    out = np.asarray(given, wanted, order="C")
+    return out if out.flags.aligned else out.copy()
+
+
+def _cast_feed(t: Tensor, given: np.ndarray) -> np.ndarray:
+    kind, wanted = given.dtype.kind, t.dtype
+    order = "b iu f"
+    if kind not in "biuf" or kind == "b" and not given.size:
+        raise TypeError(
+            f"Cannot feed {t.name!r} of type {wanted.name} an array of type {given.dtype}"
+        )
+    with np.errstate(all="ignore"):
+        out = given.astype(wanted.np)
+        loses = order.index(kind) > order.index(wanted.np.kind) or kind in "iu" and wanted.is_integer
+        if loses and given.size and not np.array_equal(out.astype(given.dtype), given):
+            at = int(np.flatnonzero(out.astype(given.dtype).ravel() != given.ravel())[0])
+            raise TypeError(
+                f"Cannot feed {t.name!r} of type {wanted.name} an array of type {given.dtype}: "
+                f"element {at} is {given.ravel()[at]!r}, which {wanted.name} cannot hold"
+            )
+    return out
+
+
+# ---- fetches -------------------------------------------------------------------------------------
+
+
+def _outline(fetches: Any, leaves: list[Any]) -> Any:
+    """The structure of ``fetches``, hashable; its leaves go to ``leaves`` in order."""
+    if isinstance(fetches, (list, tuple)):
+        return type(fetches), tuple([_outline(f, leaves) for f in fetches])
+    if isinstance(fetches, dict):
+        return type(fetches), tuple([(k, _outline(f, leaves)) for k, f in fetches.items()])
+    leaves.append(fetches)
+    return None
+
+
+def _element(graph: Graph, leaf: Any, role: str) -> Any:
+    try:
+        return graph.as_graph_element(leaf, allow_operation=role == "fetch")
+    except TypeError as error:
+        if role == "fetch":
+            raise TypeError(
+                f"Fetch argument {leaf!r} has invalid type {type(leaf).__name__}, must be a string, "
+                f"Tensor, Operation or Variable. ({error})"
+            ) from None
+        raise TypeError(f"Cannot interpret {role} as Tensor: {error}") from None
+    except (KeyError, ValueError) as error:
+        what = error.args[0]
+        if role == "fetch":
+            raise ValueError(f"Fetch argument {leaf!r} cannot be interpreted: {what}") from None
+        raise TypeError(f"Cannot interpret {role} as Tensor: {what}") from None
+
+
+def _packer(fetches: Any, places: Sequence[int | None]) -> Callable[[list[Any]], Any]:
+    """A function that puts flat results into the structure of ``fetches``."""
+    at = iter(range(len(places)))
+
+    def plan_of(f: Any) -> Any:
+        if isinstance(f, (list, tuple)):
+            parts = [plan_of(x) for x in f]
+            kind = type(f)
+            if hasattr(f, "_fields"):
+                return lambda out: kind(*[p(out) for p in parts])
+            return lambda out: kind([p(out) for p in parts])
+        if isinstance(f, dict):
+            items = [(k, plan_of(x)) for k, x in f.items()]
+            if type(f) is dict or type(f) is OrderedDict:
+                kind = type(f)
+                return lambda out: kind((k, p(out)) for k, p in items)
+            return lambda out: {k: p(out) for k, p in items}
+        place = places[next(at)]
+        return (lambda out: None) if place is None else (lambda out: out[place])
+
+    return plan_of(fetches)
+
+
+__all__ = ["ConfigProto", "InteractiveSession", "Session", "Step", "errors"]

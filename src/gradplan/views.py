@@ -1,0 +1,154 @@
+"""Storages and views: what an instruction's arguments are before they become plan records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from gradplan import shapes
+from gradplan.dtypes import DType
+
+ARENA, STATE, CONST, EXTERN = range(4)
+
+
+class Storage:
+    """A stretch of memory of one segment.
+
+    Attributes
+    ----------
+    name : str
+        The operation or variable that it belongs to, for people.
+    bytes : int
+    segment : int
+        ARENA, STATE, CONST or EXTERN.
+    offset : int
+        From the segment's base; in the arena it is given by ``memory.place``.
+    slot : int
+        EXTERN: the number of the feed or fetch. STATE: the number of the variable.
+    target : Storage or None
+        The storage whose place it takes (``memory.alias``).
+    first, last : int
+        The first and last instruction that touches it.
+    """
+
+    __slots__ = ("bytes", "first", "last", "name", "offset", "segment", "slot", "target")
+
+    def __init__(
+        self, name: str, nbytes: int, segment: int = ARENA, offset: int = 0, slot: int = -1
+    ) -> None:
+        self.name = name
+        self.bytes = nbytes
+        self.segment = segment
+        self.offset = offset
+        self.slot = slot
+        self.target: Storage | None = None
+        self.first = self.last = -1
+
+    def root(self) -> Storage:
+        """The storage in whose place this one lies."""
+        s = self
+        while s.target is not None:
+            s = s.target
+        return s
+
+
+class View:
+    """A strided look at a storage; offset in bytes, strides in elements."""
+
+    __slots__ = ("dense", "dims", "dtype", "offset", "size", "storage", "strides")
+
+    def __init__(
+        self,
+        storage: Storage,
+        dtype: DType,
+        dims: tuple[int, ...],
+        strides: tuple[int, ...] | None = None,
+        offset: int = 0,
+    ) -> None:
+        self.storage = storage
+        self.dtype = dtype
+        self.dims = dims
+        self.size = math.prod(dims)
+        self.offset = offset
+        dense = shapes.strides(dims)
+        self.strides = dense if strides is None else strides
+        # Row-major without gaps; the stride of a dimension of size 1 says nothing.
+        self.dense = (
+            self.strides == dense
+            or self.size == 0
+            or all(d == 1 or a == b for d, a, b in zip(dims, self.strides, dense, strict=True))
+        )
+
+    def seen(self, dims: Sequence[int], strides: Sequence[int], start: int = 0) -> View:
+        """Another view from element ``start`` of this one's."""
+        return View(
+            self.storage,
+            self.dtype,
+            tuple(dims),
+            tuple(strides),
+            self.offset + start * self.dtype.size,
+        )
+
+    def reshaped(self, dims: tuple[int, ...]) -> View:
+        """The same elements in another shape; only of a dense view."""
+        if dims == self.dims:
+            return self
+        assert self.dense and math.prod(dims) == self.size
+        return View(self.storage, self.dtype, dims, None, self.offset)
+
+    def transposed(self, perm: Sequence[int]) -> View:
+        return self.seen([self.dims[p] for p in perm], [self.strides[p] for p in perm])
+
+    def broadcast(self, dims: tuple[int, ...]) -> View:
+        """With stride 0 along what is repeated."""
+        if dims == self.dims:
+            return self
+        lead = len(dims) - len(self.dims)
+        steps = [
+            0 if have == 1 and want != 1 else step
+            for have, want, step in zip(self.dims, dims[lead:], self.strides, strict=True)
+        ]
+        return self.seen(dims, [0] * lead + steps)
+
+    def window(self, axis: int, start: int, length: int) -> View:
+        """``length`` elements from ``start`` along one dimension."""
+        dims = list(self.dims)
+        dims[axis] = length
+        return self.seen(dims, self.strides, start * self.strides[axis] if length else 0)
+
+    def cut(self, parts: Sequence[tuple[Any, ...]]) -> View:
+        """The slice that ``ops.array.cut`` described."""
+        dims, steps, begin = [], [], 0
+        for axis, start, length, step in parts:
+            if axis is None:
+                dims.append(1)
+                steps.append(0)
+                continue
+            begin += start * self.strides[axis]
+            if length != -1:
+                dims.append(length)
+                steps.append(step * self.strides[axis])
+        empty = 0 in dims
+        return self.seen(dims, steps, 0 if empty else begin)
+
+
+def collapse(views: Sequence[View]) -> list[View]:
+    """Views of equal dims, with neighbouring dimensions merged wherever all of them allow it."""
+    dims = views[0].dims
+    if all([v.dense and v.dims == dims for v in views]):
+        return [v.reshaped((v.size,)) for v in views]
+    merged: list[int] = []
+    steps: list[list[int]] = [[] for _ in views]
+    for k, d in enumerate(dims):
+        if d == 1:
+            continue
+        if merged and all(s[-1] == v.strides[k] * d for s, v in zip(steps, views, strict=True)):
+            merged[-1] *= d
+            for s, v in zip(steps, views, strict=True):
+                s[-1] = v.strides[k]
+        else:
+            merged.append(d)
+            for s, v in zip(steps, views, strict=True):
+                s.append(v.strides[k])
+    return [v.seen(merged, s) for v, s in zip(views, steps, strict=True)]
