@@ -32,29 +32,37 @@ static bool gemm_layout(const gp_buf *x, gemm_operand *operand) {
   return ld <= INT32_MAX && rows <= INT32_MAX && cols <= INT32_MAX;
 }
 
-static void matmul_f32(const gp_buf *out, const gp_buf *a, const gp_buf *b, float *c, float *pa,
-                       float *pb) {
-  int m = (int)a->dims[0], k = (int)a->dims[1], n = (int)b->dims[1];
-  gemm_operand oa = {'N', 1}, ob = {'N', 1}, oc = {'N', 1};
-  float one = 1, zero = 0;
-  gemm_layout(a, &oa);
-  gemm_layout(b, &ob);
-  gemm_layout(out, &oc);
-  gp_blas_table.sgemm(&ob.trans, &oa.trans, &n, &m, &k, &one, pb, &ob.ld, pa, &oa.ld, &zero, c,
-                      &oc.ld);
-}
+/* A product with a vector is a gemv from this many elements of the matrix on: it reads the matrix
+ * once, where gemm would copy it first (measured with OpenBLAS 0.3.30: even at 2^15, 2 times faster
+ * at 2^20). Below, gemm has the smaller overhead. */
+enum { GEMV_FROM = 1 << 16 };
 
-static void matmul_f64(const gp_buf *out, const gp_buf *a, const gp_buf *b, double *c, double *pa,
-                       double *pb) {
-  int m = (int)a->dims[0], k = (int)a->dims[1], n = (int)b->dims[1];
-  gemm_operand oa = {'N', 1}, ob = {'N', 1}, oc = {'N', 1};
-  double one = 1, zero = 0;
-  gemm_layout(a, &oa);
-  gemm_layout(b, &ob);
-  gemm_layout(out, &oc);
-  gp_blas_table.dgemm(&ob.trans, &oa.trans, &n, &m, &k, &one, pb, &ob.ld, pa, &oa.ld, &zero, c,
-                      &oc.ld);
-}
+#define MATMUL_FLOAT(type, gemm, gemv)                                                            \
+  static void matmul_##type(const gp_buf *out, const gp_buf *a, const gp_buf *b, t_##type *c,     \
+                            t_##type *pa, t_##type *pb) {                                         \
+    int m = (int)a->dims[0], k = (int)a->dims[1], n = (int)b->dims[1], one = 1;                   \
+    const bool large = (int64_t)k * (m == 1 ? n : m) >= GEMV_FROM;                                \
+    gemm_operand oa, ob, oc;                                                                      \
+    t_##type alpha = 1, beta = 0;                                                                 \
+    gemm_layout(a, &oa);                                                                          \
+    gemm_layout(b, &ob);                                                                          \
+    gemm_layout(out, &oc);                                                                        \
+    if (m == 1 && large) { /* out' = b' a' */                                                     \
+      int step = oa.trans == 'N' ? 1 : oa.ld;                                                     \
+      int *rows = ob.trans == 'N' ? &n : &k, *cols = ob.trans == 'N' ? &k : &n;                   \
+      gp_blas_table.gemv(&ob.trans, rows, cols, &alpha, pb, &ob.ld, pa, &step, &beta, c, &one);   \
+    } else if (n == 1 && large) { /* out = a b */                                                 \
+      int step = ob.trans == 'N' ? ob.ld : 1;                                                     \
+      int *rows = oa.trans == 'N' ? &k : &m, *cols = oa.trans == 'N' ? &m : &k;                   \
+      char trans = oa.trans == 'N' ? 'T' : 'N';                                                   \
+      gp_blas_table.gemv(&trans, rows, cols, &alpha, pa, &oa.ld, pb, &step, &beta, c, &oc.ld);    \
+    } else {                                                                                      \
+      gp_blas_table.gemm(&ob.trans, &oa.trans, &n, &m, &k, &alpha, pb, &ob.ld, pa, &oa.ld, &beta, \
+                         c, &oc.ld);                                                              \
+    }                                                                                             \
+  }
+MATMUL_FLOAT(f32, sgemm, sgemv)
+MATMUL_FLOAT(f64, dgemm, dgemv)
 
 #define MATMUL_INT(type)                                                                    \
   static void matmul_##type(const gp_buf *out, const gp_buf *a, const gp_buf *b,            \
@@ -112,5 +120,5 @@ static const char *matmul_check(const gp_plan *plan, const gp_insn *insn) {
   if (!is_float(out)) return NULL;
   if (!gemm_layout(out, &layout) || layout.trans != 'N') return "BLAS cannot write this output";
   if (!gemm_layout(a, &layout) || !gemm_layout(b, &layout)) return "BLAS cannot read an operand";
-  return gp_blas_table.sgemm && gp_blas_table.dgemm ? NULL : "BLAS is not loaded";
+  return gp_blas_table.sgemm ? NULL : "BLAS is not loaded";
 }

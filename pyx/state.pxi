@@ -118,6 +118,24 @@ cdef class State:
         finally:
             self.release()
 
+    def write_all(self, parts):
+        """Write (offset, variable, uint8 array) for each part and mark the variables initialised:
+        all of them or, if one does not fit, none."""
+        cdef cnp.ndarray array
+        parts = [(offset, variable, np.ascontiguousarray(values)) for offset, variable, values in parts]
+        self.acquire()
+        try:
+            for offset, variable, array in parts:
+                if array.dtype != np.uint8:
+                    raise TypeError(f"uint8 expected, not {array.dtype}")
+                self.check_range(offset, array.nbytes)
+                self.check_variable(variable)
+            for offset, variable, array in parts:
+                memcpy(self.variables.data + <int64_t>offset, cnp.PyArray_DATA(array), <size_t>array.nbytes)
+                self.flags.data[<int64_t>variable] = 1
+        finally:
+            self.release()
+
     cdef int check_range(self, int64_t offset, int64_t nbytes) except -1:
         if offset < 0 or nbytes < 0 or offset > self.variables.bytes - nbytes:
             raise ValueError(f"{nbytes} bytes at {offset} are outside the {self.variables.bytes} "

@@ -165,7 +165,8 @@ def test_ctrl_c(tmp_path):
     command = [sys.executable, "-m", "gradplan", "train", "--epochs", "1000000", "--quiet"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
         deadline = time.monotonic() + 60
-        while not (tmp_path / "checkpoints").exists() and time.monotonic() < deadline:
+        while not (tmp_path / "checkpoints").exists() and child.poll() is None:
+            assert time.monotonic() < deadline
             time.sleep(0.05)
         time.sleep(1.0)
         child.send_signal(signal.SIGINT)
@@ -222,7 +223,7 @@ def test_progress(capsys, monkeypatch):
 
 
 def test_version_and_help(capsys):
-    for argv, text in ((["--version"], "gradplan 0."), (["train", "--help"], "tqdm")):
+    for argv, text in ((["--version"], "gradplan "), (["train", "--help"], "tqdm")):
         with pytest.raises(SystemExit) as stop:
             cli.main(argv)
         assert stop.value.code == 0

@@ -24,8 +24,8 @@ def test_doctests(name):
     runner = doctest.DocTestRunner(optionflags=FLAGS)
     problems: list[str] = []
     for test in doctest.DocTestFinder().find(module, name):
-        with gradplan.Graph().as_default():  # each example names its operations from the start
-            runner.run(test, out=problems.append)
+        gradplan.reset_default_graph()  # each example names its operations from the start
+        runner.run(test, out=problems.append)
     assert not problems, "".join(problems)
 
 

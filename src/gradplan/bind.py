@@ -93,7 +93,7 @@ class Binder:
         self._values: dict[Tensor, np.ndarray] = {}
         self._views: dict[Tensor, View] = {}
         self._copies: dict[Any, View] = {}
-        self._states: dict[Operation, Storage] = {}
+        self._variables: dict[Tensor, View] = {}
         self._asked: set[tuple[Operation, int]] = set()  # inputs known by value when shapes are found
         self._op: Any = None
 
@@ -102,8 +102,9 @@ class Binder:
     def bind(self) -> Plan:
         """Infer, lower, lay out."""
         self._infer()
-        used = self._used()
-        self._used_tensors = used
+        if self.program.used is None:  # the same for all shapes
+            self.program.used = self._used()
+        self._used_tensors, live = self.program.used
         fetched = set(self.program.fetches)
         for i, t in enumerate(self.program.feeds):
             nbytes = shapes.size(self._shapes[t]) * t.dtype.size
@@ -111,7 +112,7 @@ class Binder:
             self._views[t] = View(storage, t.dtype, self._shapes[t])
         copied: set[int] = set()
         for op in self._order.ops:
-            if op not in self._live:
+            if op not in live:
                 continue
             self._op = op
             self._lower(op)
@@ -180,16 +181,19 @@ class Binder:
                 self._values[t] = _evaluate_one(t, known)
         return self._values[t]
 
-    def _used(self) -> set[Tensor]:
-        """The tensors that the run itself takes; sets the operations that are alive."""
+    def _used(self) -> tuple[set[Tensor], set[Operation]]:
+        """The tensors that the run itself takes, and the operations that it executes.
+
+        An input that was asked for its value is known by now, and so is what is known by its shape.
+        """
         used = set(self.program.fetches)
-        self._live: set[Operation] = set()
+        live: set[Operation] = set()
         stack = [t.op for t in used] + list(self.program.targets)
         while stack:
             op = stack.pop()
-            if op in self._live:
+            if op in live:
                 continue
-            self._live.add(op)
+            live.add(op)
             stack.extend(op.control_inputs)
             if op.opdef.static is not None:
                 continue
@@ -197,7 +201,7 @@ class Binder:
                 if (op, i) not in self._asked:
                     used.add(t)
                     stack.append(t.op)
-        return used
+        return used, live
 
     def _lower(self, op: Operation) -> None:
         opdef = op.opdef
@@ -354,13 +358,15 @@ class Binder:
 
     def variable(self, t: Tensor) -> View:
         """Where the session keeps a variable; ``t`` is the result of its operation."""
-        variable, dims = t.op, self._shapes[t]
-        if variable not in self._states:
+        view = self._variables.get(t)
+        if view is None:
             assert self.state is not None
-            offset, number = self.state.variable(variable.origin)
+            dims = self._shapes[t]
+            offset, number = self.state.variable(t.op.origin)
             nbytes = shapes.size(dims) * t.dtype.size
-            self._states[variable] = Storage(variable.name, nbytes, STATE, offset, number)
-        return View(self._states[variable], t.dtype, dims)
+            storage = Storage(t.op.name, nbytes, STATE, offset, number)
+            view = self._variables[t] = View(storage, t.dtype, dims)
+        return view
 
 
 # ---- evaluation without a session ----------------------------------------------------------------

@@ -8,7 +8,6 @@ file is also meant to be read: :func:`build` describes the network as any graph 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import os
 import sys
 import time
@@ -136,8 +135,8 @@ def train(table: Table, args: argparse.Namespace) -> int:
         if args.resume:
             restore(sess, saver, model, settings, args.checkpoint)
         step = sess.make_callable([model.loss, model.metric, model.train_op], [model.x, model.y])
-        y_type = model.y.dtype.as_numpy_dtype
-        features, target = table.features, table.target.astype(y_type)
+        features = table.features
+        target: np.ndarray = table.target.astype(model.y.dtype.as_numpy_dtype)
 
         def save() -> str:
             prefix = os.path.join(args.checkpoint, "model")
@@ -188,6 +187,7 @@ def train(table: Table, args: argparse.Namespace) -> int:
     rate = (done - first) / seconds
     print(f"steps           {done - first} in {seconds:.2f} s, {rate:.0f} steps per second")
     plan = step.plan
+    assert plan is not None, "the step has run, so it has a plan"
     print(f"arena           {plan.arena_bytes} bytes; live-set bound {plan.live_bytes} bytes")
     print(f"parameters      crc32 {checksum(parameters):08x} (same seed, same bits)")
     print(f"checkpoint      {path}.npz")
@@ -267,13 +267,22 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message)
 
 
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """A help text that gives defaults, but not of switches."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        return action.help if action.default is False else super()._get_help_string(action)
+
+
 def whole(low: int, high: int) -> Callable[[str], int]:
     """Return a converter of whole numbers within bounds."""
 
     def convert(text: str) -> int:
         value = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else -1
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"wanted a whole number from {low} on, not {text!r}")
+            raise argparse.ArgumentTypeError(
+                f"wanted a whole number from {low} to {high}, not {text!r}"
+            )
         return value
 
     return convert
@@ -296,14 +305,13 @@ def real(accept: Callable[[float], bool], what: str) -> Callable[[str], float]:
 
 def layers(text: str) -> list[int]:
     """Convert ``"128,64"``; the empty string is a model without hidden layers."""
-    return [whole(1, 2**24)(part.strip()) for part in text.split(",")] if text.strip() else []
+    return [whole(1, 2**20)(part.strip()) for part in text.split(",")] if text.strip() else []
 
 
 def parser() -> Parser:
     """Describe the command line."""
     top = Parser(prog="gradplan", description=(tf.__doc__ or "").partition("\n")[0] or None)
-    version = importlib.metadata.version("gradplan")
-    top.add_argument("--version", action="version", version=f"gradplan {version}")
+    top.add_argument("--version", action="version", version=f"gradplan {tf.__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     p = commands.add_parser(
         "train",
@@ -313,7 +321,7 @@ def parser() -> Parser:
         "one is predicted as a number. The same seed gives the same parameters, bit for bit. A "
         "progress bar is shown where tqdm is installed; without it, a line for every epoch. "
         "Ctrl-C saves before it ends.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        formatter_class=Help,
     )
     add = p.add_argument
     add("--data", default="digits", metavar="digits|FILE.csv|FILE.npz", help="what to learn")

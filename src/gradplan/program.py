@@ -22,6 +22,8 @@ class Program(Graph):
         What a run returns, in order.
     targets : list of Operation
         What a run must also execute.
+    used : tuple of (set of Tensor, set of Operation) or None
+        What a run takes and executes once shapes are known; the first binding finds it.
     """
 
     def __init__(self) -> None:
@@ -29,6 +31,7 @@ class Program(Graph):
         self.feeds: list[Tensor] = []
         self.fetches: list[Tensor] = []
         self.targets: list[Operation] = []
+        self.used: tuple[set[Tensor], set[Operation]] | None = None
 
     def make(
         self,

@@ -175,9 +175,8 @@ def _late(
     for op in ops:
         for t in op.inputs[op.opdef.writes :]:
             variable = aliases.get(t)
-            if variable is None:
+            if variable is None or t.op is variable:  # who takes the variable itself reads it there
                 continue
-            made = -1 if t.op is variable else place[t.op]
-            if any(made < w < place[op] for w in written_at.get(variable, ())):
+            if any(place[t.op] < w < place[op] for w in written_at.get(variable, ())):
                 late.add(t)
     return late

@@ -75,9 +75,10 @@ class View:
         self.strides = dense if strides is None else strides
         # Row-major without gaps; the stride of a dimension of size 1 says nothing.
         self.dense = (
-            self.strides == dense
+            strides is None
+            or strides == dense
             or self.size == 0
-            or all(d == 1 or a == b for d, a, b in zip(dims, self.strides, dense, strict=True))
+            or all([d == 1 or a == b for d, a, b in zip(dims, strides, dense, strict=True)])
         )
 
     def seen(self, dims: Sequence[int], strides: Sequence[int], start: int = 0) -> View:

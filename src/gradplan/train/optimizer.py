@@ -14,10 +14,6 @@ from gradplan.ops.control import group, no_op
 from gradplan.ops.state import Variable, assign, assign_add, trainable_variables
 
 
-def _shape_of_first(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    return in_shapes[0]
-
-
 def _update(name: str, kernel: str, n_variables: int, scalars: str, flops: int) -> Any:
     """Declare an update kernel: it writes its first inputs, which are variables.
 
@@ -27,13 +23,13 @@ def _update(name: str, kernel: str, n_variables: int, scalars: str, flops: int) 
 
     def decorate(function: Any) -> Any:
         declared = op(name, STATE, kernel=kernel, flops=flops, writes=n_variables, types=_types(function))(function)  # fmt: skip
-        names = declared.opdef.inputs
+        names, scalar_names = declared.opdef.inputs, set(scalars.split())
 
         @declared.shape
         def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
             for parameter, given in zip(names, in_shapes, strict=True):
-                want = () if parameter in scalars.split() else in_shapes[0]
-                if shapes.merge(given, want) is False:
+                want = () if parameter in scalar_names else in_shapes[0]
+                if given != want and shapes.merge(given, want) is False:
                     raise ValueError(
                         f"'{parameter}' has shape {shapes.text(given)}, not {shapes.text(want)}"
                     )
