@@ -347,7 +347,6 @@ def test_members_that_share_bytes(tmp_path):
         ck.read_arrays(path)
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "p.npz")
     with pytest.raises(errors.DataLossError, match="regular"):
@@ -453,7 +452,6 @@ def save_for_ever(path: str, fd: int) -> None:
         os.write(fd, b"%d\n" % i)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_killed_saves_leave_a_complete_file(tmp_path):
     path = tmp_path / "m.npz"
     rng = random.Random(2)

@@ -1,0 +1,43 @@
+"""Fixtures for every test: a default graph of its own, and hypothesis without a clock."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+import gradplan as gp
+from gradplan import _core
+
+# The same examples every time unless asked otherwise: GRADPLAN_PROFILE=nightly draws new ones, and
+# GRADPLAN_EXAMPLES says how many.
+settings.register_profile(
+    "ci",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+settings.register_profile("nightly", settings.get_profile("ci"), derandomize=False)
+settings.load_profile(os.environ.get("GRADPLAN_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True)
+def fresh_graph():
+    """A new default graph for every test."""
+    gp.reset_default_graph()
+    yield
+    gp.reset_default_graph()
+
+
+@pytest.fixture(params=_core.isa_levels())
+def isa(request):
+    """Each of the machine's ISA levels in turn, for the sessions made by the test."""
+    previous = _core.use_isa(request.param)
+    yield request.param
+    _core.use_isa(previous)
+
+
+@pytest.fixture
+def unoptimised():
+    """The configuration that runs a graph as it was written."""
+    return gp.ConfigProto(optimize=False)
