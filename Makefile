@@ -5,8 +5,9 @@ PYTHON ?= python3
 PYTEST_FLAGS ?= -n 2
 
 # The environment is made anew when one of these changes.
-SOURCES := pyproject.toml setup.py $(shell find src csrc pyx -type f \
-	-name '*.py' -o -name '*.npz' -o -name 'py.typed' -o -name '*.[ch]' -o -name '*.def' -o -name '*.pyx')
+SOURCES := pyproject.toml setup.py $(shell find src pyx csrc -name '*.py' -o -name '*.npz' \
+	-o -name 'py.typed' -o -name '*.pyx' -o -name '*.pxi' -o -name '*.def' -o -path 'csrc/*.[ch]')
+PYTHON_FILES := setup.py src tests examples benchmarks
 # -v takes back the -q of pyproject.toml, so that the run closes with pytest's full line.
 PYTEST := python -m pytest -v --no-header --tb=short -rfE
 
@@ -58,14 +59,14 @@ test: .venv/.dev
 	.venv/bin/$(PYTEST) $(PYTEST_FLAGS) tests
 
 lint: .venv/.dev
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
+	.venv/bin/ruff check $(PYTHON_FILES)
+	.venv/bin/ruff format --check $(PYTHON_FILES)
 	.venv/bin/mypy src
 	.venv/bin/clang-format --dry-run -Werror csrc/*.c csrc/*.h
 
 format: .venv/.dev
-	.venv/bin/ruff check --fix .
-	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix $(PYTHON_FILES)
+	.venv/bin/ruff format $(PYTHON_FILES)
 	.venv/bin/clang-format -i csrc/*.c csrc/*.h
 
 hostile: .venv-hostile/.dev

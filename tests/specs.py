@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import gradplan as gp
+from gradplan.train import optimizer
 
 # ---- types ---------------------------------------------------------------------------------------
 
@@ -67,6 +68,10 @@ class Spec:
         itself, such as ``sum(abs(x))`` for a sum.
     diff : tuple of int
         The inputs that gradients flow into.
+    flat : bool
+        It is constant between its jumps, and its gradient is None or 0.
+    widen : bool
+        Whether the oracle gets its inputs in a wider type; not where it has jumps.
     elementwise : bool
         Whether it is defined on NaN and infinities, element by element.
     variables : int
@@ -85,6 +90,8 @@ class Spec:
     ulps: float = 0
     scale: Callable | None = None
     diff: tuple = ()
+    flat: bool = False
+    widen: bool = True
     elementwise: bool = False
     variables: int = 0
     rank_needed: bool = False
@@ -170,9 +177,14 @@ def labels(kind):
     return sample
 
 
-def probabilities(rng, shape, dtype, shapes=()):
-    p = rng.uniform(0.1, 1, shape)
-    return (p / p.sum(-1, keepdims=True)).astype(dtype)
+def probabilities(axis):
+    """Positive, with sum 1 along ``axis``: what the gradient of a cross-entropy takes for granted."""
+
+    def sample(rng, shape, dtype, shapes=()):
+        p = rng.uniform(0.1, 1, shape)
+        return (p / p.sum(axis, keepdims=True)).astype(dtype)
+
+    return sample
 
 
 # ---- shapes --------------------------------------------------------------------------------------
@@ -252,9 +264,9 @@ def axes_of(axis):
 def reduction(op, build, oracle, sample=normal, cases=FULL, ulps=0.51, scale=None, diff=(0,), **more):  # fmt: skip
     """Over the axes in ``axis``; the oracle takes (x, axis, keepdims)."""
     refused = (
-        Bad(ValueError, ("2", "(2, 3)"), (f32(2, 3),), {"axis": 2}),
-        Bad(ValueError, ("-3", "(2, 3)"), (f32(2, 3),), {"axis": [0, -3]}),
-        Bad(ValueError, ("axis", "twice", "(2, 3)"), (f32(2, 3),), {"axis": [1, -1]}),
+        Bad(ValueError, ("dimension 2", "(2, 2)"), (f32(2, 2),), {"axis": 2}),
+        Bad(ValueError, ("dimension -3", "(2, 2)"), (f32(2, 2),), {"axis": [0, -3]}),
+        Bad(ValueError, ("axis", "twice", "(2, 2)"), (f32(2, 2),), {"axis": [1, -1]}),
         Bad(TypeError, ("bool",), (np.zeros(2, bool),)),
     )
 
@@ -278,14 +290,24 @@ def wrapping_sum(x, axis, keepdims):
     return np.sum(x, axis, x.dtype, keepdims=keepdims)
 
 
+def reduced_size(x, axis):
+    axes = range(x.ndim) if axis is None else [a % x.ndim for a in np.atleast_1d(axis).astype(int)]
+    return int(np.prod([x.shape[a] for a in axes]))
+
+
 def mean(x, axis, keepdims):
     """As TensorFlow: integers divide towards zero; the mean of no floats is NaN."""
+    n = reduced_size(x, axis)
     if x.dtype.kind != "i":
         with np.errstate(all="ignore"):
-            return np.sum(x, axis, keepdims=keepdims) / (x.size / max(1, np.sum(x, axis).size) if x.size else np.float64(np.prod([x.shape[a] for a in ((range(x.ndim)) if axis is None else np.atleast_1d(axis))])))  # fmt: skip
+            return np.sum(x, axis, keepdims=keepdims) / x.dtype.type(n)
     total = np.sum(x, axis, np.int64, keepdims=keepdims)
-    n = x.size // max(1, total.size)
     return (np.sign(total) * (abs(total) // max(1, n))).astype(x.dtype)
+
+
+def largest(x, axis, keepdims):
+    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    return np.max(x, axis, keepdims=keepdims, initial=lowest)
 
 
 def softmax(x, axis=-1):
@@ -338,14 +360,306 @@ def sgd(var, alpha, grad):
     return var - alpha * grad
 
 
-def momentum(var, accum, lr, grad, mu, nesterov=False):
+def momentum(var, accum, lr, grad, mu, use_nesterov=False):
     accum = mu * accum + grad
-    return var - (lr * grad + lr * mu * accum if nesterov else lr * accum), accum
+    return var - (lr * grad + lr * mu * accum if use_nesterov else lr * accum), accum
 
 
-def adam(var, m, v, beta1_power, beta2_power, lr, beta1, beta2, eps, grad, nesterov=False):
+def adam(var, m, v, beta1_power, beta2_power, lr, beta1, beta2, eps, grad, use_nesterov=False):
     alpha = lr * np.sqrt(1 - beta2_power) / (1 - beta1_power)
     m = m + (1 - beta1) * (grad - m)
     v = v + (1 - beta2) * (grad * grad - v)
-    step = beta1 * m + (1 - beta1) * grad if nesterov else m
+    step = beta1 * m + (1 - beta1) * grad if use_nesterov else m
     return var - alpha * step / (np.sqrt(v) + eps), m, v
+
+
+def updated(apply, n):
+    """An optimizer's update of n variables, as a function of them: their new values."""
+
+    def build(*inputs, **attrs):
+        new = apply(*[v._ref for v in inputs[:n]], *inputs[n:], **attrs)
+        with gp.control_dependencies([new]):
+            return (new, *[v.read_value() for v in inputs[1:n]])
+
+    return build
+
+
+def softmax_xent(logits, labels, axis=None):
+    return gp.nn.softmax_cross_entropy_with_logits_v2(labels=labels, logits=logits, axis=axis)
+
+
+def near_one(rng, shape, dtype, shapes=()):
+    """Divisors: of floats so near 1 that a quotient of ``grid(0.5)`` stays away from whole numbers."""
+    if dtype.kind == "i":
+        return divisor(rng, shape, dtype)
+    return (rng.choice([-1, 1], shape) * rng.uniform(0.98, 1.02, shape)).astype(dtype)
+
+
+# ---- the table -----------------------------------------------------------------------------------
+
+InvalidArgument = gp.errors.InvalidArgumentError
+S = np.s_
+MATMUL = tuple(
+    (((k, m) if ta else (m, k), (n, k) if tb else (k, n)), {"transpose_a": ta, "transpose_b": tb})
+    for m, k, n in [(1, 1, 1), (2, 3, 4), (7, 17, 3), (1, 9, 7), (8, 9, 1), (33, 65, 17), (0, 3, 4),
+                    (4, 0, 3), (4, 3, 0), (64, 1, 10)]
+    for ta in (False, True)
+    for tb in (False, True)
+)  # fmt: skip
+SOFTMAX = sweep(((1,), (7,), (5, 3), (4, 1), (0, 3), (4, 0), (33, 10), (2, 1025), (2, 3, 2, 1, 5)), {})
+SLICES = (
+    ((7,), S[2]), ((7,), S[-1]), ((7,), S[1:5]), ((7,), S[::-1]), ((7,), S[5:1:-2]), ((7,), S[9:]),
+    ((7,), S[3:3]), ((7,), S[None]), ((7,), S[...]), ((), S[...]), ((), S[None]), ((0,), S[:]),
+    ((5, 6), S[1]), ((5, 6), S[:, 2]), ((5, 6), S[1:4, ::3]), ((5, 6), S[..., -2:]), ((5, 6), S[-1, None, ::-1]),
+    ((2, 3, 4), S[1, ..., 0]), ((2, 3, 4), S[:, None, 1:, ::-2]), ((2, 1, 3, 4, 2), S[0, :, 1:, ..., 1]),
+    ((1025,), S[1:-1]), ((4, 0, 3), S[1:, :, 2]),
+)  # fmt: skip
+RESHAPES = (
+    ((2, 6), [3, 4]), ((2, 6), [-1]), ((12,), [4, -1, 1]), ((), [1, 1]), ((1, 1), []), ((0, 3), [0]),
+    ((4, 0, 3), [-1, 3]), ((1025,), [5, 205]), ((2, 3, 4), [4, 3, 2]),
+)  # fmt: skip
+BROADCASTS = (
+    ((), [3]), ((1,), [3]), ((3,), [2, 3]), ((2, 1), [2, 17]), ((3,), [3]), ((1,), [0]), ((), []),
+    ((2, 1, 3), [4, 2, 5, 3]), ((1, 1), [33, 65]), ((0,), [2, 0]),
+)  # fmt: skip
+CONCATS = (
+    (((2,),), 0), (((2,), (3,)), 0), (((0,), (3,)), -1), (((2, 3), (4, 3), (0, 3)), 0),
+    (((2, 3), (2, 1)), 1), (((2, 3), (2, 1), (2, 17)), -1), (((2, 3, 1, 2), (2, 1, 1, 2)), 1),
+    (((1,),) * 30, 0),
+)  # fmt: skip
+SCALARS = ((),) * 6
+
+SPECS = [
+    # ---- arithmetic
+    binary("Add", gp.add, np.add),
+    binary("Sub", gp.subtract, np.subtract),
+    binary("Mul", gp.multiply, np.multiply),
+    binary("RealDiv", gp.divide, np.divide, (normal, divisor), FLOATS),
+    binary("RealDiv/integers", gp.truediv, lambda x, y: x.astype(float) / y, (normal, divisor), INTS,
+           diff=()),
+    binary("FloorDiv", gp.floordiv, np.floor_divide, (grid(0.5), near_one), diff=(), flat=True,
+           widen=False, bad=(Bad(InvalidArgument, ("division by zero", "element 1"),
+                                 (i32(2) + 7, np.array([1, 0], np.int32))),)),
+    binary("FloorMod", gp.floormod, np.remainder, (grid(0.5), near_one), widen=False,
+           bad=(Bad(InvalidArgument, ("division by zero", "element 0"), (i32(3), i32())),)),
+    binary("Pow", gp.pow, np.power, (positive, normal), FLOATS, 1),
+    Spec("Pow/integers", gp.pow, np.power, (between(-5, 6), between(0, 9)), sweep(TWO), INTS,
+         bad=(Bad(InvalidArgument, ("negative", "element 2"),
+                  (i32(3), np.array([0, 1, -1], np.int32))),)),
+    binary("Maximum", gp.maximum, np.maximum, (grid(0), grid(0.5))),
+    binary("Minimum", gp.minimum, np.minimum, (grid(0), grid(0.5))),
+    unary("Neg", gp.negative, np.negative, dtypes=NUMBERS),
+    unary("Abs", gp.abs, np.abs, grid(0.5), NUMBERS),
+    unary("Sign", gp.sign, np.sign, grid(0.5), NUMBERS, diff=(), flat=True),
+    unary("Square", gp.square, np.square, dtypes=NUMBERS),
+    unary("Sqrt", gp.sqrt, np.sqrt, positive),
+    unary("Exp", gp.exp, np.exp, ulps=2),
+    unary("Log", gp.log, np.log, positive, ulps=2),
+    unary("Log1p", gp.log1p, np.log1p, between(-0.6, 4), ulps=4),
+    unary("Sigmoid", gp.sigmoid, sigmoid, ulps=4),
+    unary("Tanh", gp.tanh, np.tanh, ulps=4),
+    unary("Relu", gp.nn.relu, lambda x: np.where(x < 0, 0, x), grid(0.5)),
+    unary("Softplus", gp.nn.softplus, lambda x: np.logaddexp(0, x), ulps=4),
+    Spec("SigmoidGrad", lambda x, dy: gp.gradients(gp.sigmoid(x), x, dy)[0],
+         lambda x, dy: dy * sigmoid(x) * (1 - sigmoid(x)), (normal,), sweep((((3,), (3,)), ((2, 3), (2, 3)))),
+         ulps=20, scale=lambda x, dy: abs(dy), diff=(0, 1)),
+    Spec("TanhGrad", lambda x, dy: gp.gradients(gp.tanh(x), x, dy)[0],
+         lambda x, dy: dy * (1 - np.tanh(x) ** 2), (normal,), sweep((((3,), (3,)), ((2, 3), (2, 3)))),
+         ulps=20, scale=lambda x, dy: abs(dy), diff=(0, 1)),
+    Spec("ReluGrad", lambda x, dy: gp.gradients(gp.nn.relu(x), x, dy)[0],
+         lambda x, dy: dy * (x > 0), (grid(0.5), normal), sweep((((3,), (3,)), ((2, 3), (2, 3)))),
+         diff=(0, 1)),
+    # ---- types, comparisons and logic
+    Spec("Cast", lambda x, to: gp.cast(x, to), lambda x, to: x.astype(to), (normal,),
+         sweep(ONE, *[{"to": t} for t in ALL]), ALL, 0.51, widen=False, bad=(
+             Bad(InvalidArgument, ("element 1", "int32"), (np.array([1, np.nan]),), {"to": "int32"}),
+             Bad(InvalidArgument, ("element 0", "int64"), (np.array(1e19),), {"to": "int64"}))),
+    compare("Equal", gp.equal, np.equal, ALL),
+    compare("NotEqual", gp.not_equal, np.not_equal, ALL),
+    compare("Less", gp.less, np.less),
+    compare("LessEqual", gp.less_equal, np.less_equal),
+    compare("Greater", gp.greater, np.greater),
+    compare("GreaterEqual", gp.greater_equal, np.greater_equal),
+    binary("LogicalAnd", gp.logical_and, np.logical_and, dtypes=("bool",), diff=()),
+    binary("LogicalOr", gp.logical_or, np.logical_or, dtypes=("bool",), diff=()),
+    binary("LogicalXor", gp.logical_xor, np.logical_xor, dtypes=("bool",), diff=()),
+    unary("LogicalNot", gp.logical_not, np.logical_not, dtypes=("bool",), diff=()),
+    Spec("Select", gp.where, select, (bools, normal), sweep(THREE) + ((((3,), (3, 2), (3, 2)), {}),),
+         ALL, diff=(1, 2), elementwise=True, rank_needed=True, bad=(
+             Bad(ValueError, ("(3,)", "(4,)"), (np.zeros(3, bool), f32(4), f32(4))),
+             Bad(ValueError, ("(2, 3)", "(2, 4)"), (np.zeros((), bool), f32(2, 3), f32(2, 4))),
+             Bad(TypeError, ("condition", "bool"), (f32(3), f32(3), f32(3))),
+             Bad(TypeError, ("int32", "float32"), (np.zeros(3, bool), f32(3), i32(3))))),
+    # ---- products and sums
+    Spec("MatMul", gp.matmul, matmul, (normal,), MATMUL, NUMBERS, 3, matmul_scale, (0, 1), bad=(
+        Bad(ValueError, ("(2, 3)", "(4, 5)"), (f32(2, 3), f32(4, 5))),
+        Bad(ValueError, ("rank 2", "'a'", "(3,)"), (f32(3), f32(3, 1))),
+        Bad(ValueError, ("rank 2", "'b'", "(2, 3, 4)"), (f32(2, 3), f32(2, 3, 4))),
+        Bad(ValueError, ("3", "2"), (f32(2, 3), f32(2, 3)), {"transpose_b": False}),
+        Bad(TypeError, ("int32", "float32"), (f32(2, 3), i32(3, 2))))),
+    reduction("Sum", gp.reduce_sum, wrapping_sum, ulps=4,
+              scale=lambda x, axis, keepdims: np.sum(abs(x), axis, keepdims=keepdims)),
+    reduction("Sum/transposed", lambda x, axis=None, keepdims=False:
+              gp.reduce_sum(gp.transpose(x), axis, keepdims),
+              lambda x, axis, keepdims: wrapping_sum(x.T, axis, keepdims), ulps=4,
+              scale=lambda x, axis, keepdims: np.sum(abs(x.T), axis, keepdims=keepdims)),
+    reduction("Mean", gp.reduce_mean, mean, ulps=4,
+              scale=lambda x, axis, keepdims: mean(abs(x), axis, keepdims)),
+    reduction("Max", gp.reduce_max, largest, distinct),
+    Spec("MeanWeight", lambda x, axis=None: gp.gradients(gp.reduce_mean(x, axis), x)[0],
+         lambda x, axis=None: np.ones_like(x) / reduced_size(x, axis), (normal,),
+         ((((5,),), {}), (((3, 5),), {"axis": 1})), ulps=0.51, flat=True),
+    Spec("ArgMax", gp.argmax,
+         lambda x, axis=0, output_type=np.int64: np.argmax(x, axis).astype(output_type), (between(-4, 5),),
+         sweep(((7,), (3, 5), (33, 65), (2, 3, 2, 1, 3)), {}, {"axis": -1}, {"axis": 0, "output_type": "int32"})
+         + ((((0, 3),), {"axis": 1}),), NUMBERS, bad=(
+             Bad(ValueError, ("2", "(2, 3)"), (f32(2, 3),), {"axis": 2}),
+             Bad(ValueError, ("empty",), (f32(0, 3),), {"axis": 0}),
+             Bad(TypeError, ("bool",), (np.zeros(2, bool),)))),
+    # ---- nets
+    Spec("Add/bias_add", gp.nn.bias_add, np.add, (normal,),
+         sweep((((5, 3), (3,)), ((2, 4, 7), (7,)), ((0, 3), (3,)))), NUMBERS, 0.51, diff=(0, 1), bad=(
+             Bad(ValueError, ("(4,)", "(2, 3)"), (f32(2, 3), f32(4))),
+             Bad(ValueError, ("vector", "(1, 3)"), (f32(2, 3), f32(1, 3))))),
+    Spec("Softmax", gp.nn.softmax, softmax, (normal,), SOFTMAX, ulps=20, diff=(0,), bad=(
+        Bad(ValueError, ("dimension",), (f32(),)), Bad(TypeError, ("int32",), (i32(3),)))),
+    Spec("Softmax/axis", gp.nn.softmax, softmax, (normal,),
+         (*sweep(((7, 3), (2, 3, 4)), {"axis": 0}, {"axis": 1}, {"axis": -2}),), ulps=20, diff=(0,),
+         rank_needed=True, bad=(Bad(ValueError, ("axis 2", "rank 2"), (f32(2, 3),), {"axis": 2}),)),
+    Spec("LogSoftmax", gp.nn.log_softmax, log_softmax, (normal,), SOFTMAX, ulps=20,
+         scale=lambda x: 1 + abs(log_softmax(x)), diff=(0,), bad=(
+             Bad(ValueError, ("dimension",), (f32(),)), Bad(TypeError, ("bool",), (np.zeros(3, bool),)))),
+    Spec("SoftmaxCrossEntropyWithLogits", softmax_xent, xent, (normal, probabilities(-1)),
+         sweep((((3,), (3,)), ((5, 7), (5, 7)), ((0, 3), (0, 3)), ((33, 10), (33, 10)),
+                ((2, 3, 4), (2, 3, 4)))), ulps=40, scale=lambda x, p: 1 + xent(x, p), diff=(0, 1), bad=(
+             Bad(ValueError, ("(2, 3)", "(2, 4)"), (f32(2, 3), f32(2, 4))),
+             Bad(ValueError, ("dimension",), (f32(), f32())))),
+    Spec("SoftmaxCrossEntropyWithLogits/axis", softmax_xent, xent, (normal, probabilities(1)),
+         sweep((((5, 3, 2), (5, 3, 2)), ((2, 7), (2, 7)), ((4, 3, 0), (4, 3, 0))), {"axis": 1}), ulps=40,
+         scale=lambda x, p, axis: 1 + xent(x, p, axis), diff=(0, 1), rank_needed=True, bad=(
+             Bad(ValueError, ("axis", "3"), (f32(2, 3), f32(2, 3)), {"axis": 3}),)),
+    Spec("SparseSoftmaxCrossEntropyWithLogits",
+         lambda x, k: gp.nn.sparse_softmax_cross_entropy_with_logits(labels=k, logits=x),
+         sparse_xent, (normal, labels("int32")),
+         sweep((((3,), ()), ((5, 7), (5,)), ((0, 3), (0,)), ((33, 10), (33,)), ((2, 3, 4), (2, 3)))),
+         ulps=40, scale=lambda x, k: 1 + sparse_xent(x, k), diff=(0,), bad=(
+             Bad(ValueError, ("(2, 3)", "(3,)"), (f32(2, 3), i32(3))),
+             Bad(TypeError, ("labels", "float32"), (f32(2, 3), f32(2))),
+             Bad(InvalidArgument, ("label", "3", "position 1", "[0, 3)"),
+                 (f32(2, 3), np.array([0, 3], np.int32))),
+             Bad(InvalidArgument, ("label", "-1", "position 0"), (f32(2, 3), i32(2) - 1)))),
+    Spec("SparseSoftmaxCrossEntropyWithLogits/int64",
+         lambda x, k: gp.nn.sparse_softmax_cross_entropy_with_logits(labels=k, logits=x),
+         sparse_xent, (normal, labels("int64")), sweep((((5, 7), (5,)),)), ulps=40,
+         scale=lambda x, k: 1 + sparse_xent(x, k), diff=(0,), bad=(
+             Bad(InvalidArgument, ("4294967296", "position 1"), (f32(2, 3), np.array([0, 2**32]))),)),
+    Spec("Log1p/sigmoid_cross_entropy",
+         lambda x, z: gp.nn.sigmoid_cross_entropy_with_logits(labels=z, logits=x),
+         lambda x, z: np.logaddexp(0, x) - x * z, (normal, unit), sweep((((5,), (5,)), ((3, 17), (3, 17)))),
+         ulps=8, scale=lambda x, z: 1 + abs(x), diff=(0, 1), bad=()),
+    # ---- moving elements
+    Spec("PlaceholderWithDefault", lambda x: gp.placeholder_with_default(x, x.shape), np.copy, (normal,),
+         sweep(ONE), ALL, diff=(0,)),
+    Spec("Identity", gp.identity, np.copy, (normal,), sweep(ONE), ALL, diff=(0,)),
+    Spec("StopGradient", gp.stop_gradient, np.copy, (normal,), sweep(ONE), ALL, flat=True),
+    Spec("Shape", lambda x, out_type=gp.int32: gp.shape(x, out_type=out_type),
+         lambda x, out_type=gp.int32: np.array(x.shape, out_type.as_numpy_dtype), (normal,),
+         sweep(ONE, {}, {"out_type": gp.int64}), ALL),
+    Spec("Reshape", gp.reshape, np.reshape, (normal,), tuple(((s,), {"shape": t}) for s, t in RESHAPES),
+         ALL, diff=(0,), bad=(
+             Bad(ValueError, ("6", "(2, 3)", "[4, -1]"), (f32(2, 3),), {"shape": [4, -1]}),
+             Bad(ValueError, ("6", "(2, 3)", "(7,)"), (f32(2, 3),), {"shape": [7]}),
+             Bad(ValueError, ("-1",), (f32(2, 3),), {"shape": [-1, -1]}),
+             Bad(ValueError, ("-2",), (f32(2, 3),), {"shape": [-2, 3]}),
+             Bad(ValueError, ("2**47",), (f32(2, 3),), {"shape": [2**30, 2**30, 0]}),
+             Bad(TypeError, ("shape", "float32"), (f32(2, 3), f32(1))))),
+    Spec("Reshape/transposed", lambda x, shape: gp.reshape(gp.transpose(x), shape),
+         lambda x, shape: np.reshape(x.T, shape), (normal,),
+         tuple(((s,), {"shape": t}) for s, t in RESHAPES), ALL, diff=(0,)),
+    Spec("ExpandDims", gp.expand_dims,
+         lambda x, axis: np.expand_dims(x, tuple(axis) if isinstance(axis, list) else axis), (normal,),
+         sweep(((), (3,), (0,), (2, 3)), {"axis": 0}, {"axis": -1}, {"axis": [0, -1]}), ALL, diff=(0,), bad=(
+             Bad(ValueError, ("axis", "[-3, 2]"), (f32(2, 3),), {"axis": 3}),
+             Bad(ValueError, ("axis", "[-3, 2]"), (f32(2, 3),), {"axis": -4}))),
+    Spec("Transpose", gp.transpose, lambda x, perm=None: np.transpose(x, perm), (normal,),
+         sweep(((), (3,), (0,), (2, 3), (33, 65), (2, 3, 2, 1, 3)), {}) + (
+             (((2, 3),), {"perm": [1, 0]}), (((2, 3, 4),), {"perm": [2, 0, 1]}), (((4, 0, 3),), {"perm": [0, 2, 1]}),
+             (((2, 3, 2, 1, 3),), {"perm": [4, 0, 2, 1, 3]})), ALL, diff=(0,), bad=(
+             Bad(ValueError, ("[0, 0]", "(2, 3)"), (f32(2, 3),), {"perm": [0, 0]}),
+             Bad(ValueError, ("[0]", "(2, 3)"), (f32(2, 3),), {"perm": [0]}),
+             Bad(ValueError, ("[1, 2]", "(2, 3)"), (f32(2, 3),), {"perm": [1, 2]}))),
+    Spec("BroadcastTo", gp.broadcast_to, np.broadcast_to, (normal,),
+         tuple(((s,), {"shape": t}) for s, t in BROADCASTS), ALL, diff=(0,), bad=(
+             Bad(ValueError, ("(3,)", "[4]"), (f32(3),), {"shape": [4]}),
+             Bad(ValueError, ("(2, 3)", "[3]"), (f32(2, 3),), {"shape": [3]}),
+             Bad(ValueError, ("(3,)", "[1]"), (f32(3),), {"shape": [1]}),
+             Bad(ValueError, ("-1", "negative"), (f32(1),), {"shape": [-1]}),
+             Bad(ValueError, ("2**47",), (f32(1),), {"shape": [2**24, 2**24, 1]}))),
+    Spec("BroadcastTo/fill", lambda x, dims: gp.fill(dims, x), lambda x, dims: np.full(dims, x), (normal,),
+         ((((),), {"dims": []}), (((),), {"dims": [2, 3]}), (((),), {"dims": [0]})), ALL, diff=(0,)),
+    Spec("BroadcastTo/zeros_like", gp.zeros_like, np.zeros_like, (normal,), sweep(ONE), ALL, flat=True),
+    Spec("BroadcastTo/ones_like", gp.ones_like, np.ones_like, (normal,), sweep(ONE), ALL, flat=True),
+    Spec("SumToShape", gp.sum_to_shape, sum_to, (normal,),
+         tuple(((tuple(t),), {"shape": list(s)}) for s, t in BROADCASTS), NUMBERS, 4,
+         lambda x, shape: sum_to(abs(x), shape), (0,), bad=(
+             Bad(ValueError, ("[4]", "(3,)"), (f32(3),), {"shape": [4]}),
+             Bad(ValueError, ("[1, 3]", "(3,)"), (f32(3),), {"shape": [1, 3]}),
+             Bad(ValueError, ("-1",), (f32(3),), {"shape": [-1]}))),
+    Spec("ConcatV2", lambda *xs, axis: gp.concat(xs, axis), lambda *xs, axis: np.concatenate(xs, axis),
+         (normal,), tuple((s, {"axis": a}) for s, a in CONCATS), ALL, diff=(0, 1), bad=(
+             Bad(ValueError, ("axis 2",), (f32(2, 3), f32(2, 3)), {"axis": 2}),
+             Bad(ValueError, ("(2, 3)", "(2, 4)"), (f32(2, 3), f32(2, 4)), {"axis": 0}),
+             Bad(ValueError, ("(2, 3)", "(2,)"), (f32(2, 3), f32(2)), {"axis": 0}),
+             Bad(ValueError, ("empty",), (), {"axis": 0}),
+             Bad(TypeError, ("int32", "float32"), (f32(2), i32(2)), {"axis": 0}))),
+    Spec("ConcatPart", lambda x, y, dy, axis: gp.gradients(gp.concat([x, y], axis), [x, y], dy),
+         lambda x, y, dy, axis: np.split(dy, [x.shape[axis]], axis), (normal,),
+         ((((2,), (3,), (5,)), {"axis": 0}), (((2, 3), (2, 1), (2, 4)), {"axis": 1}),
+          (((2, 0), (2, 1), (2, 1)), {"axis": -1})), diff=(2,)),
+    Spec("StridedSlice", lambda x, key: x[key], lambda x, key: x[key], (normal,),
+         tuple(((s,), {"key": k}) for s, k in SLICES), ALL, diff=(0,), bad=(
+             Bad(ValueError, ("3", "(3, 2)"), (f32(3, 2),), {"key": S[3]}),
+             Bad(ValueError, ("-4", "(3, 2)"), (f32(3, 2),), {"key": S[-4]}),
+             Bad(ValueError, ("3 subscripts", "(3, 2)"), (f32(3, 2),), {"key": S[0, 0, 0]}))),
+    Spec("StridedSliceGrad", lambda x, dy, key: gp.gradients(x[key], x, dy)[0], scattered, (normal,),
+         tuple(((s, np.zeros(s)[k].shape), {"key": k}) for s, k in SLICES), diff=(1,)),
+    # ---- variables
+    Spec("ReadVariableOp", lambda v: v.read_value(), np.copy, (normal,), sweep(ONE), ALL, diff=(0,),
+         variables=1),
+    Spec("Assign", gp.assign, lambda v, x: x, (normal,), sweep([(s, s) for s in ONE]), ALL, variables=1,
+         bad=(Bad(ValueError, ("(2, 3)", "(3,)"), (f32(2, 3), f32(3))),
+              Bad(TypeError, ("int32", "float32"), (f32(3), i32(3))))),
+    Spec("AssignAdd", gp.assign_add, np.add, (normal,), sweep([(s, s) for s in ONE]), NUMBERS, 0.51,
+         variables=1, bad=(Bad(ValueError, ("(2, 3)", "(3,)"), (f32(2, 3), f32(3))),)),
+    Spec("AssignSub", gp.assign_sub, np.subtract, (normal,), sweep([(s, s) for s in ONE]), NUMBERS, 0.51,
+         variables=1, bad=(Bad(ValueError, ("(2, 3)", "(3,)"), (f32(2, 3), f32(3))),)),
+    Spec("ApplyGradientDescent", updated(optimizer._apply_gradient_descent, 1), sgd,
+         (normal, unit, normal), sweep([(s, (), s) for s in ONE]), ulps=2,
+         scale=lambda v, a, g: abs(v) + abs(a * g), variables=1, bad=(
+             Bad(ValueError, ("grad", "(3,)", "(2,)"), (f32(3), f32(), f32(2))),
+             Bad(ValueError, ("alpha", "(1,)"), (f32(3), f32(1), f32(3))))),
+    Spec("ApplyMomentum", updated(optimizer._apply_momentum, 2), momentum,
+         (normal, normal, unit, normal, unit),
+         sweep([(s, s, (), s, ()) for s in ONE], {}, {"use_nesterov": True}), ulps=4,
+         scale=lambda v, a, lr, g, mu, **_: (abs(v) + abs(a) + abs(g), abs(a) + abs(g)), variables=2,
+         bad=(Bad(ValueError, ("accum", "(2,)"), (f32(3), f32(2), f32(), f32(3), f32())),)),
+    Spec("ApplyAdam", updated(optimizer._apply_adam, 3), adam,
+         (normal, normal, positive, unit, unit, unit, unit, unit, between(0.1, 1), normal),
+         sweep([(s, s, s, *SCALARS, s) for s in ONE], {}, {"use_nesterov": True}), ulps=20,
+         scale=lambda v, m, s, b1, b2, lr, *r, **_: (
+             abs(v) + lr * (abs(m) + abs(r[-1])) / (1 - b1), abs(m) + abs(r[-1]), s + r[-1] ** 2),
+         variables=3,
+         bad=(Bad(ValueError, ("'v'", "(2,)"), (f32(3), f32(3), f32(2), *[f32()] * 6, f32(3))),)),
+]
+
+#: Operations that the table cannot hold, and the test that stands for a row.
+ELSEWHERE = {
+    "Const": "test_ops.test_constant",
+    "Placeholder": "test_ops.test_placeholder",
+    "VariableV2": "test_ops.test_variable",
+    "NoOp": "test_ops.test_group",
+    "Print": "test_ops.test_print",
+    "RandomUniform": "test_random.test_stream",
+    "RandomStandardNormal": "test_random.test_stream",
+    "TruncatedNormal": "test_random.test_stream",
+}

@@ -699,9 +699,17 @@ def _(binder: Any, op: Any) -> None:
             map(binder.view, op.inputs), ("transpose_a", "transpose_b"), strict=True
         )
     )
-    # BLAS wants one unit stride in each operand; it reads transposes as they lie.
-    a, b = (v if 1 in v.strides or v.size <= 1 else binder.contiguous(v) for v in (a, b))
+    a, b = (v if _blas_reads(v) else binder.contiguous(v) for v in (a, b))
     binder.emit("matmul", [binder.result(op)], [a, b])
+
+
+def _blas_reads(view: Any) -> bool:
+    """Whether BLAS can read a matrix where it lies: its rows, or its columns, are contiguous."""
+    (rows, cols), (down, across) = view.dims, view.strides
+    return view.size == 0 or any(
+        (n == 1 or inner == 1) and (m == 1 or outer >= n)
+        for m, n, outer, inner in ((rows, cols, down, across), (cols, rows, across, down))
+    )
 
 
 # ---- reductions ----------------------------------------------------------------------------------

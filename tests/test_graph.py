@@ -1,0 +1,280 @@
+"""Names, scopes, conversion and the errors of building a graph."""
+
+import numpy as np
+import pytest
+
+import gradplan as gp
+
+
+def names(graph=None):
+    return [op.name for op in (graph or gp.get_default_graph()).get_operations()]
+
+
+def test_default_names_are_those_of_tensorflow_1():
+    x = gp.placeholder(gp.float32, [None, 2])
+    w = gp.Variable(np.ones((2, 3), "f"), name="w")
+    y = gp.nn.relu(gp.matmul(x, w) + 1.0)
+    z = -y * 2.0 / 3.0 - 1.0
+    gp.reduce_mean(gp.square(z)), gp.reduce_sum(z), gp.argmax(z, 1), gp.cast(z, gp.int32)
+    assert names() == [
+        "Placeholder",
+        "w/initial_value",
+        "w",
+        "w/Assign",
+        "w/read",
+        "MatMul",
+        "add/y",
+        "add",
+        "Relu",
+        "Neg",
+        "mul/y",
+        "mul",
+        "truediv/y",
+        "truediv",
+        "sub/y",
+        "sub",
+        "Square",
+        "Mean",
+        "Sum",
+        "ArgMax",
+        "Cast",
+    ]
+    assert y.name == "Relu:0" and w.name == "w:0" and z.op.type == "Sub"
+
+
+def test_names_are_made_unique_and_ignore_case():
+    assert [gp.constant(1.0, name=n).op.name for n in ("a", "a", "a_1", "A", "b")] == [
+        "a",
+        "a_1",
+        "a_1_1",
+        "A_2",
+        "b",
+    ]
+
+
+def test_name_scopes():
+    with gp.name_scope("outer") as scope:
+        assert scope == "outer/"
+        assert gp.constant(1.0, name="c").op.name == "outer/c"
+        with gp.name_scope("inner"):
+            assert gp.no_op().name == "outer/inner/NoOp"
+        with gp.name_scope(None):
+            assert gp.no_op().name == "NoOp"
+        with gp.name_scope("outer/"):
+            assert gp.constant(1.0, name="c").op.name == "outer/c_1"
+    with gp.name_scope("outer") as again:
+        assert again == "outer_1/"
+    with gp.name_scope(None, "fallback") as scope:
+        assert scope == "fallback/"
+
+
+@pytest.mark.parametrize("name", ["a b", "-a", "ä", "a:0", "/a"])
+def test_bad_names_are_refused(name):
+    with pytest.raises(ValueError, match="not a valid scope name"):
+        gp.constant(1.0, name=name)
+    with pytest.raises(ValueError, match="not a valid scope name"), gp.name_scope(name):
+        pass
+
+
+def test_gradient_names_tell_where_they_come_from():
+    x = gp.constant(2.0, name="x")
+    y = gp.square(x, name="y")
+    (dx,) = gp.gradients(y, x)
+    assert dx.op.name.startswith("gradients/y_grad/")
+    assert dx.op.source == y.op.source
+
+
+def test_graph_elements_by_name():
+    a = gp.constant(1.0, name="a")
+    graph = gp.get_default_graph()
+    assert graph.get_tensor_by_name("a:0") is a
+    assert graph.get_operation_by_name("a") is a.op
+    assert graph.as_graph_element("a:0") is a and graph.as_graph_element(a.op) is a.op
+    with pytest.raises(KeyError, match="did you mean 'a'"):
+        graph.get_tensor_by_name("aa:0")
+    with pytest.raises(KeyError, match="does not exist"):
+        graph.get_tensor_by_name("a:1")
+    with pytest.raises(ValueError, match="not a Tensor"):
+        graph.get_tensor_by_name("a")
+    with pytest.raises(ValueError, match="Tensor, not a"):
+        graph.get_operation_by_name("a:0")
+    with pytest.raises(TypeError, match="Can not convert a float"):
+        graph.as_graph_element(1.5)
+
+
+def test_static_shapes_as_tensorflow_1_shows_them():
+    x = gp.placeholder(gp.float32, [None, 3], name="x")
+    assert x.shape.as_list() == [None, 3] == x.get_shape().as_list()
+    assert x.shape[1].value == 3 and x.shape[0].value is None and int(x.shape[1]) == 3
+    assert str(x.shape) == "(?, 3)" and x.shape.ndims == 2
+    assert repr(x) == "<gp.Tensor 'x:0' shape=(?, 3) dtype=float32>"
+    assert str(x) == 'Tensor("x:0", shape=(?, 3), dtype=float32)'
+    x.set_shape([5, None])
+    assert x.shape == [5, 3]
+    with pytest.raises(ValueError, match="not compatible"):
+        x.set_shape([4, 3])
+    unknown = gp.placeholder(gp.float32)
+    assert str(unknown.shape) == "<unknown>" and unknown.shape.ndims is None
+    with pytest.raises(ValueError, match="unknown"):
+        unknown.shape.as_list()
+
+
+def test_operators_take_numpy_and_python_operands_on_either_side():
+    x = gp.constant([1.0, 2.0])
+    a = np.array([10.0, 20.0], "f")
+    results = [x + a, a + x, a - x, 1 - x, 2 / x, x**2, 2.0**x, a * x, x % 2.0, 7 // x, -x, abs(-x)]
+    want = [a + [1, 2], a + [1, 2], a - [1, 2], [0, -1], [2, 1], [1, 4], [2, 4], a * [1, 2]]
+    want += [[1, 0], [7, 3], [-1, -2], [1, 2]]
+    for got, wanted in zip(gp.Session().run(results), want, strict=True):
+        np.testing.assert_allclose(got, wanted)
+        assert got.dtype == np.float32
+
+
+def test_tensors_have_no_truth_value_length_or_array():
+    x = gp.constant([1.0, 2.0])
+    for use in (bool, len, np.array, float):
+        with pytest.raises(TypeError):
+            use(x)
+    assert [t.shape.as_list() for t in x] == [[], []]
+    assert x == x and (x == gp.constant(1.0)) is False and len({x, x}) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [
+        (1, gp.int32),
+        (2**40, gp.int64),
+        (1.0, gp.float32),
+        (True, gp.bool),
+        ([1, 2.5], gp.float32),
+        (np.float64(1.0), gp.float64),
+        (np.arange(3), gp.int64),
+        (np.ones(2, ">f8"), gp.float64),
+        ([], gp.float32),
+    ],
+)
+def test_constants_take_the_type_tensorflow_1_gives_them(value, dtype):
+    assert gp.constant(value).dtype is dtype
+    np.testing.assert_array_equal(gp.Session().run(gp.constant(value)), value)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "error", "words"),
+    [
+        (1.5, gp.int32, TypeError, "Expected int32"),
+        (1, gp.bool, TypeError, "Expected bool"),
+        (2**31, gp.int32, TypeError, "out of the range of int32"),
+        (2**70, None, TypeError, "int"),
+        ("text", None, TypeError, "no numbers"),
+        (None, None, TypeError, "no numbers"),
+        (1j, None, TypeError, "no numbers"),
+        ([[1], [1, 2]], None, ValueError, "ragged"),
+    ],
+)
+def test_constants_that_cannot_be(value, dtype, error, words):
+    with pytest.raises(error, match=words):
+        gp.constant(value, dtype)
+
+
+def test_lists_with_tensors_among_their_elements():
+    x = gp.placeholder(gp.float32, [None, 2])
+    y = gp.reshape(x, [gp.shape(x)[0] * 2, 1])
+    packed = gp.convert_to_tensor([gp.constant(1.0), 2.0, gp.constant(3.0)])
+    sess = gp.Session()
+    assert sess.run(y, {x: np.ones((3, 2))}).shape == (6, 1)
+    assert sess.run(packed).tolist() == [1.0, 2.0, 3.0]
+
+
+def test_build_errors_name_operation_shapes_and_line():
+    x = gp.placeholder(gp.float32, [None, 3], name="x")
+    with pytest.raises(ValueError) as caught:
+        gp.matmul(x, gp.zeros([4, 2]), name="product")
+    text = str(caught.value)
+    assert "MatMul 'product'" in text and "(?, 3)" in text and "(4, 2)" in text
+    assert "test_graph.py:" in text
+    with pytest.raises(TypeError, match=r"type int32 that does not match type float32.*test_graph"):
+        x + gp.constant(1)
+    with pytest.raises(TypeError, match="Expected int32"):
+        gp.constant(1) + 1.5
+    with pytest.raises(TypeError, match="not one of: float32, float64"):
+        gp.exp(gp.constant(1))
+
+
+def test_a_bad_call_leaves_the_graph_as_it_was():
+    x = gp.placeholder(gp.float32, [2])
+    before = names()
+    with pytest.raises(ValueError):
+        gp.add(x, gp.placeholder(gp.float32, [3], name="other"))
+    assert names() == [*before, "other"]
+
+
+def test_operations_of_two_graphs_do_not_mix():
+    a = gp.constant(1.0)
+    with gp.Graph().as_default():
+        b = gp.constant(2.0)
+    with pytest.raises(ValueError, match="same graph"):
+        a + b
+    with pytest.raises(ValueError, match="not an element of this graph"):
+        gp.Session().run([a, b])
+    # A tensor's own graph grows, whatever the default one is.
+    assert (b * 2.0).graph is b.graph
+
+
+def test_default_graphs():
+    first = gp.get_default_graph()
+    with gp.Graph().as_default() as inner:
+        assert gp.get_default_graph() is inner
+        with pytest.raises(AssertionError):
+            gp.reset_default_graph()
+    assert gp.get_default_graph() is first
+    gp.reset_default_graph()
+    assert gp.get_default_graph() is not first
+
+
+def test_a_finalized_graph_grows_no_more():
+    a = gp.constant(1.0)
+    gp.get_default_graph().finalize()
+    with pytest.raises(RuntimeError, match="finalized"):
+        a + 1.0
+    assert gp.Session().run(a) == 1.0
+
+
+def test_a_graph_that_grows_inside_a_loop_is_reported():
+    sess = gp.Session()
+    with pytest.warns(UserWarning, match=r"grew before each of 100 runs.*test_graph.py"):
+        for _ in range(102):
+            sess.run(gp.constant(1.0))
+
+
+def test_collections_and_their_scopes():
+    with gp.variable_scope("a"):
+        v = gp.get_variable("v", [1])
+    w = gp.get_variable("w", [1], trainable=False)
+    assert gp.global_variables() == [v, w] and gp.trainable_variables() == [v]
+    assert gp.global_variables("a") == [v] and gp.trainable_variables("b") == []
+    assert gp.get_collection(gp.GraphKeys.GLOBAL_VARIABLES, scope=".*w") == [w]
+    gp.add_to_collection("mine", 3)
+    assert gp.get_collection("mine") == [3]
+
+
+def test_gradients_of_what_is_not_connected_or_not_differentiable():
+    x, z = gp.constant(2.0), gp.constant(3.0)
+    assert gp.gradients(x * 2.0, [z]) == [None]
+    assert gp.gradients(gp.floordiv(x, 2.0), [x]) == [None]
+    assert gp.gradients(gp.cast(gp.argmax([x, z]), gp.float32), [x]) == [None]
+    assert gp.gradients(gp.stop_gradient(x) * 2.0, [x]) == [None]
+    with pytest.raises(TypeError, match="no float"):
+        gp.gradients(gp.constant(1), [x])
+    with pytest.raises(ValueError, match="2 grad_ys for 1 ys"):
+        gp.gradients(x, [x], grad_ys=[1.0, 2.0])
+
+
+def test_gradients_add_up_over_ys_and_weights():
+    x = gp.constant([1.0, 2.0])
+    a, b = x * x, 3.0 * x
+    sess = gp.Session()
+    assert sess.run(gp.gradients([a, b], x)[0]).tolist() == [5.0, 7.0]
+    assert sess.run(gp.gradients([a, b], x, grad_ys=[[1.0, 0.0], None])[0]).tolist() == [5.0, 3.0]
+    assert sess.run(gp.gradients(a + b, [x, a])[1]).tolist() == [1.0, 1.0]
+    assert sess.run(gp.gradients(a * x, x, stop_gradients=[a])[0]).tolist() == [1.0, 4.0]
+    assert sess.run(gp.gradients(x, x)[0]).tolist() == [1.0, 1.0]

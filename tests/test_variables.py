@@ -1,0 +1,229 @@
+"""Variables: scopes, what a read sees, and what a failing run leaves behind."""
+
+import numpy as np
+import pytest
+
+import gradplan as gp
+
+
+@pytest.fixture(params=[True, False], ids=["optimised", "unoptimised"])
+def session(request):
+    def make():
+        sess = gp.Session(config=gp.ConfigProto(optimize=request.param))
+        sess.run(gp.global_variables_initializer())
+        return sess
+
+    return make
+
+
+def test_a_read_sees_the_value_at_the_start_of_the_run(session):
+    v = gp.Variable(3.0)
+    more = v.assign_add(1.0)
+    doubled = v * 2.0
+    sess = session()
+    assert sess.run([doubled, more, v, v.value()]) == [6.0, 4.0, 3.0, 3.0]
+    assert sess.run(v) == 4.0
+
+
+def test_a_control_edge_orders_a_read_after_the_assignment(session):
+    v = gp.Variable(3.0)
+    more = v.assign_add(1.0)
+    with gp.control_dependencies([more]):
+        after = v.read_value()
+        also = v * 10.0
+        same = gp.identity(v)
+    sess = session()
+    assert sess.run([after, v]) == [4.0, 3.0]
+    assert sess.run([also, same]) == [50.0, 5.0]
+
+
+def test_a_data_edge_orders_a_read_after_the_assignment(session):
+    v = gp.Variable([1.0, 2.0])
+    new = v.assign(v * 3.0)
+    sess = session()
+    assert sess.run(new + 1.0).tolist() == [4.0, 7.0]
+
+
+def test_old_and_new_value_in_one_expression(session):
+    v = gp.Variable([1.0, 2.0])
+    old = v.value()
+    both = old * 100.0 + v.assign_add([1.0, 1.0])
+    assert session().run(both).tolist() == [102.0, 203.0]
+
+
+def test_assignments_in_a_row(session):
+    v = gp.Variable(1.0)
+    first = v.assign_add(1.0)
+    with gp.control_dependencies([first]):
+        between = v.read_value()
+        second = v.assign(between * 10.0)
+    with gp.control_dependencies([second]):
+        third = v.assign_sub(5.0)
+    sess = session()
+    assert sess.run([first, between, second, third]) == [2.0, 2.0, 20.0, 15.0]
+
+
+def test_swapping_two_variables(session):
+    a, b = gp.Variable([1.0, 2.0]), gp.Variable([3.0, 4.0])
+    swap = gp.group(a.assign(b), b.assign(a))
+    sess = session()
+    sess.run(swap)
+    assert [x.tolist() for x in sess.run([a, b])] == [[3.0, 4.0], [1.0, 2.0]]
+
+
+def test_a_variable_assigned_a_look_at_itself(session):
+    v = gp.Variable(np.arange(9.0).reshape(3, 3))
+    sess = session()
+    sess.run(v.assign(gp.transpose(v)))
+    np.testing.assert_array_equal(sess.run(v), np.arange(9.0).reshape(3, 3).T)
+    sess.run(v.assign_add(v[::-1, ::-1]))
+    np.testing.assert_array_equal(sess.run(v), np.full((3, 3), 8.0))
+
+
+def test_unordered_assignments_are_an_error_that_names_both():
+    v = gp.Variable(1.0, name="v")
+    a, b = v.assign(2.0, name="first"), v.assign_add(1.0, name="second")
+    sess = gp.Session()
+    with pytest.raises(gp.errors.InvalidArgumentError, match=r"'v'.*'first'.*'second'.*orders") as e:
+        sess.run([a, b])
+    assert "test_variables.py" in str(e.value) and e.value.op is b.op
+
+
+def test_uninitialised_variables_are_named():
+    v = gp.Variable(1.0, name="weights")
+    sess = gp.Session()
+    for fetch in (v, v + 1.0, v.assign_add(1.0)):
+        with pytest.raises(gp.errors.FailedPreconditionError, match="uninitialized value weights"):
+            sess.run(fetch)
+    sess.run(v.assign(5.0))
+    assert sess.run(v) == 5.0
+
+
+def test_variables_belong_to_their_session():
+    v = gp.Variable(1.0)
+    one, two = gp.Session(), gp.Session()
+    for sess in (one, two):
+        sess.run(v.initializer)
+    one.run(v.assign_add(1.0))
+    assert (one.run(v), two.run(v)) == (2.0, 1.0)
+
+
+def test_variables_made_after_the_session():
+    sess = gp.Session()
+    a = gp.Variable([1.0] * 100)
+    sess.run(a.initializer)
+    step = sess.make_callable(a.assign_add(gp.ones([100])), [])
+    step()
+    later = gp.Variable(np.ones(100000))
+    sess.run(later.initializer)  # the block of variables moves
+    assert step().tolist() == [3.0] * 100 and sess.run(later).sum() == 100000
+
+
+def test_a_run_that_fails_changes_no_variable(session):
+    v = gp.Variable(1.0)
+    label = gp.placeholder(gp.int32, [None])
+    loss = gp.nn.sparse_softmax_cross_entropy_with_logits(labels=label, logits=gp.zeros([2, 3]))
+    fetches = [v.assign_add(1.0), loss]
+    sess = session()
+    with pytest.raises(gp.errors.InvalidArgumentError, match=r"7 at position 1 is not in \[0, 3\)"):
+        sess.run(fetches, {label: [0, 7]})
+    assert sess.run(v) == 1.0
+    sess.run(fetches, {label: [0, 2]})
+    assert sess.run(v) == 2.0
+
+
+def test_load_writes_all_or_nothing():
+    a, b = gp.Variable([1.0, 2.0]), gp.Variable(3)
+    sess = gp.Session()
+    sess.run(gp.global_variables_initializer())
+    with pytest.raises(ValueError, match="Cannot feed"):
+        sess.load({a: [5.0, 6.0], b: [1, 2]})
+    assert sess.run(a).tolist() == [1.0, 2.0]
+    a.load([7.0, 8.0], sess)
+    assert a.eval(sess).tolist() == [7.0, 8.0]
+
+
+def test_feeding_a_variable_or_a_result():
+    v = gp.Variable(2.0)
+    y = v.value() * 3.0
+    z = y + 1.0
+    sess = gp.Session()
+    sess.run(v.initializer)
+    assert sess.run(z, {v.value(): 10.0}) == 31.0
+    assert sess.run(z, {y: 5.0}) == 6.0
+    assert sess.run([y, z], {"mul:0": 7.0}) == [7.0, 8.0]
+    assert sess.run(v) == 2.0
+
+
+def test_variable_scopes_and_reuse():
+    with gp.variable_scope("a") as scope:
+        v = gp.get_variable("v", [2])
+        with gp.variable_scope("b"):
+            w = gp.get_variable("w", [1])
+        with pytest.raises(ValueError, match=r"Variable a/v already exists.*test_variables.py"):
+            gp.get_variable("v", [2])
+        scope.reuse_variables()
+        assert gp.get_variable("v") is v
+    with gp.variable_scope("a", reuse=True):
+        assert gp.get_variable("v", [2]) is v
+        with gp.variable_scope("b"):
+            assert gp.get_variable("w") is w  # reuse is inherited
+        with pytest.raises(ValueError, match="a/new does not exist"):
+            gp.get_variable("new", [1])
+        with pytest.raises(ValueError, match="specified shape .3,. and found shape .2,."):
+            gp.get_variable("v", [3])
+    for _ in range(2):
+        with gp.variable_scope("auto", reuse=gp.AUTO_REUSE):
+            x = gp.get_variable("x", [1])
+    assert [u.name for u in (v, w, x)] == ["a/v:0", "a/b/w:0", "auto/x:0"]
+    with gp.variable_scope(scope):
+        assert gp.get_variable("v") is v
+    with gp.name_scope("ignored"):
+        assert gp.get_variable("plain", [1]).name == "plain:0"
+        assert gp.Variable(1.0, name="kept").name == "ignored/kept:0"
+
+
+def test_default_names_of_variable_scopes():
+    made = []
+    for _ in range(2):
+        with gp.variable_scope(None, "layer"):
+            made.append(gp.get_variable("w", [1]).name)
+    assert made == ["layer/w:0", "layer_1/w:0"]
+    assert gp.Variable(1.0).name == "Variable:0" and gp.Variable(1.0).name == "Variable_1:0"
+
+
+def test_initializers_in_all_their_forms():
+    with gp.variable_scope("s", initializer=gp.constant_initializer(4.0)):
+        inherited = gp.get_variable("inherited", [2])
+    variables = [
+        gp.get_variable("class", [2], initializer=gp.zeros_initializer),
+        gp.get_variable("object", [2], initializer=gp.ones_initializer()),
+        gp.get_variable("value", initializer=[1.0, 2.0]),
+        gp.get_variable("array", initializer=np.arange(2)),
+        gp.get_variable("function", [2], initializer=lambda shape: gp.fill(shape, 3.0)),
+        gp.get_variable("default", [2], dtype=gp.int32),
+        inherited,
+    ]
+    sess = gp.Session()
+    sess.run(gp.global_variables_initializer())
+    got = [x.tolist() for x in sess.run(variables)]
+    assert got == [[0, 0], [1, 1], [1, 2], [0, 1], [3, 3], [0, 0], [4, 4]]
+    assert variables[3].dtype is gp.int64
+    with pytest.raises(ValueError, match="do not specify shape"):
+        gp.get_variable("both", [2], initializer=[1.0, 2.0])
+    with pytest.raises(ValueError, match=r"\(bare\) must be fully defined"):
+        gp.get_variable("bare")
+
+
+def test_glorot_and_friends_have_their_variance():
+    shape = [300, 500]
+    kinds = {
+        gp.glorot_uniform_initializer(seed=1): 2 / 800,
+        gp.glorot_normal_initializer(seed=2): 2 / 800,
+        gp.initializers.he_normal(seed=3): 2 / 300,
+        gp.initializers.he_uniform(seed=4): 2 / 300,
+        gp.initializers.lecun_normal(seed=5): 1 / 300,
+        gp.variance_scaling_initializer(3.0, "fan_out", "untruncated_normal", seed=6): 3 / 500,
+    }
+    for values, want in zip(gp.Session().run([k(shape) for k in kinds]), kinds.values(), strict=True):
+        assert abs(values.var() / want - 1) < 0.02 and abs(values.mean()) < 0.001
