@@ -164,7 +164,7 @@ def test_constants_take_the_type_tensorflow_1_gives_them(value, dtype):
         (1.5, gp.int32, TypeError, "Expected int32"),
         (1, gp.bool, TypeError, "Expected bool"),
         (2**31, gp.int32, TypeError, "out of the range of int32"),
-        (2**70, None, TypeError, "int"),
+        (2**70, None, TypeError, "no numbers"),
         ("text", None, TypeError, "no numbers"),
         (None, None, TypeError, "no numbers"),
         (1j, None, TypeError, "no numbers"),

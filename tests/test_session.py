@@ -21,7 +21,11 @@ def test_fetches_keep_their_structure():
     assert isinstance(got["z"], OrderedDict) and got["z"] == {"k": 1.0}
     assert sess.run([]) == [] and sess.run({}) == {} and sess.run(()) == ()
     assert sess.run(nothing) is None and sess.run([nothing]) == [None] and sess.run("NoOp") is None
-    assert sess.run((a,)) == (1.0,) and sess.run([a]) == [1.0] and sess.run([[a], [a]]) == [[1.0], [1.0]]
+    assert (
+        sess.run((a,)) == (1.0,)
+        and sess.run([a]) == [1.0]
+        and sess.run([[a], [a]]) == [[1.0], [1.0]]
+    )
     assert type(sess.run(Pair(a, a))) is Pair and type(sess.run((a, a))) is tuple
 
 
@@ -81,7 +85,12 @@ def test_read_only_and_strided_feeds():
     x = gp.placeholder(gp.float32, [None, 3])
     sess = gp.Session()
     base = np.arange(24, dtype="f").reshape(4, 6)
-    for view in (base[:, ::2], base[::-1, :3], base.T[:3, :3], np.broadcast_to(base[0, :3], (4, 3))):
+    for view in (
+        base[:, ::2],
+        base[::-1, :3],
+        base.T[:3, :3],
+        np.broadcast_to(base[0, :3], (4, 3)),
+    ):
         np.testing.assert_array_equal(sess.run(x + 1.0, {x: view}), view + 1)
     base.flags.writeable = False
     np.testing.assert_array_equal(sess.run(x + 1.0, {x: base[:, :3]}), base[:, :3] + 1)
@@ -96,7 +105,11 @@ def test_feeds_that_are_refused_change_nothing():
     sess.run(v.initializer)
     good = {x: np.ones((2, 3)), n: [1, 2]}
     cases = [
-        ({x: np.ones((2, 4))}, ValueError, r"shape \(2, 4\) for Tensor 'x:0'.*\(\?, 3\).*test_session"),
+        (
+            {x: np.ones((2, 4))},
+            ValueError,
+            r"shape \(2, 4\) for Tensor 'x:0'.*\(\?, 3\).*test_session",
+        ),
         ({x: np.ones(3)}, ValueError, "Cannot feed value of shape"),
         ({x: "text"}, TypeError, "Cannot feed 'x:0'"),
         ({x: [[1j, 2, 3]]}, TypeError, "complex"),
@@ -140,7 +153,12 @@ def test_shapes_that_only_clash_at_run_time_are_named():
 def test_fetches_that_are_refused():
     gp.constant(1.0, name="a")
     sess = gp.Session()
-    for fetch, error in [(3, TypeError), (None, TypeError), ("b:0", ValueError), (["a:0", 2.0], TypeError)]:
+    for fetch, error in [
+        (3, TypeError),
+        (None, TypeError),
+        ("b:0", ValueError),
+        (["a:0", 2.0], TypeError),
+    ]:
         with pytest.raises(error, match="Fetch argument"):
             sess.run(fetch)
     with pytest.raises(RuntimeError, match="graph is empty"):
@@ -154,7 +172,12 @@ def test_a_closed_session():
         step = sess.make_callable(v.assign_add(1.0))
         step()
         assert v.eval() == 2.0
-    for use in (lambda: sess.run(v), step, lambda: sess.make_callable(v), lambda: v.load(1.0, sess)):
+    for use in (
+        lambda: sess.run(v),
+        step,
+        lambda: sess.make_callable(v),
+        lambda: v.load(1.0, sess),
+    ):
         with pytest.raises(RuntimeError, match="closed"):
             use()
     sess.close()
@@ -221,7 +244,13 @@ def test_str_of_a_plan_reads_like_the_program():
     w = gp.get_variable("w", [4, 3])
     y = gp.nn.relu(gp.matmul(x, w, name="product") + 1.0)
     text = str(gp.Session().plan(y, {x: np.ones((8, 4))}))
-    for words in ("x:0 f32[8,4]", "live-set bound", "matmul", "w f32[4,3]@state+0", "test_session.py:"):
+    for words in (
+        "x:0 f32[8,4]",
+        "live-set bound",
+        "matmul",
+        "w f32[4,3]@state+0",
+        "test_session.py:",
+    ):
         assert words in text
     assert "relu" in text and "flop" in text
 
@@ -253,14 +282,12 @@ def test_many_threads_on_one_session():
 
 
 def test_huge_shapes_are_refused():
-    n = gp.placeholder(gp.int64, [2])
-    big = gp.zeros(n) + 1.0
+    x = gp.placeholder(gp.float32, [None, 1])
     sess = gp.Session()
-    with pytest.raises(gp.errors.InvalidArgumentError, match="2\\*\\*47"):
-        sess.run(big, {n: [2**40, 2**40]})
-    with pytest.raises(gp.errors.InvalidArgumentError, match="negative"):
-        sess.run(big, {n: [-1, 2]})
     with pytest.raises((gp.errors.ResourceExhaustedError, MemoryError)):
-        sess.run(big, {n: [2**44, 4]})
+        sess.run(gp.broadcast_to(x, [2**40, 4]) + 1.0, {x: np.ones((1, 1))})
     with pytest.raises(ValueError, match="2\\*\\*47"):
         gp.zeros([2**40, 2**40])
+    with pytest.raises(ValueError, match="2\\*\\*47"):
+        gp.zeros([2**40, 2**40, 0])  # the strides would overflow though there is no element
+    assert sess.run(gp.identity(x), {x: np.ones((0, 1))}).shape == (0, 1)

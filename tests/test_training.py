@@ -56,8 +56,8 @@ def adam(lr, beta1, beta2, epsilon):
     [
         (lambda: gp.train.GradientDescentOptimizer(0.1), lambda: gradient_descent(0.1)),
         (lambda: gp.train.MomentumOptimizer(0.1, 0.9), lambda: momentum(0.1, 0.9, False)),
-        (lambda: gp.train.MomentumOptimizer(0.1, 0.9, use_nesterov=True), lambda: momentum(0.1, 0.9, True)),
-        (lambda: gp.train.AdamOptimizer(0.01), lambda: adam(0.01, 0.9, 0.999, 1e-8)),
+        (lambda: gp.train.MomentumOptimizer(0.1, 0.9, use_nesterov=True), lambda: momentum(0.1,
+        0.9, True)), (lambda: gp.train.AdamOptimizer(0.01), lambda: adam(0.01, 0.9, 0.999, 1e-8)),
         (lambda: gp.train.AdamOptimizer(0.1, 0.8, 0.9, 1e-3), lambda: adam(0.1, 0.8, 0.9, 1e-3)),
     ],
     ids=["sgd", "momentum", "nesterov", "adam", "adam-2"],
@@ -187,7 +187,9 @@ def test_optimised_training_equals_unoptimised():
         for i, n in enumerate((6, 3)):
             w = gp.get_variable(f"w{i}", [h.shape[1].value, n])
             h = gp.nn.relu(gp.matmul(h, w) + gp.get_variable(f"b{i}", [n]))
-        loss = gp.reduce_mean(gp.nn.softmax_cross_entropy_with_logits(labels=h * 0.0 + 0.3, logits=h))
+        loss = gp.reduce_mean(
+            gp.nn.softmax_cross_entropy_with_logits(labels=h * 0.0 + 0.3, logits=h)
+        )
         step = gp.train.MomentumOptimizer(0.1, 0.9).minimize(loss)
         sess = gp.Session(config=gp.ConfigProto(optimize=optimise))
         sess.run(gp.global_variables_initializer())

@@ -84,7 +84,9 @@ def test_unordered_assignments_are_an_error_that_names_both():
     v = gp.Variable(1.0, name="v")
     a, b = v.assign(2.0, name="first"), v.assign_add(1.0, name="second")
     sess = gp.Session()
-    with pytest.raises(gp.errors.InvalidArgumentError, match=r"'v'.*'first'.*'second'.*orders") as e:
+    with pytest.raises(
+        gp.errors.InvalidArgumentError, match=r"'v'.*'first'.*'second'.*orders"
+    ) as e:
         sess.run([a, b])
     assert "test_variables.py" in str(e.value) and e.value.op is b.op
 
@@ -225,5 +227,7 @@ def test_glorot_and_friends_have_their_variance():
         gp.initializers.lecun_normal(seed=5): 1 / 300,
         gp.variance_scaling_initializer(3.0, "fan_out", "untruncated_normal", seed=6): 3 / 500,
     }
-    for values, want in zip(gp.Session().run([k(shape) for k in kinds]), kinds.values(), strict=True):
+    for values, want in zip(
+        gp.Session().run([k(shape) for k in kinds]), kinds.values(), strict=True
+    ):
         assert abs(values.var() / want - 1) < 0.02 and abs(values.mean()) < 0.001

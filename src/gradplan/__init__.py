@@ -33,24 +33,24 @@ from gradplan.opdef import register_tensor_conversion_function
 from gradplan.ops import initializers, nn
 from gradplan.ops.array import (
     broadcast_to,
-    concat,
-    constant,
-    convert_to_tensor,
     expand_dims,
     fill,
     identity,
     ones,
     ones_like,
-    placeholder,
-    placeholder_with_default,
     reshape,
     shape,
     stop_gradient,
     sum_to_shape,
     transpose,
-    where,
     zeros,
     zeros_like,
+)
+from gradplan.ops.constant import (
+    constant,
+    convert_to_tensor,
+    placeholder,
+    placeholder_with_default,
 )
 from gradplan.ops.control import Print, group, no_op
 from gradplan.ops.initializers import (
@@ -64,36 +64,34 @@ from gradplan.ops.initializers import (
     variance_scaling_initializer,
     zeros_initializer,
 )
-from gradplan.ops.math import (
-    abs,
-    add,
-    argmax,
-    cast,
-    divide,
+from gradplan.ops.linalg import matmul
+from gradplan.ops.logic import (
     equal,
-    exp,
-    floordiv,
-    floormod,
     greater,
     greater_equal,
     less,
     less_equal,
-    log,
-    log1p,
     logical_and,
     logical_not,
     logical_or,
     logical_xor,
-    matmul,
+    not_equal,
+)
+from gradplan.ops.math import (
+    abs,
+    add,
+    cast,
+    divide,
+    exp,
+    floordiv,
+    floormod,
+    log,
+    log1p,
     maximum,
     minimum,
     multiply,
     negative,
-    not_equal,
     pow,
-    reduce_max,
-    reduce_mean,
-    reduce_sum,
     sigmoid,
     sign,
     sqrt,
@@ -108,6 +106,8 @@ from gradplan.ops.random import (
     set_random_seed,
     truncated_normal,
 )
+from gradplan.ops.reduce import argmax, reduce_max, reduce_mean, reduce_sum
+from gradplan.ops.slicing import concat, where
 from gradplan.ops.state import (
     Variable,
     assign,

@@ -1,11 +1,12 @@
 """Bind: a Program and the concrete shapes of its feeds become a Plan.
 
-Every operation passes the gate again with concrete shapes, in the program's order; then those that are
-alive are lowered to instructions in the schedule's order; then memory is laid out.
+Every operation passes the gate again with concrete shapes, in the program's order; then those that
+are alive are lowered to instructions in the schedule's order; then memory is laid out.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ import numpy as np
 from gradplan import _core, errors, memory, schedule, shapes, tile
 from gradplan.dtypes import DType, int64
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import MAP, REGISTRY, infer_shapes
+from gradplan.opdef import MAP, REGISTRY, VIEW, infer_shapes
 from gradplan.plan import Plan
 from gradplan.program import Program, is_pure
 from gradplan.views import ARENA, CONST, EXTERN, STATE, Storage, View, collapse
@@ -94,7 +95,9 @@ class Binder:
         self._views: dict[Tensor, View] = {}
         self._copies: dict[Any, View] = {}
         self._variables: dict[Tensor, View] = {}
-        self._asked: set[tuple[Operation, int]] = set()  # inputs known by value when shapes are found
+        self._asked: set[tuple[Operation, int]] = (
+            set()
+        )  # inputs known by value when shapes are found
         self._op: Any = None
 
     # ---- the three steps -----------------------------------------------------------------------
@@ -135,9 +138,10 @@ class Binder:
             given = [shapes_of[t] for t in op.inputs]
             try:
                 out = infer_shapes(
-                    op.opdef, op.attrs, given, lambda i, op=op: self._ask(op, i), len(op.outputs)
+                    op.opdef, op.attrs, given, functools.partial(self._ask, op), len(op.outputs)
                 )
             except (ValueError, TypeError) as error:
+                op, given, reason = _culprit(op, given, error)
                 listed = ", ".join(
                     f"{t.op.name} {t.dtype.name}{shapes.text(s)}"
                     for t, s in zip(op.inputs, given, strict=True)
@@ -145,16 +149,15 @@ class Binder:
                 raise errors.InvalidArgumentError(
                     None,
                     op.origin,
-                    f"{op.type} '{op.name}': {error} (inputs: {listed}; made at "
-                    f"{op.source[0]}:{op.source[1]})",
+                    f"{op.type} '{op.name}': {reason} (inputs: {listed}; made at {op.made_at})",
                 ) from None
             for t, s in zip(op.outputs, out, strict=True):
                 if s is None or None in s:
                     raise errors.InvalidArgumentError(
                         None,
                         op.origin,
-                        f"{op.type} '{op.name}': its shape {shapes.text(s)} depends on values that are "
-                        f"not known before the run (made at {op.source[0]}:{op.source[1]})",
+                        f"{op.type} '{op.name}': its shape {shapes.text(s)} depends on values not "
+                        f"known before the run (made at {op.made_at})",
                     )
                 shapes_of[t] = s  # type: ignore[assignment]
 
@@ -210,8 +213,11 @@ class Binder:
         if opdef.lower is not None:
             opdef.lower(self, op)
         elif opdef.kind is MAP:
-            self.map(opdef.kernel, self.result(op), [self.view(t) for t in op.inputs], op)
-        elif opdef.kernel is not None:
+            self.map(self.result(op), [self.view(t) for t in op.inputs], op)
+        elif opdef.kind is VIEW:
+            if op.outputs:
+                self.alias(op, self.view(op.inputs[0]))
+        else:
             views = [self.contiguous(self.view(t)) for t in op.inputs]
             self.emit(opdef.kernel, [self.result(op, i) for i in range(len(op.outputs))], views)
 
@@ -302,7 +308,7 @@ class Binder:
         """An instruction that copies elements; both may have any strides."""
         self.tile(out, [x], tile.single(f"copy.{x.dtype.short}", 1))
 
-    def map(self, kernel: str, out: View, views: list[View], op: Operation) -> None:
+    def map(self, out: View, views: list[View], op: Operation) -> None:
         """An instruction that computes one elementwise operation."""
         name = op.opdef.tile_name([v.dtype for v in views], out.dtype)
         self.tile(out, views, tile.single(name, len(views)))
@@ -323,7 +329,7 @@ class Binder:
 
     def emit(
         self,
-        kernel: str,
+        kernel: Any,
         outs: list[Any],
         ins: list[View],
         attrs: Sequence[int] = (),
@@ -367,6 +373,20 @@ class Binder:
             storage = Storage(t.op.name, nbytes, STATE, offset, number)
             view = self._variables[t] = View(storage, t.dtype, dims)
         return view
+
+
+def _culprit(op: Operation, given: Any, error: Exception) -> tuple[Operation, Any, Exception]:
+    """The operation at fault: of a fused group, the member whose inputs do not fit."""
+    shape_of = dict(zip(op.attrs.get("taken", ()), given, strict=False))
+    for member in op.attrs.get("members", ()):
+        inner = [shape_of[t] for t in member.inputs]
+        try:
+            shape_of[member.outputs[0]] = infer_shapes(
+                member.opdef, member.attrs, inner, lambda i: None
+            )[0]
+        except (ValueError, TypeError) as first:
+            return member, inner, first
+    return op, given, error
 
 
 # ---- evaluation without a session ----------------------------------------------------------------

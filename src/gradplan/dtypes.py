@@ -1,4 +1,5 @@
-"""Element types. The number of a type is the one that C knows (``enum gp_dtype`` in csrc/plan.h)."""
+"""Element types. The number of a type is the one that C knows (``enum gp_dtype`` in
+csrc/plan.h)."""
 
 from __future__ import annotations
 
@@ -69,12 +70,12 @@ class DType:
     @property
     def min(self) -> Any:
         """The smallest finite value of the type."""
-        return np.finfo(self.np).min if self.is_floating else np.iinfo(self.np).min
+        return np.finfo(self.np).min if self.is_floating else np.iinfo(self.np.name).min
 
     @property
     def max(self) -> Any:
         """The largest finite value of the type."""
-        return np.finfo(self.np).max if self.is_floating else np.iinfo(self.np).max
+        return np.finfo(self.np).max if self.is_floating else np.iinfo(self.np.name).max
 
     def is_compatible_with(self, other: Any) -> builtins.bool:
         return self is as_dtype(other)

@@ -1,7 +1,7 @@
 """Reverse mode: one walk backwards over the graph that asks every operation for its gradient.
 
-A gradient is made of ordinary operations, so it can be differentiated again. Source: A. Griewank and
-A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 3.
+A gradient is made of ordinary operations, so it can be differentiated again. Source: A. Griewank
+and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 3.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from typing import Any
 
 from gradplan import shapes
 from gradplan.graph import Operation, Tensor
-from gradplan.ops.array import convert_to_tensor, ones_like
+from gradplan.ops.array import ones_like
+from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.math import add
 
 
@@ -60,11 +61,11 @@ def gradients(
     >>> x = gp.constant(3.0)
     >>> first = gp.gradients(x * x * x, x)[0]
     >>> second = gp.gradients(first, x)[0]
-    >>> gp.Session().run([first, second])
-    [27.0, 18.0]
+    >>> print(*gp.Session().run([first, second]))
+    27.0 18.0
     """
     y_list = [convert_to_tensor(y) for y in _as_list(ys)]
-    x_list = [x if isinstance(x, Tensor) else x._as_graph_element() for x in _as_list(xs)]
+    x_list = [_tensor(x) for x in _as_list(xs)]
     if not y_list:
         raise ValueError("gradients: there is no y to differentiate")
     graph = y_list[0].graph
@@ -72,13 +73,17 @@ def gradients(
         received: dict[Tensor, list[Tensor]] = {}
         for y, dy in zip(y_list, _initial(y_list, grad_ys), strict=True):
             received.setdefault(y, []).append(dy)
-        stopped = {t if isinstance(t, Tensor) else t._as_graph_element() for t in _as_list(stop_gradients or [])}  # fmt: skip
+        stopped = {_tensor(t) for t in _as_list(stop_gradients or [])}
         totals: dict[Tensor, Tensor] = {}
         for op in reversed(_between(x_list, y_list, stopped)):
             dys = [_total(received, totals, t) for t in op.outputs]
             if any(dy is not None for dy in dys):
                 _step_back(op, dys, received, stopped)
         return [_total(received, totals, x) for x in x_list]
+
+
+def _tensor(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else x._as_graph_element()
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -149,14 +154,15 @@ def _step_back(
         if any(t.dtype.is_floating for t in op.outputs):
             raise LookupError(
                 f"No gradient defined for operation '{op.name}' (op type: {op.type}, made at "
-                f"{op.source[0]}:{op.source[1]})"
+                f"{op.made_at})"
             )
         return
     graph = op.graph
     before = graph.version
     with graph.name_scope(f"{op.name}_grad".rsplit(graph._scope + "/", 1)[-1]):
         dxs = gradient(op, *dys)
-    # Whoever reads the plan or an error wants to see the line of the operation that is differentiated.
+    # Whoever reads the plan or an error wants to see the line of the operation that is
+    # differentiated.
     for made in graph._ops[before:]:
         made.source = op.source
     for x, dx in zip(op.inputs, _as_list(dxs), strict=True):

@@ -1,7 +1,7 @@
 """The graph: operations, the tensors between them, names, scopes and collections.
 
-A :class:`Graph` only grows, and an :class:`Operation` never changes once it is made. This module knows
-no operation by name; what an operation means stands in its OpDef (``opdef.py``).
+A :class:`Graph` only grows, and an :class:`Operation` never changes once it is made. This module
+knows no operation by name; what an operation means stands in its OpDef (``opdef.py``).
 """
 
 from __future__ import annotations
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\\-/]*")
 _SCOPE_NAME = re.compile(r"[A-Za-z0-9_.\\\-/]*")
+
+
+def at_user_line(message: str) -> str:
+    """``message`` with the user's own source line at its end."""
+    file, line = user_line()
+    return f"{message} (at {file}:{line})"
 
 
 def user_line() -> tuple[str, int]:
@@ -71,6 +77,8 @@ class Operation:
         "source",
     )
 
+    id: int  # its place in the graph
+
     def __init__(
         self,
         graph: Graph,
@@ -99,6 +107,11 @@ class Operation:
     def type(self) -> str:
         return self.opdef.name
 
+    @property
+    def made_at(self) -> str:
+        """The user's source line, as ``file:line``."""
+        return f"{self.source[0]}:{self.source[1]}"
+
     def values(self) -> tuple[Tensor, ...]:
         return self.outputs
 
@@ -116,14 +129,14 @@ class Operation:
         return f"<gp.Operation '{self.name}' type={self.type}>"
 
     def __str__(self) -> str:
-        return f"{self.name} ({self.type}, made at {self.source[0]}:{self.source[1]})"
+        return f"{self.name} ({self.type}, made at {self.made_at})"
 
 
 class Tensor:
     """The value that an operation will give: an edge of the graph, with a type and a static shape.
 
-    The operators ``+ - * / // % ** @ - abs < <= > >= & | ^ ~`` and slicing make operations; ``==`` compares
-    identity, as in TensorFlow 1 (``gp.equal`` compares values).
+    The operators ``+ - * / // % ** @ - abs < <= > >= & | ^ ~`` and slicing make operations; ``==``
+    compares identity, as in TensorFlow 1 (``gp.equal`` compares values).
     """
 
     __slots__ = ("__weakref__", "_shape", "dtype", "index", "op")
@@ -200,6 +213,32 @@ class Tensor:
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
         raise TypeError(f"{self} has no value yet: run it in a Session to get an array")
 
+    if TYPE_CHECKING:  # attached by the modules of ops/, through overload
+
+        def __getitem__(self, key: Any) -> Tensor: ...
+        def __add__(self, other: Any) -> Tensor: ...
+        def __radd__(self, other: Any) -> Tensor: ...
+        def __sub__(self, other: Any) -> Tensor: ...
+        def __rsub__(self, other: Any) -> Tensor: ...
+        def __mul__(self, other: Any) -> Tensor: ...
+        def __rmul__(self, other: Any) -> Tensor: ...
+        def __truediv__(self, other: Any) -> Tensor: ...
+        def __rtruediv__(self, other: Any) -> Tensor: ...
+        def __floordiv__(self, other: Any) -> Tensor: ...
+        def __mod__(self, other: Any) -> Tensor: ...
+        def __pow__(self, other: Any) -> Tensor: ...
+        def __matmul__(self, other: Any) -> Tensor: ...
+        def __neg__(self) -> Tensor: ...
+        def __abs__(self) -> Tensor: ...
+        def __invert__(self) -> Tensor: ...
+        def __and__(self, other: Any) -> Tensor: ...
+        def __or__(self, other: Any) -> Tensor: ...
+        def __xor__(self, other: Any) -> Tensor: ...
+        def __lt__(self, other: Any) -> Tensor: ...
+        def __le__(self, other: Any) -> Tensor: ...
+        def __gt__(self, other: Any) -> Tensor: ...
+        def __ge__(self, other: Any) -> Tensor: ...
+
     @classmethod
     def overload(cls, operator: str, function: Callable[..., Any]) -> None:
         """Make ``function`` the meaning of a Python operator on tensors (called by ``ops/``)."""
@@ -253,8 +292,8 @@ class Graph:
         with self._lock:
             if self._finalized:
                 raise RuntimeError(
-                    f"Graph is finalized and cannot be modified: '{op.name}' ({op.type}) came after "
-                    "finalize(). Build every operation before the loop that runs them."
+                    f"Graph is finalized and cannot be modified: '{op.name}' ({op.type}) came "
+                    "after finalize(). Build every operation before the loop that runs them."
                 )
             op.id = len(self._ops)
             self._ops.append(op)
@@ -336,7 +375,8 @@ class Graph:
             self._controls = before
 
     def current_controls(self, inputs: Iterable[Tensor] = ()) -> tuple[Operation, ...]:
-        """The control inputs that a new operation gets now; those it takes a value from are left out."""
+        """The control inputs that a new operation gets now; those it takes a value from are left
+        out."""
         if not self._controls:
             return ()
         direct = {t.op for t in inputs}
@@ -382,8 +422,10 @@ class Graph:
         element = obj
         if not isinstance(obj, (Tensor, Operation)) and hasattr(obj, "_as_graph_element"):
             element = obj._as_graph_element()
-        if isinstance(element, Tensor) and allow_tensor or (
-            isinstance(element, Operation) and allow_operation
+        if (
+            isinstance(element, Tensor)
+            and allow_tensor
+            or (isinstance(element, Operation) and allow_operation)
         ):
             if element.graph is not self:
                 raise ValueError(f"{element} is not an element of this graph.")
@@ -438,7 +480,8 @@ class Graph:
         return self._collections.setdefault(name, [])
 
     def get_collection(self, name: Any, scope: str | None = None) -> list[Any]:
-        """A copy of a collection; with ``scope``, those whose name matches that regular expression."""
+        """A copy of a collection; with ``scope``, those whose name matches that regular
+        expression."""
         items = self._collections.get(name, [])
         if scope is None:
             return list(items)

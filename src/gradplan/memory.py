@@ -1,8 +1,9 @@
-"""Where every buffer of a plan lies: analyses over the instructions, which never change what is computed.
+"""Where every buffer of a plan lies: analyses over the instructions, which never change what is
+computed.
 
-``alias`` lets the result of an elementwise instruction take the place of an operand that dies there; ``place`` gives
-offsets, largest buffer first, each in the smallest gap that fits among the buffers alive at the same time
-(greedy by size: Y. Pisarchyk and J. Lee, arXiv 2001.03288).
+``alias`` lets the result of an elementwise instruction take the place of an operand that dies
+there; ``place`` gives offsets, largest buffer first, each in the smallest gap that fits among the
+buffers alive at the same time (greedy by size: Y. Pisarchyk and J. Lee, arXiv 2001.03288).
 """
 
 from __future__ import annotations
@@ -53,7 +54,10 @@ def alias(insns: Sequence[Insn]) -> None:
                 and dying.bytes == born.bytes
                 and _same_layout(view, out)
                 # Another look at the dying buffer would see what was written already.
-                and all(v is view or v.storage.root() is not dying or _same_layout(v, out) for v in insn.ins)  # fmt: skip
+                and all(
+                    v is view or v.storage.root() is not dying or _same_layout(v, out)
+                    for v in insn.ins
+                )
             ):
                 born.target = dying
                 dying.last = born.last
@@ -93,9 +97,8 @@ def place(insns: Sequence[Insn], reuse: bool = True) -> tuple[int, int]:
     for s in sorted(storages, key=lambda s: (-s.bytes, s.first)):
         size = _aligned(s.bytes)
         first, last = s.first, s.last
-        taken = sorted(
-            [(p.offset, p.offset + _aligned(p.bytes)) for p in placed if p.first <= last and first <= p.last]
-        )  # fmt: skip
+        beside = [p for p in placed if p.first <= last and first <= p.last]
+        taken = sorted([(p.offset, p.offset + _aligned(p.bytes)) for p in beside])
         best, best_gap, end = None, None, 0
         for low, high in taken:
             gap = low - end

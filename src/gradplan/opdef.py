@@ -1,7 +1,8 @@
 """What an operation means: one :class:`OpDef` each, made by the :func:`op` decorator.
 
-The decorated function is the public function; its parameters without a default are the tensor inputs, the
-others (but ``name``) the attributes. Nothing else in gradplan lists operations by name::
+The decorated function is the public function; its parameters without a default are the tensor
+inputs, the others (but ``name``) the attributes. Nothing else in gradplan lists operations by
+name::
 
     @op("Softplus", MAP, kernel="softplus", flops=20)
     def softplus(features, name=None):
@@ -11,8 +12,8 @@ others (but ``name``) the attributes. Nothing else in gradplan lists operations 
     def _(op, dy):
         return dy * sigmoid(op.inputs[0])
 
-Every operation of every graph passes one gate, :func:`infer`: types and shapes are checked there when the
-operation is built, and again, with concrete shapes, when a plan is bound.
+Every operation of every graph passes one gate, :func:`infer`: types and shapes are checked there
+when the operation is built, and again, with concrete shapes, when a plan is bound.
 """
 
 from __future__ import annotations
@@ -54,10 +55,12 @@ class OpDef:
         TensorFlow 1's name of the type.
     kind : Kind
     shape : callable
-        ``(attrs, shapes, value) -> shape``, or a list of shapes for several outputs. ``value(i)`` is
-        the value of input i where it is known, else None. Raises ValueError for what does not fit.
+        ``(attrs, shapes, value) -> shape``, or a list of shapes for several outputs. ``value(i)``
+        is the value of input i where it is known, else None. Raises ValueError for what does not
+        fit.
     gradient : callable or None
-        ``(op, *dys) -> dx`` or a sequence of them, None where nothing flows; made of public functions.
+        ``(op, *dys) -> dx`` or a sequence of them, None where nothing flows; made of public
+        functions.
     kernel : str or None
         The tile operation (MAP) or kernel (CALL, REDUCE) by name, without its type.
     lower : callable or None
@@ -90,6 +93,18 @@ class OpDef:
         "writes",
     )
 
+    name: str
+    kind: Kind
+    inputs: tuple[str, ...]
+    attrs: dict[str, Any]
+    in_types: tuple[str, ...]
+    out_types: tuple[str, ...]
+    type_set: tuple[DType, ...]
+    kernel: str | None
+    flops: Any
+    writes: int
+    fallible: bool
+
     def __init__(self, name: str, kind: Kind, **fields: Any) -> None:
         self.name = name
         self.kind = kind
@@ -103,9 +118,7 @@ class OpDef:
     def tile_name(self, in_types: Sequence[DType], out_type: DType) -> str:
         """The tile operation's full name, such as ``"add.f32"`` or ``"cast.f32.i32"``."""
         last = in_types[-1].short  # of select's three operands the first is the condition
-        return (
-            f"cast.{last}.{out_type.short}" if self.kernel == "cast" else f"{self.kernel}.{last}"
-        )
+        return f"cast.{last}.{out_type.short}" if self.kernel == "cast" else f"{self.kernel}.{last}"
 
     def __repr__(self) -> str:
         return f"<OpDef {self.name} {self.kind.name}>"
@@ -137,9 +150,9 @@ def op(
     kernel : str, optional
         The C kernel's name.
     types : str, optional
-        Such as ``"bool T T -> T"``: ``T`` is any one of the types in ``T``, ``I`` int32 or int64, ``any`` any
-        type, ``@key`` the type in that attribute, another word that very type; a star repeats.
-        Default: every input and the only output is ``T``.
+        Such as ``"bool T T -> T"``: ``T`` is any one of the types in ``T``, ``I`` int32 or int64,
+        ``any`` any type, ``@key`` the type in that attribute, another word that very type; a star
+        repeats. Default: every input and the only output is ``T``.
     T : sequence of DType
         The types allowed for ``T``. Default: float32 and float64.
     flops : float or callable
@@ -149,7 +162,8 @@ def op(
     fallible : bool
         See :class:`OpDef`.
     operator : str, optional
-        Python operators with their default names: ``"__add__ add"``, with ``__radd__`` where there is one.
+        Python operators with their default names: ``"__add__ add"``, with ``__radd__`` where there
+        is one.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -230,7 +244,8 @@ _converters: list[tuple[Any, Converter]] = []
 
 
 def register_tensor_conversion_function(base_type: Any, conversion_func: Converter) -> None:
-    """Let values of ``base_type`` stand for tensors: ``func(value, dtype, name, graph) -> Tensor``."""
+    """Let values of ``base_type`` stand for tensors: ``func(value, dtype, name, graph) ->
+    Tensor``."""
     _converters.append((base_type, conversion_func))
 
 
@@ -319,6 +334,8 @@ def _convert_inputs(
     out = []
     for x, word, parameter in zip(inputs, spec, names, strict=True):
         wanted = common if word == "T" else _FIXED.get(word)
+        if word == "I" and isinstance(x, (list, tuple)) and not x:
+            wanted = dtypes.int32  # an empty list alone says nothing of its type
         if isinstance(x, Tensor) and x.op.graph is graph:
             out.append(x)  # a wrong type is reported by the gate, with all inputs named
             continue
@@ -338,7 +355,8 @@ _FIXED = {d.name: d for d in dtypes.ALL}
 
 
 def _expand(opdef: OpDef, n: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The type words and parameter names of ``n`` inputs: a starred word stands for all that remain."""
+    """The type words and parameter names of ``n`` inputs: a starred word stands for all that
+    remain."""
     spec, names = opdef.in_types, opdef.inputs
     if spec and spec[-1].endswith("*"):
         more = n - len(spec) + 1
@@ -357,7 +375,8 @@ def infer(
     in_shapes: Sequence[Shape | None],
     tensors: Sequence[Tensor] = (),
 ) -> list[tuple[DType, Shape | None]]:
-    """The gate: types and shapes of the outputs, or TypeError or ValueError for what does not fit."""
+    """The gate: types and shapes of the outputs, or TypeError or ValueError for what does not
+    fit."""
     out_types = _infer_types(opdef, attrs, in_types)
     out_shapes = infer_shapes(
         opdef, attrs, in_shapes, lambda i: constant_value(tensors[i]), len(out_types)
@@ -415,20 +434,26 @@ def infer_shapes(
 ) -> Sequence[Shape | None]:
     """The shapes of the outputs by the operation's rule; used at build and again at bind."""
     if opdef.shape is None:
-        shape: Shape | None = in_shapes[0] if in_shapes else ()
-        for other in in_shapes[1:]:
-            try:
-                shape = shapes.broadcast(shape, other)
-            except ValueError as error:
-                both = " and ".join(shapes.text(s) for s in in_shapes)
-                raise ValueError(f"Dimensions must be equal or 1 in {both}: {error}") from None
-        return [shape] * n_out
+        return [broadcast_all(in_shapes)] * n_out
     out = opdef.shape(attrs, in_shapes, value)
     return out if isinstance(out, list) else [out]
 
 
+def broadcast_all(in_shapes: Sequence[Shape | None]) -> Shape | None:
+    """The shape to which all broadcast: the rule of elementwise operations."""
+    shape: Shape | None = in_shapes[0] if in_shapes else ()
+    for other in in_shapes[1:]:
+        try:
+            shape = shapes.broadcast(shape, other)
+        except ValueError as error:
+            both = " and ".join(shapes.text(s) for s in in_shapes)
+            raise ValueError(f"Dimensions must be equal or 1 in {both}: {error}") from None
+    return shape
+
+
 def constant_value(tensor: Tensor) -> np.ndarray | None:
-    """The value of a tensor that is known before any run: a constant, the shape of a known shape."""
+    """The value of a tensor that is known before any run: a constant, the shape of a known
+    shape."""
     static = tensor.op.opdef.static
     if static is None:
         return None

@@ -1,7 +1,8 @@
 """The plan: flat arrays of records that C runs, and the page that a newcomer reads first.
 
-``str(plan)`` is a disassembly: a header, then a line for every instruction with its kernel, what it writes and
-reads and where that lies, its work, and the user's source line. Nothing in a plan is a pointer.
+``str(plan)`` is a disassembly: a header, then a line for every instruction with its kernel, what
+it writes and reads and where that lies, its work, and the user's source line. Nothing in a plan is
+a pointer.
 """
 
 from __future__ import annotations
@@ -137,7 +138,10 @@ class Plan:
                 self.attrs,
                 self.constants,
                 self.arena_bytes,
-                [(t.dtype.np, s) for t, s in zip(self.program.feeds, self.feed_shapes, strict=True)],
+                [
+                    (t.dtype.np, s)
+                    for t, s in zip(self.program.feeds, self.feed_shapes, strict=True)
+                ],
                 [
                     (t.dtype.np, s)
                     for t, s in zip(self.program.fetches, self.fetch_shapes, strict=True)
@@ -162,6 +166,8 @@ class Plan:
         inputs = ", ".join(
             f"{t.op.name} {t.dtype.name}{shapes.text(self._input_shapes(t))}" for t in op.inputs
         )
+        guilty = {2: ("floordiv", "floormod"), 3: ("cast",), 4: ("pow",)}.get(status, ())
+        op = next((m for m in op.attrs.get("members", ()) if m.opdef.kernel in guilty), op)
         what = {
             1: f"label or index {value} at position {index} is not in [0, {bound})",
             2: f"integer division by zero at element {index}",
@@ -171,7 +177,7 @@ class Plan:
         raise errors.InvalidArgumentError(
             None,
             op.origin,
-            f"{op.type} '{op.name}': {what} (inputs: {inputs}; made at {op.source[0]}:{op.source[1]})",
+            f"{op.type} '{op.name}': {what} (inputs: {inputs}; made at {op.made_at})",
         )
 
     def _fail_uninitialised(self, number: int) -> None:
@@ -182,8 +188,8 @@ class Plan:
                     raise errors.FailedPreconditionError(
                         None,
                         insn.op.origin,
-                        f"Attempting to use uninitialized value {s.name} (by '{insn.op.name}', made at "
-                        f"{insn.op.source[0]}:{insn.op.source[1]}): run its initializer, or "
+                        f"Attempting to use uninitialized value {s.name} (by '{insn.op.name}', "
+                        f"made at {insn.op.made_at}): run its initializer, or "
                         "global_variables_initializer(), or restore it.",
                     )
         raise errors.InternalError(None, None, f"variable number {number} is not in the plan")
@@ -193,7 +199,7 @@ class Plan:
     @property
     def state_bytes(self) -> int:
         views = (v for insn in self._insns for v in insn.views)
-        return sum({id(v.storage): v.storage.bytes for v in views if v.storage.segment == STATE}.values())  # fmt: skip
+        return sum(s.bytes for s in {v.storage for v in views if v.storage.segment == STATE})
 
     @property
     def flops(self) -> int:
@@ -226,7 +232,8 @@ class Plan:
             outs = ", ".join(_place(v) for v in insn.outs if v is not None)
             ins = ", ".join(map(_place, insn.ins))
             source = f"{os.path.basename(op.source[0])}:{op.source[1]}"
-            rows.append((str(i), insn.kernel, f"{outs} <- {ins}", f"{flops:,}", f"{_moved(insn):,}", source))  # fmt: skip
+            moved = f"{_moved(insn):,}"
+            rows.append((str(i), insn.kernel, f"{outs} <- {ins}", f"{flops:,}", moved, source))
         widths = [min(max(len(row[c]) for row in rows), 100) for c in range(6)]
         for row, maybe in zip(rows, [None, *self._insns], strict=True):
             cells = [
@@ -253,7 +260,7 @@ def _record(view: View, insn: Insn) -> Sequence[int]:
             None,
             op.origin,
             f"{op.type} '{op.name}': {rank} dimensions {view.dims} are more than the "
-            f"{_core.MAX_RANK} that kernels take (made at {op.source[0]}:{op.source[1]})",
+            f"{_core.MAX_RANK} that kernels take (made at {op.made_at})",
         )
     pad = _PAD[rank]
     offset = s.offset + view.offset
@@ -302,7 +309,7 @@ def _place(v: View) -> str:
     return f"{v.storage.name} {v.dtype.short}[{dims}]@{where}"
 
 
-_TILE_NAMES = {number: name for name, number in tile.NUMBERS.items()}
+_TILE_NAMES: dict[int, str] = {number: name for name, number in tile.NUMBERS.items()}
 
 
 def _program(insn: Insn) -> str:

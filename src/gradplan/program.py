@@ -42,9 +42,18 @@ class Program(Graph):
         like: Operation,
         controls: tuple[Operation, ...] = (),
     ) -> Operation:
-        """A new operation that stands for ``like``: with its name, its source line and its origin."""
+        """A new operation that stands for ``like``: with its name, its source line and its
+        origin."""
         op = Operation(
-            self, opdef, like.name, tuple(inputs), attrs, outputs, controls, like.source, like.origin
+            self,
+            opdef,
+            like.name,
+            tuple(inputs),
+            attrs,
+            outputs,
+            controls,
+            like.source,
+            like.origin,
         )
         op.id = len(self._ops)
         self._ops.append(op)
@@ -81,7 +90,8 @@ def is_pure(op: Operation) -> bool:
 
 
 def rebuild(program: Program, visit: Visit) -> Program:
-    """A new Program in which ``visit(out, op, new inputs)`` may put tensors in the place of an operation.
+    """A new Program in which ``visit(out, op, new inputs)`` may put tensors in the place of an
+    operation.
 
     Operations that nothing wanted depends on are left out. A control dependency on a replaced
     operation becomes one on the operations that stand for it.

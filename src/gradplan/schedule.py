@@ -1,8 +1,9 @@
 """The order in which a program runs: found once, before any size is known.
 
-Operations keep the order in which they were made, but for those that write state. These run as soon as nothing
-that could still fail is left and nobody waits for the old value; so a run that fails has, wherever the
-data allows it, changed nothing, and a gradient dies as soon as it has been applied.
+Operations keep the order in which they were made, but for those that write state. These run as
+soon as nothing that could still fail is left and nobody waits for the old value; so a run that
+fails has, wherever the data allows it, changed nothing, and a gradient dies as soon as it has been
+applied.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ class Schedule(NamedTuple):
     ----------
     ops : list of Operation
     snapshots : set of Tensor
-        Tensors that lie where a variable lies and are taken after the variable was written: they need
-        a copy when they are made.
+        Tensors that lie where a variable lies and are taken after the variable was written: they
+        need a copy when they are made.
     """
 
     ops: list[Operation]
@@ -74,14 +75,12 @@ def order(program: Program) -> Schedule:
     for i, op in enumerate(ops):
         refs = op.inputs[: op.opdef.writes]
         for t in op.inputs:
-            variable = aliases.get(t)
-            if variable is None:
-                continue
-            for w in writes.get(variable, ()):
+            place = aliases.get(t)
+            for w in () if place is None else writes.get(place, ()):
                 if w == i or ancestors[i] >> w & 1:
                     continue
                 users[w].add(i)  # better before the variable is written
-                if t.op is variable and t not in refs:
+                if t.op is place and t not in refs:
                     before[w].append(i)  # a read is of the value before the writing
     done = _list_schedule(ops, before, users)
     return Schedule([ops[i] for i in done], _late(program, ops, done, aliases, writes))
@@ -91,9 +90,9 @@ def _refuse_unordered(variable: Operation, a: Operation, b: Operation) -> None:
     raise errors.InvalidArgumentError(
         None,
         b.origin,
-        f"variable '{variable.name}' is assigned by '{a.name}' (made at {a.source[0]}:{a.source[1]}) "
-        f"and by '{b.name}' (made at {b.source[0]}:{b.source[1]}) in one run, and nothing orders the "
-        "two: put one under control_dependencies of the other, or run them one after the other.",
+        f"variable '{variable.name}' is assigned by '{a.name}' (made at {a.made_at}) "
+        f"and by '{b.name}' (made at {b.made_at}) in one run, and nothing orders "
+        "the two: put one under control_dependencies of the other, or run them in two runs.",
     )
 
 

@@ -12,7 +12,15 @@ from typing import Any
 import numpy as np
 
 from gradplan import _core, bind, errors, passes, schedule, shapes
-from gradplan.graph import Graph, GraphKeys, Operation, Tensor, _stack, default_session, get_default_graph  # fmt: skip
+from gradplan.graph import (
+    Graph,
+    GraphKeys,
+    Operation,
+    Tensor,
+    _stack,
+    default_session,
+    get_default_graph,
+)
 from gradplan.opdef import STATE
 from gradplan.ops.random import initial_state
 from gradplan.passes import extract
@@ -29,11 +37,11 @@ class ConfigProto:
     Parameters
     ----------
     optimize : bool, optional
-        False runs the graph as it was written, without passes, fusion, aliasing or reuse of buffers: the
-        reference that the optimised path is tested against. Default: True.
+        False runs the graph as it was written, without passes, fusion, aliasing or reuse of
+        buffers: the reference that the optimised path is tested against. Default: True.
     **fields
-        ``allow_soft_placement``, ``gpu_options`` and the other fields of TensorFlow 1, accepted; they
-        change nothing on a CPU.
+        ``allow_soft_placement``, ``gpu_options`` and the other fields of TensorFlow 1, accepted;
+        they change nothing on a CPU.
 
     Examples
     --------
@@ -54,8 +62,8 @@ class ConfigProto:
 class Step(_core.Callable):
     """A compiled function of its feeds, from :meth:`Session.make_callable`.
 
-    Calling it with one array for each feed returns the fetches, in the structure they were given in. Other shapes
-    bind another plan; nothing is optimised anew.
+    Calling it with one array for each feed returns the fetches, in the structure they were given
+    in. Other shapes bind another plan; nothing is optimised anew.
     """
 
     compiled: Compiled
@@ -242,9 +250,15 @@ class Session:
         """The step for these fetches, from the cache if it is there."""
         leaves: list[Any] = []
         outline = _outline(fetches, leaves)
-        simple = isinstance(fetches, (list, tuple)) and len(leaves) == len(fetches) or not isinstance(fetches, (list, tuple, dict))  # fmt: skip
-        flat = tuple(fetches) if type(fetches) is list else fetches
-        key = (type(fetches), flat, *feeds) if simple else (outline, tuple(leaves), *feeds)
+        kind, nested = type(fetches), (list, tuple, dict)
+        if (
+            outline is None
+            or kind in (list, tuple)
+            and not any(isinstance(f, nested) for f in fetches)
+        ):
+            key = kind, tuple(fetches) if kind is list else fetches, *feeds  # as run looks it up
+        else:
+            key = outline, tuple(leaves), *feeds
         step = self._steps.get(key)
         if step is None:
             step = self._make_step(fetches, feeds)
@@ -282,16 +296,17 @@ class Session:
         return step
 
     def _watch_growth(self) -> None:
-        """Report the classic leak of graph programs: operations made inside the loop that runs them."""
+        """Report the classic leak of graph programs: operations made inside the loop that runs
+        them."""
         version = self._graph.version
         if self._version and version > self._version:
             self._growths += 1
             if self._growths == 100:
                 last = self._graph._ops[-1]
                 warnings.warn(
-                    f"the graph grew before each of 100 runs: operations such as '{last.name}' (made "
-                    f"at {last.source[0]}:{last.source[1]}) are made inside a loop. Build them once "
-                    "before it; graph.finalize() finds the place.",
+                    f"the graph grew before each of 100 runs: operations such as '{last.name}' "
+                    f"(made at {last.made_at}) are made inside a loop. Build them "
+                    "once before it; graph.finalize() finds the place.",
                     stacklevel=4,
                 )
         self._version = version
@@ -414,9 +429,13 @@ class InteractiveSession(Session):
 
     def close(self) -> None:
         super().close()
-        for stack, item in ((_stack.sessions, self), (_stack.graphs, self._graph)):
+        stacks: list[tuple[list[Any], Any]] = [
+            (_stack.sessions, self),
+            (_stack.graphs, self._graph),
+        ]
+        for stack, item in stacks:
             if item in stack:
-                stack.remove(item)  # type: ignore[attr-defined]
+                stack.remove(item)
 
 
 # ---- feeds ---------------------------------------------------------------------------------------
@@ -448,8 +467,8 @@ def to_feed(t: Tensor, value: Any) -> np.ndarray:
     if shape is None or given.shape != shape:
         if shapes.merge(shape, given.shape) is False:
             raise ValueError(
-                f"Cannot feed value of shape {given.shape!r} for Tensor '{t.name}', which has shape "
-                f"'{shapes.text(shape)}' (made at {t.op.source[0]}:{t.op.source[1]})"
+                f"Cannot feed value of shape {given.shape!r} for Tensor '{t.name}', which has "
+                f"shape '{shapes.text(shape)}' (made at {t.op.made_at})"
             )
     out = np.asarray(given, wanted, order="C")
     return out if out.flags.aligned else out.copy()
@@ -464,7 +483,9 @@ def _cast_feed(t: Tensor, given: np.ndarray) -> np.ndarray:
         )
     with np.errstate(all="ignore"):
         out = given.astype(wanted.np)
-        loses = order.index(kind) > order.index(wanted.np.kind) or kind in "iu" and wanted.is_integer
+        loses = (
+            order.index(kind) > order.index(wanted.np.kind) or kind in "iu" and wanted.is_integer
+        )
         if loses and given.size and not np.array_equal(out.astype(given.dtype), given):
             at = int(np.flatnonzero(out.astype(given.dtype).ravel() != given.ravel())[0])
             raise TypeError(
@@ -493,8 +514,8 @@ def _element(graph: Graph, leaf: Any, role: str) -> Any:
     except TypeError as error:
         if role == "fetch":
             raise TypeError(
-                f"Fetch argument {leaf!r} has invalid type {type(leaf).__name__}, must be a string, "
-                f"Tensor, Operation or Variable. ({error})"
+                f"Fetch argument {leaf!r} has invalid type {type(leaf).__name__}, must be a "
+                f"string, Tensor, Operation or Variable. ({error})"
             ) from None
         raise TypeError(f"Cannot interpret {role} as Tensor: {error}") from None
     except (KeyError, ValueError) as error:
@@ -517,10 +538,8 @@ def _packer(fetches: Any, places: Sequence[int | None]) -> Callable[[list[Any]],
             return lambda out: kind([p(out) for p in parts])
         if isinstance(f, dict):
             items = [(k, plan_of(x)) for k, x in f.items()]
-            if type(f) is dict or type(f) is OrderedDict:
-                kind = type(f)
-                return lambda out: kind((k, p(out)) for k, p in items)
-            return lambda out: {k: p(out) for k, p in items}
+            make = OrderedDict if isinstance(f, OrderedDict) else dict
+            return lambda out: make((k, p(out)) for k, p in items)
         place = places[next(at)]
         return (lambda out: None) if place is None else (lambda out: out[place])
 

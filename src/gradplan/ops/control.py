@@ -10,7 +10,7 @@ import numpy as np
 from gradplan.dtypes import ALL
 from gradplan.graph import Operation, Tensor, get_default_graph
 from gradplan.opdef import HOST, VIEW, apply, graph_of, op
-from gradplan.ops.array import convert_to_tensor
+from gradplan.ops.constant import convert_to_tensor
 
 
 @op("NoOp", VIEW, types="->")

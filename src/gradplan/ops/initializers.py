@@ -8,6 +8,7 @@ from typing import Any
 from gradplan import dtypes, shapes
 from gradplan.graph import Tensor
 from gradplan.ops import array, random
+from gradplan.ops import constant as constants
 
 
 class Initializer:
@@ -64,7 +65,7 @@ class Constant(Initializer):
         self.verify_shape = verify_shape
 
     def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
-        return array.constant(self.value, dtype, dims, verify_shape=self.verify_shape)
+        return constants.constant(self.value, dtype, dims, verify_shape=self.verify_shape)
 
 
 class RandomNormal(Initializer):
@@ -124,8 +125,8 @@ class VarianceScaling(Initializer):
 
     Notes
     -----
-    Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural networks*, AISTATS 2010;
-    He et al., *Delving deep into rectifiers*, ICCV 2015.
+    Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural networks*,
+    AISTATS 2010; He et al., *Delving deep into rectifiers*, ICCV 2015.
 
     Examples
     --------
@@ -149,7 +150,9 @@ class VarianceScaling(Initializer):
             raise ValueError(f"mode must be fan_in, fan_out or fan_avg, not {mode!r}")
         names = ("truncated_normal", "normal", "untruncated_normal", "uniform")
         if distribution not in names:
-            raise ValueError(f"distribution must be one of {', '.join(names)}, not {distribution!r}")
+            raise ValueError(
+                f"distribution must be one of {', '.join(names)}, not {distribution!r}"
+            )
         self.scale, self.mode, self.distribution, self.seed = scale, mode, distribution, seed
         self.dtype = dtypes.as_dtype(dtype)
 

@@ -1,18 +1,17 @@
-"""Arithmetic, comparisons, matrix products and reductions."""
+"""Elementwise arithmetic and conversion of types."""
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
-import numpy as np
-
-from gradplan import dtypes, shapes
-from gradplan.dtypes import ALL, BOOLEAN, FLOATS, NUMBERS
+from gradplan import dtypes
+from gradplan.dtypes import ALL, FLOATS, NUMBERS
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, MAP, REDUCE, VIEW, apply, graph_of, op
-from gradplan.ops import array
-from gradplan.ops.array import broadcast_to, convert_to_tensor, expand_dims, shape, sum_to_like
+from gradplan.opdef import MAP, apply, graph_of, op
+from gradplan.ops.array import ones_like, sum_to_like
+from gradplan.ops.constant import constant, convert_to_tensor
+from gradplan.ops.logic import greater_equal, less_equal
+from gradplan.ops.slicing import where
 
 # ---- arithmetic ----------------------------------------------------------------------------------
 
@@ -122,7 +121,7 @@ def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
     graph = graph_of([x, y])
     with graph.as_default(), graph.name_scope(name or "truediv") as scope:
         x, y = _pair(x, y)
-        if x.dtype.is_integer:
+        if x.dtype.is_integer and x.dtype is y.dtype:
             x, y = cast(x, dtypes.float64), cast(y, dtypes.float64)
         return _real_div(x, y, name=scope)
 
@@ -140,11 +139,11 @@ def divide(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 def _pair(x: Any, y: Any) -> tuple[Tensor, Tensor]:
-    """Both as tensors of one type: the type of whichever is a tensor already."""
+    """Both as tensors; what is none yet takes the type of the other."""
     if not hasattr(x, "op") and hasattr(y, "op"):
         return convert_to_tensor(x, y.dtype, "x"), convert_to_tensor(y)
     x = convert_to_tensor(x, name="x")
-    return x, convert_to_tensor(y, x.dtype, "y")
+    return x, convert_to_tensor(y, None if hasattr(y, "op") else x.dtype, "y")
 
 
 Tensor.overload("__truediv__", lambda x, y: truediv(x, y))
@@ -207,7 +206,8 @@ def pow(x: Any, y: Any, name: str | None = None) -> Any:
 
     Notes
     -----
-    The gradient with respect to ``y`` is ``x**y * log(x)`` where ``x > 0`` and 0 elsewhere, as in TensorFlow.
+    The gradient with respect to ``y`` is ``x**y * log(x)`` where ``x > 0`` and 0 elsewhere, as in
+    TensorFlow.
 
     Examples
     --------
@@ -224,7 +224,7 @@ def _(op: Any, dy: Any) -> Any:
     if not x.dtype.is_floating:
         return sum_to_like(dx, x, op), None
     # log of a positive number only: the other branch must not bring in a NaN.
-    safe = array.where(x > 0, x, array.ones_like(x))
+    safe = where(x > 0, x, ones_like(x))
     return sum_to_like(dx, x, op), sum_to_like(dy * op.outputs[0] * log(safe), y, op)
 
 
@@ -257,10 +257,10 @@ def minimum(x: Any, y: Any, name: str | None = None) -> Any:
 
 
 def _choose(op: Any, dy: Any, to_x: Any) -> Any:
-    zero = array.constant(0, dy.dtype)
+    zero = constant(0, dy.dtype)
     return (
-        sum_to_like(array.where(to_x, dy, zero), op.inputs[0], op),
-        sum_to_like(array.where(to_x, zero, dy), op.inputs[1], op),
+        sum_to_like(where(to_x, dy, zero), op.inputs[0], op),
+        sum_to_like(where(to_x, zero, dy), op.inputs[1], op),
     )
 
 
@@ -343,7 +343,7 @@ def square(x: Any, name: str | None = None) -> Any:
 @square.gradient
 def _(op: Any, dy: Any) -> Any:
     x = op.inputs[0]
-    return dy * (x * array.constant(2, x.dtype))
+    return dy * (x * constant(2, x.dtype))
 
 
 @op("Sqrt", MAP, kernel="sqrt", flops=8)
@@ -361,7 +361,7 @@ def sqrt(x: Any, name: str | None = None) -> Any:
 @sqrt.gradient
 def _(op: Any, dy: Any) -> Any:
     y = op.outputs[0]
-    return dy * array.constant(0.5, y.dtype) / y
+    return dy * constant(0.5, y.dtype) / y
 
 
 @op("Exp", MAP, kernel="exp", flops=15)
@@ -413,7 +413,7 @@ def log1p(x: Any, name: str | None = None) -> Any:
 @log1p.gradient
 def _(op: Any, dy: Any) -> Any:
     x = op.inputs[0]
-    return dy / (x + array.constant(1, x.dtype))
+    return dy / (x + constant(1, x.dtype))
 
 
 @op("Sigmoid", MAP, kernel="sigmoid", flops=20)
@@ -441,7 +441,7 @@ def _sigmoid_grad(y: Any, dy: Any, name: str | None = None) -> Any:
 @_sigmoid_grad.gradient
 def _(op: Any, g: Any) -> Any:
     y, dy = op.inputs
-    one, two = array.constant(1, y.dtype), array.constant(2, y.dtype)
+    one, two = constant(1, y.dtype), constant(2, y.dtype)
     return g * dy * (one - two * y), _sigmoid_grad(y, g)
 
 
@@ -470,7 +470,7 @@ def _tanh_grad(y: Any, dy: Any, name: str | None = None) -> Any:
 @_tanh_grad.gradient
 def _(op: Any, g: Any) -> Any:
     y, dy = op.inputs
-    return g * dy * (y * array.constant(-2, y.dtype)), _tanh_grad(y, g)
+    return g * dy * (y * constant(-2, y.dtype)), _tanh_grad(y, g)
 
 
 @op("Cast", MAP, kernel="cast", types="any -> @DstT", T=ALL, fallible=True)
@@ -496,7 +496,8 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     Returns
     -------
     Tensor
-        ``x`` itself if it has that type already. Floats are cut towards zero; numbers become a bool by
+        ``x`` itself if it has that type already. Floats are cut towards zero; numbers become a
+        bool by
         ``!= 0``; int64 to int32 wraps.
 
     Raises
@@ -515,478 +516,3 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     if x.dtype is wanted:
         return x
     return apply(_cast.opdef, [x], {"DstT": wanted}, name)
-
-
-# ---- comparisons and logic -----------------------------------------------------------------------
-
-
-def _comparison(name: str, public: str, kernel: str, sign: str, T: Any) -> Any:
-    """Declare the six comparisons, which differ in their sign alone."""
-
-    def compare(x: Any, y: Any, name: str | None = None) -> Any: ...
-
-    compare.__name__ = compare.__qualname__ = public
-    example = [getattr(operator, f"__{kernel}__")(a, 2) for a in (1, 2, 3)]
-    compare.__doc__ = f"""Whether ``x {sign} y``, elementwise, with broadcasting.
-
-    Parameters
-    ----------
-    x, y : tensor_like
-        Of one type; shapes that broadcast. NaN is unequal to everything.
-    name : str, optional
-
-    Returns
-    -------
-    Tensor
-        bool, of the broadcast shape.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.{public}([1, 2, 3], 2)).tolist()
-    {example}
-    """
-    # == compares identity, as in TensorFlow 1: tensors are keys of feed dictionaries.
-    method = None if kernel in ("eq", "ne") else f"__{kernel}__ {name}"
-    return op(name, MAP, kernel=kernel, types="T T -> bool", T=T, operator=method)(compare)
-
-
-equal = _comparison("Equal", "equal", "eq", "==", ALL)
-not_equal = _comparison("NotEqual", "not_equal", "ne", "!=", ALL)
-less = _comparison("Less", "less", "lt", "<", NUMBERS)
-less_equal = _comparison("LessEqual", "less_equal", "le", "<=", NUMBERS)
-greater = _comparison("Greater", "greater", "gt", ">", NUMBERS)
-greater_equal = _comparison("GreaterEqual", "greater_equal", "ge", ">=", NUMBERS)
-
-
-@op("LogicalAnd", MAP, kernel="and", T=BOOLEAN, operator="__and__ and")
-def logical_and(x: Any, y: Any, name: str | None = None) -> Any:
-    """``x and y``, elementwise on bool tensors, with broadcasting.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.logical_and([True, False], True)).tolist()
-    [True, False]
-    """
-
-
-@op("LogicalOr", MAP, kernel="or", T=BOOLEAN, operator="__or__ or")
-def logical_or(x: Any, y: Any, name: str | None = None) -> Any:
-    """``x or y``, elementwise on bool tensors, with broadcasting.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.logical_or([True, False], False)).tolist()
-    [True, False]
-    """
-
-
-@op("LogicalXor", MAP, kernel="xor", T=BOOLEAN, operator="__xor__ xor")
-def logical_xor(x: Any, y: Any, name: str | None = None) -> Any:
-    """Whether exactly one of ``x`` and ``y`` holds, elementwise on bool tensors, with broadcasting.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.logical_xor([True, False], True)).tolist()
-    [False, True]
-    """
-
-
-@op("LogicalNot", MAP, kernel="not", T=BOOLEAN, operator="__invert__ LogicalNot")
-def logical_not(x: Any, name: str | None = None) -> Any:
-    """``not x``, elementwise on a bool tensor.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.logical_not([True, False])).tolist()
-    [False, True]
-    """
-
-
-# ---- matrix product ------------------------------------------------------------------------------
-
-
-def _matmul_flops(attrs: dict[str, Any], in_shapes: Any) -> int:
-    (a, b), columns = in_shapes, 0 if attrs["transpose_b"] else 1
-    return 2 * a[0] * a[1] * b[columns]
-
-
-@op("MatMul", CALL, kernel="matmul", T=NUMBERS, flops=_matmul_flops, operator="__matmul__ matmul")
-def matmul(
-    a: Any,
-    b: Any,
-    transpose_a: bool = False,
-    transpose_b: bool = False,
-    adjoint_a: bool = False,
-    adjoint_b: bool = False,
-    a_is_sparse: bool = False,
-    b_is_sparse: bool = False,
-    name: str | None = None,
-) -> Any:
-    """Matrix product ``C[i, j] = sum_k A[i, k] B[k, j]``.
-
-    Parameters
-    ----------
-    a : tensor_like, shape [m, k] ([k, m] with ``transpose_a``)
-    b : tensor_like, shape [k, n] ([n, k] with ``transpose_b``)
-        float32, float64, int32 or int64, of the type of ``a``.
-    transpose_a, transpose_b : bool
-        Take the transpose of that operand. No copy is made for it.
-    adjoint_a, adjoint_b : bool
-        The same for the real types that gradplan has.
-    a_is_sparse, b_is_sparse : bool
-        Accepted and ignored: hints of TensorFlow 1.
-    name : str, optional
-
-    Returns
-    -------
-    Tensor, shape [m, n]
-
-    Raises
-    ------
-    ValueError
-        If an operand is no matrix or the inner dimensions differ.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.matmul([[1.0, 2.0]], [[3.0, 4.0]], transpose_b=True))
-    array([[11.]], dtype=float32)
-    """
-    flags = {
-        "transpose_a": bool(transpose_a or adjoint_a),
-        "transpose_b": bool(transpose_b or adjoint_b),
-    }
-    return [a, b], flags
-
-
-@matmul.shape
-def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    sides = []
-    for s, parameter in zip(in_shapes, "ab", strict=True):
-        if s is not None and len(s) != 2:
-            raise ValueError(f"Shape must be rank 2 but '{parameter}' is {shapes.text(s)}")
-        s = (None, None) if s is None else s
-        sides.append(s[::-1] if attrs[f"transpose_{parameter}"] else s)
-    (m, k), (k2, n) = sides
-    if k != k2 and k is not None and k2 is not None:
-        raise ValueError(
-            f"Dimensions must be equal, but are {k} and {k2} for {shapes.text((m, k))} times "
-            f"{shapes.text((k2, n))}"
-        )
-    return (m, n)
-
-
-@matmul.gradient
-def _(op: Any, dy: Any) -> Any:
-    a, b = op.inputs
-    ta, tb = op.attrs["transpose_a"], op.attrs["transpose_b"]
-    # C = A B: dA = dC B', dB = A' dC; a transposed operand gets the transpose of that.
-    da = matmul(b, dy, tb, True) if ta else matmul(dy, b, False, not tb)
-    db = matmul(dy, a, True, ta) if tb else matmul(a, dy, not ta, False)
-    return da, db
-
-
-@matmul.lower
-def _(binder: Any, op: Any) -> None:
-    a, b = (
-        view.transposed((1, 0)) if op.attrs[flag] else view
-        for view, flag in zip(
-            map(binder.view, op.inputs), ("transpose_a", "transpose_b"), strict=True
-        )
-    )
-    a, b = (v if _blas_reads(v) else binder.contiguous(v) for v in (a, b))
-    binder.emit("matmul", [binder.result(op)], [a, b])
-
-
-def _blas_reads(view: Any) -> bool:
-    """Whether BLAS can read a matrix where it lies: its rows, or its columns, are contiguous."""
-    (rows, cols), (down, across) = view.dims, view.strides
-    return view.size == 0 or any(
-        (n == 1 or inner == 1) and (m == 1 or outer >= n)
-        for m, n, outer, inner in ((rows, cols, down, across), (cols, rows, across, down))
-    )
-
-
-# ---- reductions ----------------------------------------------------------------------------------
-
-
-def _axes(axis: Any, reduction_indices: Any = None) -> Any:
-    """The ``axis`` argument in any of its forms, as None, or a tuple of ints."""
-    axis = reduction_indices if axis is None else axis
-    if axis is None:
-        return None
-    if isinstance(axis, Tensor):
-        axis = array.require_constant(axis, "axis")
-    axis = np.asarray(axis)
-    if axis.dtype.kind not in "iu" and axis.size:
-        raise TypeError(f"axis must be an integer or a list of integers, not {axis.tolist()!r}")
-    return tuple(int(a) for a in axis.ravel())
-
-
-def reduced_axes(axes: Any, rank: int) -> tuple[int, ...]:
-    """The axes as a sorted tuple of non-negative ints; ValueError if one is out of range or twice."""
-    if axes is None:
-        return tuple(range(rank))
-    for a in axes:
-        if not -rank <= a < rank:
-            raise ValueError(f"Invalid reduction dimension {a} for input with {rank} dimensions")
-    out = sorted({a % rank for a in axes})
-    if len(out) != len(axes):
-        raise ValueError(f"axis {list(axes)} names a dimension twice")
-    return tuple(out)
-
-
-def _reduced(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    (s,) = in_shapes
-    if s is None:
-        return () if attrs["axis"] is None and not attrs["keepdims"] else None
-    axes = reduced_axes(attrs["axis"], len(s))
-    if attrs["keepdims"]:
-        return tuple(1 if i in axes else d for i, d in enumerate(s))
-    return tuple(d for i, d in enumerate(s) if i not in axes)
-
-
-def _input_size(attrs: dict[str, Any], in_shapes: Any) -> int:
-    return shapes.size(in_shapes[0])
-
-
-def _lower_reduction(binder: Any, op: Any) -> None:
-    """One kernel call; the reduced dimensions are those that are 1 in the output's view."""
-    x = binder.view(op.inputs[0])
-    axes = reduced_axes(op.attrs["axis"], len(x.dims))
-    out = binder.result(op)
-    kept = out.reshaped(tuple(1 if i in axes else d for i, d in enumerate(x.dims)))
-    binder.emit(op.opdef.kernel, [kept], [x])
-
-
-def _restore(op: Any, value: Any) -> Any:
-    """``value``, of the reduced shape, with the reduced dimensions back as 1."""
-    axes = op.attrs["axis"]
-    if axes is None or op.attrs["keepdims"]:
-        return value
-    x = op.inputs[0]
-    if x._shape is not None:
-        axes = reduced_axes(axes, len(x._shape))
-    return expand_dims(value, axes)
-
-
-def _reduction(name: str, kernel: str, T: Any) -> Any:
-    """Declare ``name`` as a reduction; decorates a function (input_tensor, axis, keepdims)."""
-
-    def decorate(function: Any) -> Any:
-        declared = op(name, REDUCE, kernel=kernel, T=T, flops=_input_size)(function)
-        declared.shape(_reduced)
-        declared.lower(_lower_reduction)
-        return declared
-
-    return decorate
-
-
-_REDUCTION_DOC = """
-
-    Parameters
-    ----------
-    input_tensor : tensor_like
-    axis : int, list of int or None
-        Dimensions to reduce; negative ones count from the end. None, the default, reduces all.
-    keepdims : bool, optional
-        Keep the reduced dimensions as size 1. Default: False.
-    name : str, optional
-    reduction_indices, keep_dims : optional
-        Old names of ``axis`` and ``keepdims``.
-
-    Returns
-    -------
-    Tensor
-        Of the input's type.
-
-    Raises
-    ------
-    ValueError
-        If an axis is out of range.
-"""
-
-
-@_reduction("Sum", "reduce_sum", NUMBERS)
-def reduce_sum(
-    input_tensor: Any,
-    axis: Any = None,
-    keepdims: Any = None,
-    name: str | None = None,
-    reduction_indices: Any = None,
-    keep_dims: Any = None,
-) -> Any:
-    """Sum of the elements along ``axis``.{doc}
-    Notes
-    -----
-    Floats are added in blocks, so that the error grows like the logarithm of the length (N. J. Higham,
-    *Accuracy and Stability of Numerical Algorithms*, 2002, chapter 4).
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.reduce_sum([[1.0, 2.0], [3.0, 4.0]], axis=0))
-    array([4., 6.], dtype=float32)
-    """
-    return [input_tensor], {
-        "axis": _axes(axis, reduction_indices),
-        "keepdims": bool(keep_dims if keepdims is None else keepdims),
-    }
-
-
-@reduce_sum.gradient
-def _(op: Any, dy: Any) -> Any:
-    return broadcast_to(_restore(op, dy), shape(op.inputs[0]))
-
-
-@_reduction("Mean", "reduce_mean", NUMBERS)
-def reduce_mean(
-    input_tensor: Any,
-    axis: Any = None,
-    keepdims: Any = None,
-    name: str | None = None,
-    reduction_indices: Any = None,
-    keep_dims: Any = None,
-) -> Any:
-    """Mean of the elements along ``axis``; of no elements, NaN.{doc}
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> float(gp.Session().run(gp.reduce_mean([[1.0, 2.0], [3.0, 4.0]])))
-    2.5
-    """
-    return [input_tensor], {
-        "axis": _axes(axis, reduction_indices),
-        "keepdims": bool(keep_dims if keepdims is None else keepdims),
-    }
-
-
-@reduce_mean.gradient
-def _(op: Any, dy: Any) -> Any:
-    x = op.inputs[0]
-    share = dy * _mean_weight(x, axis=op.attrs["axis"])
-    return broadcast_to(_restore(op, share), shape(x))
-
-
-@op("MeanWeight", VIEW, types="T -> T", T=NUMBERS)
-def _mean_weight(x: Any, axis: Any = None, name: str | None = None) -> Any:
-    """``1 / n`` for a mean of n elements along ``axis``: known as soon as the shape of x is."""
-
-
-@_mean_weight.shape
-def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    return ()
-
-
-@_mean_weight.static
-def _(attrs: dict[str, Any], in_shapes: Any) -> Any:
-    (s,) = in_shapes
-    if s is None:
-        return None
-    sizes = [s[i] for i in reduced_axes(attrs["axis"], len(s))]
-    return None if None in sizes else np.float64(1.0) / max(1, shapes.size(sizes))
-
-
-@_mean_weight.gradient
-def _(op: Any, dy: Any) -> Any:
-    return None
-
-
-@_reduction("Max", "reduce_max", NUMBERS)
-def reduce_max(
-    input_tensor: Any,
-    axis: Any = None,
-    keepdims: Any = None,
-    name: str | None = None,
-    reduction_indices: Any = None,
-    keep_dims: Any = None,
-) -> Any:
-    """The largest element along ``axis``; NaN if there is one; of no elements, -inf.{doc}
-    Notes
-    -----
-    The gradient is shared equally among equal maxima, as in TensorFlow.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.reduce_max([[1.0, 2.0], [4.0, 3.0]], axis=1))
-    array([2., 4.], dtype=float32)
-    """
-    return [input_tensor], {
-        "axis": _axes(axis, reduction_indices),
-        "keepdims": bool(keep_dims if keepdims is None else keepdims),
-    }
-
-
-@reduce_max.gradient
-def _(op: Any, dy: Any) -> Any:
-    x = op.inputs[0]
-    largest = cast(equal(x, _restore(op, op.outputs[0])), x.dtype)
-    count = reduce_sum(largest, op.attrs["axis"], keepdims=op.attrs["keepdims"])
-    return largest * _restore(op, dy / count)
-
-
-for _function in (reduce_sum, reduce_mean, reduce_max):
-    _function.__doc__ = _function.__doc__.replace("{doc}", _REDUCTION_DOC)
-
-
-@op("ArgMax", REDUCE, kernel="argmax", types="T -> @output_type", T=NUMBERS, flops=_input_size)
-def argmax(
-    input: Any,
-    axis: Any = None,
-    name: str | None = None,
-    dimension: Any = None,
-    output_type: Any = dtypes.int64,
-) -> Any:
-    """Index of the largest element along ``axis``; the first of equals, the first NaN if any.
-
-    Parameters
-    ----------
-    input : tensor_like
-    axis : int, optional
-        Default: 0, as in TensorFlow 1.
-    name : str, optional
-    dimension : int, optional
-        Old name of ``axis``.
-    output_type : DType, optional
-        int32 or int64. Default: int64.
-
-    Returns
-    -------
-    Tensor
-        Of the input's shape without ``axis``.
-
-    Raises
-    ------
-    ValueError
-        If ``axis`` is out of range, or that dimension is empty.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.argmax([[1.0, 5.0], [4.0, 3.0]], 1))
-    array([1, 0])
-    """
-    axes = _axes(axis, dimension) or (0,)
-    if len(axes) != 1:
-        raise ValueError(f"argmax takes one axis, not {list(axes)}")
-    out = dtypes.as_dtype(output_type)
-    if not out.is_integer:
-        raise TypeError(f"output_type must be int32 or int64, not {out.name}")
-    return [input], {"axis": axes, "keepdims": False, "output_type": out}
-
-
-@argmax.shape
-def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    out = _reduced(attrs, in_shapes, value)
-    if out is not None and 0 not in out and in_shapes[0][attrs["axis"][0]] == 0:
-        raise ValueError(f"dimension {attrs['axis'][0]} of {shapes.text(in_shapes[0])} is empty")
-    return out
-
-
-argmax.lower(_lower_reduction)

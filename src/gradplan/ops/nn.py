@@ -5,28 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from gradplan import dtypes, shapes
-from gradplan.graph import Tensor
+from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, MAP, op
 from gradplan.ops import math
-from gradplan.ops.array import (
-    constant,
-    convert_to_tensor,
-    expand_dims,
-    stop_gradient,
-    transpose,
-    where,
-)
-from gradplan.ops.math import (
-    cast,
-    exp,
-    greater_equal,
-    log1p,
-    multiply,
-    negative,
-    reduce_sum,
-    sigmoid,
-    tanh,
-)
+from gradplan.ops.array import expand_dims, shape, stop_gradient, sum_to_shape, transpose
+from gradplan.ops.constant import constant, convert_to_tensor
+from gradplan.ops.logic import greater_equal
+from gradplan.ops.math import cast, exp, log1p, multiply, negative, sigmoid, tanh
+from gradplan.ops.reduce import reduce_sum
+from gradplan.ops.slicing import where
 
 __all__ = [
     "bias_add",
@@ -87,10 +74,42 @@ def _(op: Any, dy: Any) -> Any:
     return dy * sigmoid(op.inputs[0])
 
 
+@op("BiasAdd", MAP, kernel="add", T=dtypes.NUMBERS)
+def _bias_add(value: Any, bias: Any, name: str | None = None) -> Any:
+    """A vector added along the last dimension; see :func:`bias_add`."""
+
+
+@_bias_add.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    given, bias = in_shapes
+    if bias is not None and len(bias) != 1:
+        raise ValueError(f"bias must be a vector, but is {shapes.text(bias)}")
+    if given is not None and len(given) < 2:
+        raise ValueError(f"value must have at least 2 dimensions, but is {shapes.text(given)}")
+    if given is not None and bias is not None and shapes.merge(given[-1:], bias) is False:
+        raise ValueError(
+            f"bias {shapes.text(bias)} does not fit the last dimension of {shapes.text(given)}"
+        )
+    return given
+
+
+@_bias_add.gradient
+def _(op: Any, dy: Any) -> Any:
+    return dy, sum_to_shape(dy, shape(op.inputs[1]))
+
+
 def bias_add(
     value: Any, bias: Any, data_format: str | None = None, name: str | None = None
 ) -> Tensor:
     """``value + bias``, where ``bias`` is a vector along the last dimension of ``value``.
+
+    Parameters
+    ----------
+    value : tensor_like, shape [..., n]
+        Of two dimensions or more.
+    bias : tensor_like, shape [n]
+    data_format : {"NHWC"}, optional
+    name : str, optional
 
     Raises
     ------
@@ -104,17 +123,10 @@ def bias_add(
     array([[11., 22.]], dtype=float32)
     """
     if data_format not in (None, "NHWC"):
-        raise ValueError(f"bias_add has data_format 'NHWC' alone, not {data_format!r}")
-    value = convert_to_tensor(value)
-    bias = convert_to_tensor(bias, value.dtype)
-    if bias._shape is not None and len(bias._shape) != 1:
-        raise ValueError(f"bias_add: bias must be a vector, not {shapes.text(bias._shape)}")
-    if value._shape and bias._shape and shapes.merge(value._shape[-1:], bias._shape) is False:
         raise ValueError(
-            f"bias_add: bias {shapes.text(bias._shape)} does not fit the last dimension of "
-            f"{shapes.text(value._shape)}"
+            at_user_line(f"bias_add has data_format 'NHWC' alone, not {data_format!r}")
         )
-    return math.add(value, bias, name=name or "BiasAdd")
+    return _bias_add(value, bias, name=name)
 
 
 # ---- softmax -------------------------------------------------------------------------------------
@@ -169,10 +181,10 @@ def _along(axis: Any, dim: Any, logits: Any, function: Any, name: str | None) ->
     if axis is None or axis == -1:
         return function(logits, name=name)
     if logits._shape is None:
-        raise ValueError(f"softmax along axis {axis} needs a known rank, but has {logits}")
+        raise ValueError(at_user_line(f"softmax along axis {axis} needs a known rank: {logits}"))
     rank = len(logits._shape)
     if not -rank <= axis < rank:
-        raise ValueError(f"softmax: axis {axis} is out of range for rank {rank}")
+        raise ValueError(at_user_line(f"softmax: axis {axis} is out of range for rank {rank}"))
     order = list(range(rank))
     order[axis], order[-1] = order[-1], order[axis]  # its own inverse
     return transpose(function(transpose(logits, order)), order, name=name or function.opdef.name)
@@ -200,7 +212,8 @@ def softmax(logits: Any, axis: Any = None, name: str | None = None, dim: Any = N
 
 
 def log_softmax(logits: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Tensor:
-    """``logits - log(sum(exp(logits)))`` along ``axis``; the arguments are those of :func:`softmax`.
+    """``logits - log(sum(exp(logits)))`` along ``axis``; the arguments are those of
+    :func:`softmax`.
 
     Examples
     --------
@@ -214,9 +227,7 @@ def log_softmax(logits: Any, axis: Any = None, name: str | None = None, dim: Any
 # ---- cross-entropies -----------------------------------------------------------------------------
 
 
-@op(
-    "SoftmaxCrossEntropyWithLogits", CALL, kernel="softmax_xent", types="T T -> T T", flops=25
-)
+@op("SoftmaxCrossEntropyWithLogits", CALL, kernel="softmax_xent", types="T T -> T T", flops=25)
 def _softmax_xent(features: Any, labels: Any, name: str | None = None) -> Any:
     """The loss of each row and its gradient ``softmax(features) - labels``, in one pass."""
 
@@ -293,8 +304,8 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     rows = shapes.merge(logits[:-1], labels)
     if rows is False:
         raise ValueError(
-            f"labels must have the shape of logits without its last dimension: {shapes.text(labels)} "
-            f"does not fit {shapes.text(logits)}"
+            "labels must have the shape of logits without its last dimension: "
+            f"{shapes.text(labels)} does not fit {shapes.text(logits)}"
         )
     return [rows, rows + logits[-1:]]  # type: ignore[operator]
 
@@ -373,6 +384,13 @@ def softmax_cross_entropy_with_logits_v2(
         if logits._shape is None:
             raise ValueError(f"axis {axis} needs logits of known rank, but has {logits}")
         order = list(range(len(logits._shape)))
+        if not -len(order) <= axis < len(order):
+            raise ValueError(
+                at_user_line(
+                    f"softmax_cross_entropy_with_logits: axis {axis} is out of range for logits of "
+                    f"shape {shapes.text(logits._shape)}"
+                )
+            )
         order.append(order.pop(axis))
         logits, labels = transpose(logits, order), transpose(labels, order)
     return _softmax_xent(logits, labels, name=name or "softmax_cross_entropy_with_logits")[0]
@@ -385,7 +403,8 @@ def softmax_cross_entropy_with_logits(
     dim: Any = -1,
     name: str | None = None,
 ) -> Tensor:
-    """Cross-entropy as :func:`softmax_cross_entropy_with_logits_v2`, without a gradient to the labels.
+    """Cross-entropy as :func:`softmax_cross_entropy_with_logits_v2`, without a gradient to the
+    labels.
 
     Examples
     --------
@@ -412,7 +431,8 @@ def sparse_softmax_cross_entropy_with_logits(
     Parameters
     ----------
     labels : tensor_like of int32 or int64
-        Number of the right class, in ``[0, classes)``; the shape of ``logits`` without its last dimension.
+        Number of the right class, in ``[0, classes)``; the shape of ``logits`` without its last
+        dimension.
     logits : tensor_like of float, shape [..., classes]
     name : str, optional
 
@@ -439,9 +459,7 @@ def sparse_softmax_cross_entropy_with_logits(
     scope = name or "SparseSoftmaxCrossEntropyWithLogits"
     logits = convert_to_tensor(logits)
     with logits.graph.as_default(), logits.graph.name_scope(scope):
-        return _sparse_softmax_xent(
-            logits, labels, name="SparseSoftmaxCrossEntropyWithLogits"
-        )[0]
+        return _sparse_softmax_xent(logits, labels, name="SparseSoftmaxCrossEntropyWithLogits")[0]
 
 
 def sigmoid_cross_entropy_with_logits(
@@ -487,6 +505,4 @@ def sigmoid_cross_entropy_with_logits(
         positive = greater_equal(x, constant(0, x.dtype))
         positive_part = where(positive, x, constant(0, x.dtype))
         minus_abs = where(positive, negative(x), x)
-        return math.add(
-            positive_part - multiply(x, z), log1p(exp(minus_abs)), name=scope
-        )
+        return math.add(positive_part - multiply(x, z), log1p(exp(minus_abs)), name=scope)

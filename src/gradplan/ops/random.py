@@ -1,8 +1,8 @@
 """Random numbers: counter-based (Philox), so that they depend on seeds alone, never on threads.
 
-Every random operation has a stream of its own in every session, two 64-bit words of state: a key made from the
-seeds, and a counter. Checkpoints keep it. Source: J. K. Salmon et al., *Parallel random numbers: as easy as
-1, 2, 3*, SC 2011.
+Every random operation has a stream of its own in every session, two 64-bit words of state: a key
+made from the seeds, and a counter. Checkpoints keep it. Source: J. K. Salmon et al., *Parallel
+random numbers: as easy as 1, 2, 3*, SC 2011.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.graph import Operation, Tensor, get_default_graph
 from gradplan.opdef import STATE, apply, op
-from gradplan.ops import array
-from gradplan.ops.array import convert_to_tensor
+from gradplan.ops.array import shape_argument
+from gradplan.ops.constant import convert_to_tensor, has_tensor, shape_constant
 from gradplan.ops.math import add, multiply
 
 
@@ -42,7 +42,8 @@ def set_random_seed(seed: int) -> None:
 
 
 def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
-    """The seeds of graph and operation that a new random operation takes, as TensorFlow 1 chooses."""
+    """The seeds of graph and operation that a new random operation takes, as TensorFlow 1
+    chooses."""
     graph = get_default_graph()
     if graph.seed is not None:
         return graph.seed, graph.version if op_seed is None else op_seed
@@ -59,13 +60,13 @@ def initial_state(op: Operation) -> np.ndarray:
 
 
 def _declare(name: str, kernel: str) -> Any:
-    def generate(shape: Any, dtype: Any = None, seed: Any = None, seed2: Any = None, name: Any = None) -> Any: ...  # fmt: skip
+    def generate(shape: Any, dtype: Any = None, seed: Any = None, seed2: Any = None) -> Any: ...
 
     declared = op(name, STATE, kernel=kernel, types="I -> @dtype", flops=20)(generate)
 
     @declared.shape
     def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-        dims, unknown = array._static_target(value(0), in_shapes[0])
+        dims, unknown = shape_argument(value(0), in_shapes[0])
         if dims is not None and any(d < 0 for d in dims):
             raise ValueError(f"{list(dims)} has a negative dimension")
         if dims is not None:
@@ -88,18 +89,17 @@ _truncated_normal = _declare("TruncatedNormal", "truncated_normal")
 _random_uniform = _declare("RandomUniform", "random_uniform")
 
 
-def _draw(declared: Any, name: str, shape: Any, dtype: Any, seed: Any, scale: Any, shift: Any) -> Tensor:  # fmt: skip
+def _draw(
+    declared: Any, name: str, shape: Any, dtype: Any, seed: Any, scale: Any, shift: Any
+) -> Tensor:
     """``sample * scale + shift`` under the scope ``name``, as TensorFlow 1 lays it out."""
     wanted = dtypes.as_dtype(dtype)
     if not wanted.is_floating:
         raise TypeError(f"{name} gives floats, not {wanted.name}")
     graph = get_default_graph()
     with graph.name_scope(name) as scope:
-        if not isinstance(shape, Tensor) and not array._has_tensor(shape):
-            dims = shapes.as_shape(shape)
-            if dims is None or None in dims:
-                raise ValueError(f"{name}: shape must be known, not {shapes.text(dims)}")
-            shape = array.constant(np.array(dims, np.int32), name="shape")
+        if not isinstance(shape, Tensor) and not has_tensor(shape):
+            shape = shape_constant(shape)
         seed1, seed2 = get_seed(seed)
         attrs = {"dtype": wanted, "seed": seed1, "seed2": seed2}
         sample = apply(declared.opdef, [convert_to_tensor(shape)], attrs)

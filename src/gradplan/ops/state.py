@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, NUMBERS, DType
 from gradplan.graph import Graph, GraphKeys, Operation, Tensor, get_default_graph
 from gradplan.opdef import STATE, VIEW, apply, graph_of, op, register_tensor_conversion_function
-from gradplan.ops.array import convert_to_tensor
-from gradplan.shapes import TensorShape, as_shape
+from gradplan.ops.constant import convert_to_tensor
+from gradplan.shapes import TensorShape
 
 
 @op("VariableV2", STATE, types="-> @dtype")
@@ -39,11 +38,6 @@ def _(op: Any, dy: Any) -> Any:
     return dy
 
 
-@_read.lower
-def _(binder: Any, op: Any) -> None:
-    binder.alias(op, binder.view(op.inputs[0]))
-
-
 # ---- writing -------------------------------------------------------------------------------------
 
 
@@ -61,7 +55,7 @@ def _lower_write(binder: Any, op: Any) -> None:
     """One tile operation whose result lies where the variable does."""
     ref, value = map(binder.view, op.inputs)
     arguments = [value] if op.type == "Assign" else [ref, value]
-    binder.map(op.opdef.kernel, binder.written(op), arguments, op)
+    binder.map(binder.written(op), arguments, op)
 
 
 def _declare_write(name: str, kernel: str, T: Any) -> Any:
@@ -108,8 +102,8 @@ def assign(
     Raises
     ------
     ValueError
-        If the shape does not fit. Two assignments to one variable that no edge orders are an error when
-        they are planned together.
+        If the shape does not fit. Two assignments to one variable that no edge orders are an error
+        when they are planned together.
 
     Examples
     --------
@@ -170,7 +164,8 @@ class Variable:
         Whether optimizers change it by default. Default: True.
     collections : list, optional
         Default: ``[GraphKeys.GLOBAL_VARIABLES]``.
-    validate_shape, caching_device, variable_def, expected_shape, import_scope, constraint : optional
+    validate_shape, caching_device, variable_def, expected_shape, import_scope, constraint :
+    optional
         Accepted as in TensorFlow 1 where they change nothing on a CPU; ``constraint`` must be None.
     name : str, optional
         Default: ``"Variable"``, made unique.
@@ -181,7 +176,8 @@ class Variable:
     ----------
     name : str
     initializer : Operation
-        Writes the initial value; run it, or ``global_variables_initializer()``, before anything else.
+        Writes the initial value; run it, or ``global_variables_initializer()``, before anything
+        else.
 
     Raises
     ------
@@ -301,21 +297,33 @@ class Variable:
             return _read(self._ref)
 
     def assign(
-        self, value: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True
+        self,
+        value: Any,
+        use_locking: bool = False,
+        name: str | None = None,
+        read_value: bool = True,
     ) -> Any:
         """See :func:`assign`; with ``read_value=False`` the operation instead of the new value."""
         out = assign(self, value, name=name)
         return out if read_value else out.op
 
     def assign_add(
-        self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True
+        self,
+        delta: Any,
+        use_locking: bool = False,
+        name: str | None = None,
+        read_value: bool = True,
     ) -> Any:
         """See :func:`assign_add`."""
         out = assign_add(self, delta, name=name)
         return out if read_value else out.op
 
     def assign_sub(
-        self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True
+        self,
+        delta: Any,
+        use_locking: bool = False,
+        name: str | None = None,
+        read_value: bool = True,
     ) -> Any:
         """See :func:`assign_sub`."""
         out = assign_sub(self, delta, name=name)
@@ -352,13 +360,12 @@ class Variable:
 
 
 def _overload(operator: str) -> None:
-    method: Callable[..., Any] = getattr(Tensor, operator)
-    setattr(Variable, operator, lambda self, *args: method(self.value(), *args))
+    setattr(Variable, operator, lambda self, *args: getattr(self.value(), operator)(*args))
 
 
 for _operator in (
-    "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod pow rpow matmul rmatmul "
-    "neg abs lt le gt ge"
+    "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod pow rpow matmul "
+    "rmatmul neg abs lt le gt ge"
 ).split():
     _overload(f"__{_operator}__")
 

@@ -12,7 +12,7 @@ from gradplan import dtypes, shapes
 from gradplan.dtypes import DType
 from gradplan.graph import Graph, Tensor, get_default_graph
 from gradplan.ops import initializers
-from gradplan.ops.array import convert_to_tensor
+from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.state import Variable
 
 
@@ -137,10 +137,10 @@ def variable_scope(
     prefix = f"{outer.name}/" if outer.name else ""
     if given is not None:
         name, base = given.name, given
-        local = given.name.rsplit("/", 1)[-1]
+        local: str | None = given.name.rsplit("/", 1)[-1]
     else:
         base = outer
-        local = name_or_scope
+        local = name_or_scope  # a str, or None
         if local is None:
             local, count = default_name, 0
             while store.opened.get(prefix + local):  # type: ignore[operator]
@@ -272,12 +272,16 @@ def get_variable(
     return variable
 
 
-def _initial_value(full: str, dims: Any, wanted: DType | None, given: Any, scope: VariableScope) -> Any:  # fmt: skip
-    """What to hand to Variable: a tensor, or a callable that makes one in the variable's own scope."""
+def _initial_value(
+    full: str, dims: Any, wanted: DType | None, given: Any, scope: VariableScope
+) -> Any:
+    """What to hand to Variable: a tensor, or a callable that makes one in the variable's own
+    scope."""
     dtype = wanted or scope.dtype
     given = scope.initializer if given is None else given
     if given is None:
-        given = initializers.glorot_uniform_initializer() if dtype.is_floating else initializers.Zeros()  # fmt: skip
+        glorot = initializers.glorot_uniform_initializer
+        given = glorot() if dtype.is_floating else initializers.Zeros()
     if isinstance(given, type):
         given = given()
     if not callable(given):

@@ -1,4 +1,5 @@
-"""Common subexpressions: of two pure operations with equal inputs and attributes the second is dropped.
+"""Common subexpressions: of two pure operations with equal inputs and attributes the second is
+dropped.
 
 Before::
 
@@ -25,7 +26,8 @@ def run(program: Program) -> Program:
     seen: dict[Any, tuple[Tensor, ...]] = {}
 
     def visit(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Sequence[Tensor] | None:
-        # Operations without inputs other than constants are places, not values: placeholders, variables.
+        # Operations without inputs other than constants are places, not values: placeholders,
+        # variables.
         if not is_pure(op) or not op.outputs or not inputs and op.opdef.static is None:
             return None
         key = (op.opdef, inputs, tuple((k, _hashable(v)) for k, v in op.attrs.items()))
@@ -39,7 +41,8 @@ def run(program: Program) -> Program:
 
 
 def _hashable(value: Any) -> Any:
-    """Equal for equal attributes; arrays count by their bits, so that 0.0 and -0.0 stay two constants."""
+    """Equal for equal attributes; arrays count by their bits, so that 0.0 and -0.0 stay two
+    constants."""
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, float):

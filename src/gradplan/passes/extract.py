@@ -75,5 +75,5 @@ def _refuse_unfed(op: Operation) -> None:
         None,
         op.origin,
         f"You must feed a value for placeholder tensor '{op.name}' with dtype {t.dtype.name} and "
-        f"shape {text(t._shape)} (made at {op.source[0]}:{op.source[1]}): pass it in feed_dict.",
+        f"shape {text(t._shape)} (made at {op.made_at}): pass it in feed_dict.",
     )

@@ -1,4 +1,5 @@
-"""Fold: what depends on constants alone is computed now, by the very kernels that would compute it later.
+"""Fold: what depends on constants alone is computed now, by the very kernels that would compute it
+later.
 
 Before::
 
@@ -29,7 +30,9 @@ def run(program: Program) -> Program:
         if not op.inputs and op.opdef.static is not None or _foldable(op, known):
             known.update(op.outputs)
     # Of those, the ones that something else takes; the rest lies behind them.
-    wanted = {t for op in program._ops if op.outputs and op.outputs[0] not in known for t in op.inputs}
+    wanted = {
+        t for op in program._ops if op.outputs and op.outputs[0] not in known for t in op.inputs
+    }
     wanted.update(program.fetches)
     folded = [t for t in known if t in wanted and t.op.inputs and _worth_it(t)]
     folded.sort(key=lambda t: t.op.id)

@@ -8,9 +8,10 @@ After::
 
     y = Fused(x, w, c)      t0 = mul(x, w); t0 = add(t0, c); y = relu(t0)
 
-A group has one result, and takes in an operation only when all that it feeds lies inside. Its shape is then the
-broadcast of all its inputs whatever the sizes turn out to be, so the pass need not know them; an operation that
-is known to be smaller than the result stays outside, since inside it would be computed over and over.
+A group has one result, and takes in an operation only when all that it feeds lies inside. Its
+shape is then the broadcast of all its inputs whatever the sizes turn out to be, so the pass need
+not know them; an operation that is known to be smaller than the result stays outside, since inside
+it would be computed over and over.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from typing import Any
 
 from gradplan import _core, shapes
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import MAP, OpDef
+from gradplan.opdef import MAP, OpDef, broadcast_all, infer_shapes
 from gradplan.program import Program, is_pure, rebuild
 from gradplan.tile import Step, compile_steps
 
@@ -42,10 +43,22 @@ FUSED = OpDef(
 )
 
 
+def _fused_shape(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    """The broadcast of all inputs; members with a rule of their own are asked one by one."""
+    if all(m.opdef.shape is None for m in attrs["members"]):
+        return broadcast_all(in_shapes)
+    shape_of = dict(zip(attrs["taken"], in_shapes, strict=True))
+    for m in attrs["members"]:
+        given = [shape_of[t] for t in m.inputs]
+        shape_of[m.outputs[0]] = infer_shapes(m.opdef, m.attrs, given, value)[0]
+    return shape_of[m.outputs[0]]
+
+
 def _lower_fused(binder: Any, op: Operation) -> None:
     binder.tile(binder.result(op), [binder.view(t) for t in op.inputs], op.attrs["code"])
 
 
+FUSED.shape = _fused_shape
 FUSED.lower = _lower_fused
 
 
@@ -111,6 +124,8 @@ def run(program: Program) -> Program:
             "code": compile_steps(steps, len(taken)),
             "flops_per_element": sum(m.opdef.flops for m in members),
             "fallible": any(m.opdef.fallible for m in members),
+            "members": members,  # for errors, which name the operation that the user wrote
+            "taken": taken,
         }
         result = op.outputs[0]
         return out.make(
@@ -136,6 +151,7 @@ def _steps(members: Sequence[Operation], inputs: Sequence[Tensor]) -> list[Step]
     steps = []
     for i, op in enumerate(members):
         name = op.opdef.tile_name([t.dtype for t in op.inputs], op.outputs[0].dtype)
-        steps.append(Step(name, tuple(number[t] for t in op.inputs)))
+        size = op.outputs[0].dtype.size
+        steps.append(Step(name, tuple(number[t] for t in op.inputs), size))
         number[op.outputs[0]] = -1 - i
     return steps

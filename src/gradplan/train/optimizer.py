@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +10,9 @@ from gradplan import dtypes, shapes
 from gradplan.gradients import gradients
 from gradplan.graph import GraphKeys, Operation, Tensor
 from gradplan.opdef import STATE, op
-from gradplan.ops.array import constant, convert_to_tensor
-from gradplan.ops.control import group, no_op
+from gradplan.ops.constant import constant, convert_to_tensor
+from gradplan.ops.control import group
+from gradplan.ops.math import cast
 from gradplan.ops.state import Variable, assign, assign_add, trainable_variables
 
 
@@ -22,7 +24,10 @@ def _update(name: str, kernel: str, n_variables: int, scalars: str, flops: int) 
     """
 
     def decorate(function: Any) -> Any:
-        declared = op(name, STATE, kernel=kernel, flops=flops, writes=n_variables, types=_types(function))(function)  # fmt: skip
+        types = _types(function)
+        declared = op(name, STATE, kernel=kernel, flops=flops, writes=n_variables, types=types)(
+            function
+        )
         names, scalar_names = declared.opdef.inputs, set(scalars.split())
 
         @declared.shape
@@ -48,8 +53,6 @@ def _update(name: str, kernel: str, n_variables: int, scalars: str, flops: int) 
 
 
 def _types(function: Any) -> str:
-    import inspect
-
     parameters = inspect.signature(function).parameters.values()
     return "T " * sum(p.default is p.empty for p in parameters) + "-> T"
 
@@ -72,9 +75,7 @@ def _apply_momentum(
     """``accum = momentum * accum + grad; var -= lr * accum``."""
 
 
-@_update(
-    "ApplyAdam", "apply_adam", 3, "beta1_power beta2_power lr beta1 beta2 epsilon", 12
-)
+@_update("ApplyAdam", "apply_adam", 3, "beta1_power beta2_power lr beta1 beta2 epsilon", 12)
 def _apply_adam(
     var: Any,
     m: Any,
@@ -164,8 +165,9 @@ class Optimizer:
         pairs = self.compute_gradients(loss, var_list, grad_loss=grad_loss)
         if not any(g is not None for g, _ in pairs):
             raise ValueError(
-                "No gradients provided for any variable, check your graph for ops that do not support "
-                f"gradients, between variables {[v.name for _, v in pairs]} and loss {loss}."
+                "No gradients provided for any variable, check your graph for ops that do not "
+                f"support gradients, between variables {[v.name for _, v in pairs]} and loss "
+                f"{loss}."
             )
         return self.apply_gradients(pairs, global_step, name)
 
@@ -178,7 +180,8 @@ class Optimizer:
         colocate_gradients_with_ops: bool = False,
         grad_loss: Any = None,
     ) -> list[tuple[Tensor | None, Variable]]:
-        """The gradients of ``loss``, each with its variable; None where ``loss`` does not depend on it.
+        """The gradients of ``loss``, each with its variable; None where ``loss`` does not depend
+        on it.
 
         The arguments are those of :meth:`minimize`.
         """
@@ -262,7 +265,8 @@ class Optimizer:
                 count += 1
             with graph.name_scope(None):
                 zeros = constant(0, var.dtype, shape=var.shape, name=f"{base}/Initializer/zeros")
-                found[var] = Variable(zeros, trainable=False, name=f"{base}_{count}" if count else base)  # fmt: skip
+                name = f"{base}_{count}" if count else base
+                found[var] = Variable(zeros, trainable=False, name=name)
         return found[var]
 
     # ---- what an optimizer defines -------------------------------------------------------------
@@ -320,7 +324,8 @@ class GradientDescentOptimizer(Optimizer):
 
 
 class MomentumOptimizer(Optimizer):
-    """Gradient descent with momentum: ``accum = momentum * accum + grad; var -= learning_rate * accum``.
+    """Gradient descent with momentum: ``accum = momentum * accum + grad; var -= learning_rate *
+    accum``.
 
     Parameters
     ----------
@@ -328,8 +333,8 @@ class MomentumOptimizer(Optimizer):
     use_locking : bool, optional
     name : str, optional
     use_nesterov : bool, optional
-        Step by ``grad + momentum * accum`` instead. I. Sutskever et al., *On the importance of initialization and
-        momentum in deep learning*, ICML 2013.
+        Step by ``grad + momentum * accum`` instead. I. Sutskever et al., *On the importance of
+        initialization and momentum in deep learning*, ICML 2013.
     """
 
     def __init__(
@@ -430,8 +435,6 @@ class AdamOptimizer(Optimizer):
         ]
 
     def _apply(self, grad: Tensor, var: Variable) -> Tensor:
-        from gradplan.ops.math import cast
-
         m, v = self._zeros_slot(var, "m"), self._zeros_slot(var, "v")
         scalars = [cast(t, var.dtype) for t in (*self._powers, *self._scalars)]
         return _apply_adam(var._ref, m._ref, v._ref, *scalars, grad)
@@ -449,5 +452,4 @@ __all__ = [
     "GradientDescentOptimizer",
     "MomentumOptimizer",
     "Optimizer",
-    "no_op",
 ]

@@ -21,11 +21,13 @@ class Saver:
     Parameters
     ----------
     var_list : list of Variable, or dict of str to Variable, optional
-        What to save; a dict gives the names in the file. Default: all variables made so far, optimizer slots
-        among them, and the state of random operations, so that training goes on bit for bit.
+        What to save; a dict gives the names in the file. Default: all variables made so far,
+        optimizer slots among them, and the state of random operations, so that training goes on
+        bit for bit.
     max_to_keep : int, optional
         Older files of this Saver are deleted beyond so many; 0 or None keeps all. Default: 5.
-    reshape, sharded, keep_checkpoint_every_n_hours, name, restore_sequentially, saver_def, builder, \
+    reshape, sharded, keep_checkpoint_every_n_hours, name, restore_sequentially, saver_def,
+    builder, \
 defer_build, allow_empty, write_version, pad_step_number, save_relative_paths, filename : optional
         Accepted as in TensorFlow 1. ``allow_empty`` allows that there is nothing to save.
 
@@ -36,7 +38,8 @@ defer_build, allow_empty, write_version, pad_step_number, save_relative_paths, f
 
     Notes
     -----
-    A file is complete or absent: it is written under another name, synchronised to disk and renamed.
+    A file is complete or absent: it is written under another name, synchronised to disk and
+    renamed.
 
     Examples
     --------

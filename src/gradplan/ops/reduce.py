@@ -1,0 +1,295 @@
+"""Reductions along axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from gradplan import dtypes, shapes
+from gradplan.dtypes import NUMBERS
+from gradplan.graph import Tensor
+from gradplan.opdef import REDUCE, VIEW, op
+from gradplan.ops.array import broadcast_to, expand_dims, shape
+from gradplan.ops.constant import require_constant
+from gradplan.ops.logic import equal
+from gradplan.ops.math import cast
+
+
+def _axes(axis: Any, reduction_indices: Any = None) -> Any:
+    """The ``axis`` argument in any of its forms, as None, or a tuple of ints."""
+    axis = reduction_indices if axis is None else axis
+    if axis is None:
+        return None
+    if isinstance(axis, Tensor):
+        axis = require_constant(axis, "axis")
+    axis = np.asarray(axis)
+    if axis.dtype.kind not in "iu" and axis.size:
+        raise TypeError(f"axis must be an integer or a list of integers, not {axis.tolist()!r}")
+    return tuple(int(a) for a in axis.ravel())
+
+
+def reduced_axes(axes: Any, rank: int) -> tuple[int, ...]:
+    """The axes as a sorted tuple of non-negative ints; ValueError if one is out of range or
+    twice."""
+    if axes is None:
+        return tuple(range(rank))
+    for a in axes:
+        if not -rank <= a < rank:
+            raise ValueError(f"Invalid reduction dimension {a} for input with {rank} dimensions")
+    out = sorted({a % rank for a in axes})
+    if len(out) != len(axes):
+        raise ValueError(f"axis {list(axes)} names a dimension twice")
+    return tuple(out)
+
+
+def _reduced(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    (s,) = in_shapes
+    if s is None:
+        return () if attrs["axis"] is None and not attrs["keepdims"] else None
+    axes = reduced_axes(attrs["axis"], len(s))
+    if attrs["keepdims"]:
+        return tuple(1 if i in axes else d for i, d in enumerate(s))
+    return tuple(d for i, d in enumerate(s) if i not in axes)
+
+
+def _input_size(attrs: dict[str, Any], in_shapes: Any) -> int:
+    return shapes.size(in_shapes[0])
+
+
+def _lower_reduction(binder: Any, op: Any) -> None:
+    """One kernel call; the reduced dimensions are those that are 1 in the output's view."""
+    x = binder.view(op.inputs[0])
+    axes = reduced_axes(op.attrs["axis"], len(x.dims))
+    out = binder.result(op)
+    kept = out.reshaped(tuple(1 if i in axes else d for i, d in enumerate(x.dims)))
+    binder.emit(op.opdef.kernel, [kept], [x])
+
+
+def _restore(op: Any, value: Any) -> Any:
+    """``value``, of the reduced shape, with the reduced dimensions back as 1."""
+    axes = op.attrs["axis"]
+    if axes is None or op.attrs["keepdims"]:
+        return value
+    x = op.inputs[0]
+    if x._shape is not None:
+        axes = reduced_axes(axes, len(x._shape))
+    return expand_dims(value, axes)
+
+
+def _reduction(name: str, kernel: str, T: Any) -> Any:
+    """Declare ``name`` as a reduction; decorates a function (input_tensor, axis, keepdims)."""
+
+    def decorate(function: Any) -> Any:
+        declared = op(name, REDUCE, kernel=kernel, T=T, flops=_input_size)(function)
+        declared.shape(_reduced)
+        declared.lower(_lower_reduction)
+        return declared
+
+    return decorate
+
+
+_REDUCTION_DOC = """
+
+    Parameters
+    ----------
+    input_tensor : tensor_like
+    axis : int, list of int or None
+        Dimensions to reduce; negative ones count from the end. None, the default, reduces all.
+    keepdims : bool, optional
+        Keep the reduced dimensions as size 1. Default: False.
+    name : str, optional
+    reduction_indices, keep_dims : optional
+        Old names of ``axis`` and ``keepdims``.
+
+    Returns
+    -------
+    Tensor
+        Of the input's type.
+
+    Raises
+    ------
+    ValueError
+        If an axis is out of range.
+"""
+
+
+@_reduction("Sum", "reduce_sum", NUMBERS)
+def reduce_sum(
+    input_tensor: Any,
+    axis: Any = None,
+    keepdims: Any = None,
+    name: str | None = None,
+    reduction_indices: Any = None,
+    keep_dims: Any = None,
+) -> Any:
+    """Sum of the elements along ``axis``.{doc}
+    Notes
+    -----
+    Floats are added in blocks, so that the error grows like the logarithm of the length (N. J.
+    Higham,
+    *Accuracy and Stability of Numerical Algorithms*, 2002, chapter 4).
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.reduce_sum([[1.0, 2.0], [3.0, 4.0]], axis=0))
+    array([4., 6.], dtype=float32)
+    """
+    return [input_tensor], {
+        "axis": _axes(axis, reduction_indices),
+        "keepdims": bool(keep_dims if keepdims is None else keepdims),
+    }
+
+
+@reduce_sum.gradient
+def _(op: Any, dy: Any) -> Any:
+    return broadcast_to(_restore(op, dy), shape(op.inputs[0]))
+
+
+@_reduction("Mean", "reduce_mean", NUMBERS)
+def reduce_mean(
+    input_tensor: Any,
+    axis: Any = None,
+    keepdims: Any = None,
+    name: str | None = None,
+    reduction_indices: Any = None,
+    keep_dims: Any = None,
+) -> Any:
+    """Mean of the elements along ``axis``; of no elements, NaN.{doc}
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> float(gp.Session().run(gp.reduce_mean([[1.0, 2.0], [3.0, 4.0]])))
+    2.5
+    """
+    return [input_tensor], {
+        "axis": _axes(axis, reduction_indices),
+        "keepdims": bool(keep_dims if keepdims is None else keepdims),
+    }
+
+
+@reduce_mean.gradient
+def _(op: Any, dy: Any) -> Any:
+    x = op.inputs[0]
+    share = dy * _mean_weight(x, axis=op.attrs["axis"])
+    return broadcast_to(_restore(op, share), shape(x))
+
+
+@op("MeanWeight", VIEW, types="T -> T", T=NUMBERS)
+def _mean_weight(x: Any, axis: Any = None, name: str | None = None) -> Any:
+    """``1 / n`` for a mean of n elements along ``axis``: known as soon as the shape of x is."""
+
+
+@_mean_weight.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    return ()
+
+
+@_mean_weight.static
+def _(attrs: dict[str, Any], in_shapes: Any) -> Any:
+    (s,) = in_shapes
+    if s is None:
+        return None
+    sizes = [s[i] for i in reduced_axes(attrs["axis"], len(s))]
+    return None if None in sizes else np.float64(1.0) / max(1, shapes.size(sizes))
+
+
+@_mean_weight.gradient
+def _(op: Any, dy: Any) -> Any:
+    return None
+
+
+@_reduction("Max", "reduce_max", NUMBERS)
+def reduce_max(
+    input_tensor: Any,
+    axis: Any = None,
+    keepdims: Any = None,
+    name: str | None = None,
+    reduction_indices: Any = None,
+    keep_dims: Any = None,
+) -> Any:
+    """The largest element along ``axis``; NaN if there is one; of no elements, -inf.{doc}
+    Notes
+    -----
+    The gradient is shared equally among equal maxima, as in TensorFlow.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.reduce_max([[1.0, 2.0], [4.0, 3.0]], axis=1))
+    array([2., 4.], dtype=float32)
+    """
+    return [input_tensor], {
+        "axis": _axes(axis, reduction_indices),
+        "keepdims": bool(keep_dims if keepdims is None else keepdims),
+    }
+
+
+@reduce_max.gradient
+def _(op: Any, dy: Any) -> Any:
+    x = op.inputs[0]
+    largest = cast(equal(x, _restore(op, op.outputs[0])), x.dtype)
+    count = reduce_sum(largest, op.attrs["axis"], keepdims=op.attrs["keepdims"])
+    return largest * _restore(op, dy / count)
+
+
+for _function in (reduce_sum, reduce_mean, reduce_max):
+    _function.__doc__ = _function.__doc__.replace("{doc}", _REDUCTION_DOC)
+
+
+@op("ArgMax", REDUCE, kernel="argmax", types="T -> @output_type", T=NUMBERS, flops=_input_size)
+def argmax(
+    input: Any,
+    axis: Any = None,
+    name: str | None = None,
+    dimension: Any = None,
+    output_type: Any = dtypes.int64,
+) -> Any:
+    """Index of the largest element along ``axis``; the first of equals, the first NaN if any.
+
+    Parameters
+    ----------
+    input : tensor_like
+    axis : int, optional
+        Default: 0, as in TensorFlow 1.
+    name : str, optional
+    dimension : int, optional
+        Old name of ``axis``.
+    output_type : DType, optional
+        int32 or int64. Default: int64.
+
+    Returns
+    -------
+    Tensor
+        Of the input's shape without ``axis``.
+
+    Raises
+    ------
+    ValueError
+        If ``axis`` is out of range, or that dimension is empty.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.argmax([[1.0, 5.0], [4.0, 3.0]], 1))
+    array([1, 0])
+    """
+    axes = _axes(axis, dimension) or (0,)
+    if len(axes) != 1:
+        raise ValueError(f"argmax takes one axis, not {list(axes)}")
+    out = dtypes.as_dtype(output_type)
+    if not out.is_integer:
+        raise TypeError(f"output_type must be int32 or int64, not {out.name}")
+    return [input], {"axis": axes, "keepdims": False, "output_type": out}
+
+
+@argmax.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    out = _reduced(attrs, in_shapes, value)
+    if out is not None and 0 not in out and in_shapes[0][attrs["axis"][0]] == 0:
+        raise ValueError(f"dimension {attrs['axis'][0]} of {shapes.text(in_shapes[0])} is empty")
+    return out
+
+
+argmax.lower(_lower_reduction)
