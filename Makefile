@@ -6,7 +6,7 @@ PYTEST_FLAGS ?= -n 2
 
 # The environment is made anew when one of these changes.
 SOURCES := pyproject.toml setup.py $(shell find src pyx csrc -name '*.py' -o -name '*.npz' \
-	-o -name 'py.typed' -o -name '*.pyx' -o -name '*.pxi' -o -name '*.def' -o -path 'csrc/*.[ch]')
+	-o -name 'py.typed' -o -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd' -o -name '*.def' -o -path 'csrc/*.[ch]')
 PYTHON_FILES := setup.py src tests examples benchmarks
 # -v takes back the -q of pyproject.toml, so that the run closes with pytest's full line.
 PYTEST := python -m pytest -v --no-header --tb=short -rfE
