@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 import gradplan as gp
 from gradplan import _core
@@ -16,6 +16,7 @@ settings.register_profile(
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
 )
 settings.register_profile("nightly", settings.get_profile("ci"), derandomize=False)
 settings.load_profile(os.environ.get("GRADPLAN_PROFILE", "ci"))

@@ -40,11 +40,14 @@ class Value:
     after : list of Value
         What is executed with it, though it takes no value from there.
     exact : bool
+    used : int
+        Of so many inputs the value is taken; of the others the shape alone, for which nothing runs.
     """
 
-    def __init__(self, tensor, now, compute, inputs=(), exact=True, after=()):
+    def __init__(self, tensor, now, compute, inputs=(), exact=True, after=(), used=99):
         self.tensor, self.now, self.compute = tensor, now, compute
         self.inputs, self.exact, self.after = list(inputs), exact, list(after)
+        self.used = used
 
 
 class Refused(Exception):
@@ -107,7 +110,7 @@ class Drawing:
     def floating(self, k):
         return self.pick(k, lambda v: v.now.dtype.kind == "f")
 
-    def add(self, build, compute, *inputs, exact=True, after=()):
+    def add(self, build, compute, *inputs, exact=True, used=99):
         now = calculate(compute, *[v.now for v in inputs])
         if now.size > MAX_SIZE or now.ndim > MAX_RANK:
             raise Refused
@@ -115,7 +118,7 @@ class Drawing:
         assert tensor.dtype == now.dtype, f"{tensor} should be {now.dtype}"
         assert tensor.shape.is_compatible_with(now.shape), f"{tensor} should be {now.shape}"
         exact = exact and all(v.exact for v in inputs)
-        made = Value(tensor, now, compute, inputs, exact, after)
+        made = Value(tensor, now, compute, inputs, exact, used=used)
         if now.dtype.kind in "if" and now.size and not self.smooth and abs(now).max() > LIMIT:
             low, high = now.dtype.type(-4), now.dtype.type(4)
             made = Value(
@@ -152,8 +155,7 @@ LOGIC = (
 )  # fmt: skip
 UNARY = (
     (gp.negative, np.negative), (gp.abs, np.abs), (gp.square, np.square), (gp.sign, np.sign),
-    (gp.identity, np.copy), (gp.stop_gradient, np.copy), (gp.zeros_like, np.zeros_like),
-    (lambda x: gp.maximum(x, x), np.copy), (gp.ones_like, np.ones_like),
+    (gp.identity, np.copy), (gp.stop_gradient, np.copy), (lambda x: gp.maximum(x, x), np.copy),
 )  # fmt: skip
 CURVES = (
     (gp.tanh, np.tanh), (gp.sigmoid, sigmoid), (gp.nn.softplus, lambda x: np.logaddexp(0, x)),
@@ -256,6 +258,7 @@ def reshape(g, a, b, c):
             lambda v, like: np.broadcast_to(v, like.shape),
             x,
             y,
+            used=1,
         )
 
 
@@ -314,8 +317,15 @@ def arg(g, a, b, c):
     g.add(lambda t: gp.argmax(t, axis), lambda v: np.argmax(v, axis), x)
 
 
+SHAPES = (
+    (gp.shape, lambda v: np.array(v.shape, np.int32)), (gp.zeros_like, np.zeros_like),
+    (gp.ones_like, np.ones_like),
+)  # fmt: skip
+
+
 def shape_of(g, a, b, c):
-    g.add(gp.shape, lambda v: np.array(v.shape, np.int32), g.pick(a))
+    build, compute = SHAPES[c % len(SHAPES)]
+    g.add(build, compute, g.pick(a), used=0)
 
 
 def write(g, a, b, c):
@@ -381,7 +391,13 @@ def evaluate(g, fetches, feeds, start):
         if v not in done:
             done[v] = calculate(v.compute, *[done[i] for i in v.inputs])
         stack.pop()
-    executed = [w for w in g.writes if w in done]
+    ran, stack = set(), list(fetches)
+    while stack:
+        v = stack.pop()
+        if v not in ran:
+            ran.add(v)
+            stack += v.inputs[: v.used] + v.after
+    executed = [w for w in g.writes if w in ran]
     return [done[v] for v in fetches], done[executed[-1]] if executed else start
 
 

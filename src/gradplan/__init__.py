@@ -10,8 +10,6 @@
 [[11.]]
 """
 
-from importlib.metadata import PackageNotFoundError, version
-
 from gradplan import errors, opdef, train
 from gradplan._core import isa, isa_levels
 from gradplan.dtypes import DType, as_dtype, bool, float32, float64, int32, int64
@@ -130,12 +128,20 @@ from gradplan.ops.variable_scope import (
 from gradplan.session import ConfigProto, InteractiveSession, Session
 from gradplan.shapes import Dimension, TensorShape
 
-try:
-    __version__ = version("gradplan")
-except PackageNotFoundError:  # imported from a source tree that was never installed
-    __version__ = "0+unknown"
-
 opdef.resolve()
-del opdef, version, PackageNotFoundError
+del opdef
+
+
+def __getattr__(name: str) -> str:
+    """``__version__``, looked up when it is asked for: that takes longer than all the rest."""
+    if name != "__version__":
+        raise AttributeError(f"module 'gradplan' has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("gradplan")
+    except PackageNotFoundError:  # imported from a source tree that was never installed
+        return "0+unknown"
+
 
 __all__ = [name for name in dir() if not name.startswith("_")]

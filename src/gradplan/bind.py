@@ -15,7 +15,7 @@ import numpy as np
 from gradplan import _core, errors, memory, schedule, shapes, tile
 from gradplan.dtypes import DType, int64
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import MAP, REGISTRY, VIEW, infer_shapes
+from gradplan.opdef import HOST, MAP, REGISTRY, VIEW, infer_shapes
 from gradplan.plan import Plan
 from gradplan.program import Program, is_pure
 from gradplan.views import ARENA, CONST, EXTERN, STATE, Storage, View, collapse
@@ -187,21 +187,34 @@ class Binder:
     def _used(self) -> tuple[set[Tensor], set[Operation]]:
         """The tensors that the run itself takes, and the operations that it executes.
 
-        An input that was asked for its value is known by now, and so is what is known by its shape.
+        An input that was asked for its value is known by now, and so is what follows from shapes.
+        Behind these only what has an effect is executed.
         """
         used = set(self.program.fetches)
         live: set[Operation] = set()
+        known: set[Operation] = set()
         stack = [t.op for t in used] + list(self.program.targets)
-        while stack:
+        behind: list[Operation] = []
+        while stack or behind:
+            if not stack:
+                op = behind.pop()
+                if op in known or op in live:
+                    continue
+                known.add(op)
+                if op.control_inputs or op.opdef.writes or op.opdef.kind is HOST:
+                    stack.append(op)
+                else:
+                    behind.extend([t.op for t in op.inputs])
+                continue
             op = stack.pop()
             if op in live:
                 continue
             live.add(op)
             stack.extend(op.control_inputs)
-            if op.opdef.static is not None:
-                continue
             for i, t in enumerate(op.inputs):
-                if (op, i) not in self._asked:
+                if op.opdef.static is not None or (op, i) in self._asked:
+                    behind.append(t.op)
+                else:
                     used.add(t)
                     stack.append(t.op)
         return used, live

@@ -7,8 +7,7 @@ random numbers: as easy as 1, 2, 3*, SC 2011.
 
 from __future__ import annotations
 
-import hashlib
-import secrets
+import os
 from typing import Any
 
 import numpy as np
@@ -53,10 +52,18 @@ def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
 def initial_state(op: Operation) -> np.ndarray:
     """The state of a random operation in a new session: int64 [2], key and counter."""
     seed, seed2 = op.attrs["seed"], op.attrs["seed2"]
-    if seed is None:
-        return np.array([secrets.randbits(63), 0], np.int64)
-    digest = hashlib.sha256(f"{seed}/{seed2}".encode()).digest()
-    return np.array([int.from_bytes(digest[:8], "little", signed=True), 0], np.int64)
+    key = os.urandom(8) if seed is None else _mix(_mix(seed) + seed2).to_bytes(8, "little")
+    return np.array([int.from_bytes(key, "little", signed=True), 0], np.int64)
+
+
+def _mix(x: int) -> int:
+    """Spread a seed over 64 bits: G. L. Steele et al., *Fast splittable pseudorandom number
+    generators*, OOPSLA 2014."""
+    mask = 2**64 - 1
+    x = (x + 0x9E3779B97F4A7C15) & mask
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & mask
+    x = (x ^ x >> 27) * 0x94D049BB133111EB & mask
+    return x ^ x >> 31
 
 
 def _declare(name: str, kernel: str) -> Any:

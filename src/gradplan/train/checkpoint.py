@@ -18,11 +18,9 @@ more memory than its own size.
 
 from __future__ import annotations
 
-import difflib
 import errno
 import os
 import re
-import secrets
 import stat
 import struct
 import zipfile
@@ -73,7 +71,7 @@ def _replacing(path: StrPath) -> Iterator[BinaryIO]:
     """Open a temporary file that takes the place of ``path`` when the block ends well."""
     path = os.path.abspath(path)
     directory, base = os.path.split(path)
-    temporary = os.path.join(directory, f".{base[:200]}.{secrets.token_hex(6)}.tmp")
+    temporary = os.path.join(directory, f".{base[:200]}.{os.urandom(6).hex()}.tmp")
     try:
         with open(temporary, "xb") as file:
             yield file
@@ -281,6 +279,8 @@ def _compare(path: str, name: str, info: _Array, spec: Spec) -> None:
 
 def _not_found(path: str, name: str, names: Iterable[str]) -> errors.NotFoundError:
     names = list(names)
+    import difflib  # only an error needs it
+
     close = difflib.get_close_matches(name, names, n=3) or names[:3]
     has = ", ".join(repr(other) for other in close)
     hint = f"; it has {has}" + (", ..." if len(names) > len(close) else "") if has else ""
