@@ -389,6 +389,10 @@ def adam(var, m, v, beta1_power, beta2_power, lr, beta1, beta2, eps, grad, use_n
     return var - alpha * step / (np.sqrt(v) + eps), m, v
 
 
+def concat(*xs, axis):
+    return gp.concat(xs, axis)
+
+
 def updated(apply, n):
     """An optimizer's update of n variables, as a function of them: their new values."""
 
@@ -400,7 +404,7 @@ def updated(apply, n):
     return build
 
 
-def softmax_xent(logits, labels, axis=None):
+def softmax_cross_entropy_with_logits(logits, labels, axis=None):
     return gp.nn.softmax_cross_entropy_with_logits_v2(labels=labels, logits=logits, axis=axis)
 
 
@@ -488,10 +492,12 @@ SPECS = [
     unary("Softplus", gp.nn.softplus, lambda x: np.logaddexp(0, x), ulps=4),
     Spec("SigmoidGrad", lambda x, dy: gp.gradients(gp.sigmoid(x), x, dy)[0],
          lambda x, dy: dy * sigmoid(x) * (1 - sigmoid(x)), (normal,),
-         sweep((((3,), (3,)), ((2, 3), (2, 3)))), ulps=20, scale=lambda x, dy: abs(dy), diff=(0, 1)),
+         sweep((((3,), (3,)), ((2, 3), (2, 3)))), ulps=20, scale=lambda x, dy: abs(dy),
+         diff=(0, 1)),
     Spec("TanhGrad", lambda x, dy: gp.gradients(gp.tanh(x), x, dy)[0],
          lambda x, dy: dy * (1 - np.tanh(x) ** 2), (normal,),
-         sweep((((3,), (3,)), ((2, 3), (2, 3)))), ulps=20, scale=lambda x, dy: abs(dy), diff=(0, 1)),
+         sweep((((3,), (3,)), ((2, 3), (2, 3)))), ulps=20, scale=lambda x, dy: abs(dy),
+         diff=(0, 1)),
     Spec("ReluGrad", lambda x, dy: gp.gradients(gp.nn.relu(x), x, dy)[0],
          lambda x, dy: dy * (x > 0), (grid(0.5), normal), sweep((((3,), (3,)), ((2, 3), (2, 3)))),
          diff=(0, 1)),
@@ -511,11 +517,13 @@ SPECS = [
     binary("LogicalXor", gp.logical_xor, np.logical_xor, dtypes=("bool",), diff=()),
     unary("LogicalNot", gp.logical_not, np.logical_not, dtypes=("bool",), diff=()),
     Spec("Select", gp.where, select, (bools, normal),
-         sweep(THREE) + ((((3,), (3, 2), (3, 2)), {}),), ALL, diff=(1, 2), elementwise=True, rank_needed=True, bad=(
+         sweep(THREE), ALL, diff=(1, 2), elementwise=True, rank_needed=True, bad=(
              Bad(ValueError, ("(3,)", "(4,)"), (np.zeros(3, bool), f32(4), f32(4))),
              Bad(ValueError, ("(2, 3)", "(2, 4)"), (np.zeros((), bool), f32(2, 3), f32(2, 4))),
              Bad(TypeError, ("condition", "bool"), (f32(3), f32(3), f32(3))),
              Bad(TypeError, ("int32", "float32"), (np.zeros(3, bool), f32(3), i32(3))))),
+    Spec("ConditionOfRows", lambda c, x, y: gp.where(c, x, y), select, (bools, normal),
+         tuple(((s[:1], s, s), {}) for s in ((3, 2), (2, 3, 4), (1, 5), (0, 3))), ALL, diff=(1, 2)),
     # ---- products and sums
     Spec("MatMul", gp.matmul, matmul, (normal,), MATMUL, NUMBERS, 3, matmul_scale, (0, 1), bad=(
         Bad(ValueError, ("(2, 3)", "(4, 5)"), (f32(2, 3), f32(4, 5))),
@@ -544,7 +552,7 @@ SPECS = [
              Bad(ValueError, ("empty",), (f32(0, 3),), {"axis": 0}),
              Bad(TypeError, ("bool",), (np.zeros(2, bool),)))),
     # ---- nets
-    Spec("Add/bias_add", gp.nn.bias_add, np.add, (normal,),
+    Spec("BiasAdd", gp.nn.bias_add, np.add, (normal,),
          sweep((((5, 3), (3,)), ((2, 4, 7), (7,)), ((0, 3), (3,)))), NUMBERS, 0.51,
          diff=(0, 1), bad=(
              Bad(ValueError, ("(4,)", "(2, 3)"), (f32(2, 3), f32(4))),
@@ -558,16 +566,16 @@ SPECS = [
          scale=lambda x: 1 + abs(log_softmax(x)), diff=(0,), bad=(
              Bad(ValueError, ("dimension",), (f32(),)),
              Bad(TypeError, ("bool",), (np.zeros(3, bool),)))),
-    Spec("SoftmaxCrossEntropyWithLogits", softmax_xent, xent, (normal, probabilities(-1)),
+    Spec("SoftmaxCrossEntropyWithLogits", softmax_cross_entropy_with_logits, xent, (normal, probabilities(-1)),
          sweep((((3,), (3,)), ((5, 7), (5, 7)), ((0, 3), (0, 3)), ((33, 10), (33, 10)),
                 ((2, 3, 4), (2, 3, 4)))), ulps=40, scale=lambda x, p: 1 + xent(x, p), diff=(0, 1),
          bad=(
              Bad(ValueError, ("(2, 3)", "(2, 4)"), (f32(2, 3), f32(2, 4))),
              Bad(ValueError, ("dimension",), (f32(), f32())))),
-    Spec("SoftmaxCrossEntropyWithLogits/axis", softmax_xent, xent, (normal, probabilities(1)),
+    Spec("SoftmaxCrossEntropyWithLogits/axis", softmax_cross_entropy_with_logits, xent, (normal, probabilities(1)),
          sweep((((5, 3, 2), (5, 3, 2)), ((2, 7), (2, 7)), ((4, 3, 0), (4, 3, 0))), {"axis": 1}),
-         ulps=40, scale=lambda x, p, axis: 1 + xent(x, p, axis), diff=(0, 1), rank_needed=True, bad=(
-             Bad(ValueError, ("axis", "3"), (f32(2, 3), f32(2, 3)), {"axis": 3}),)),
+         ulps=40, scale=lambda x, p, axis: 1 + xent(x, p, axis), diff=(0, 1), rank_needed=True,
+         bad=(Bad(ValueError, ("axis", "3"), (f32(2, 3), f32(2, 3)), {"axis": 3}),)),
     Spec("SparseSoftmaxCrossEntropyWithLogits",
          lambda x, k: gp.nn.sparse_softmax_cross_entropy_with_logits(labels=k, logits=x),
          sparse_xent, (normal, labels("int32")),
@@ -587,7 +595,8 @@ SPECS = [
     Spec("Log1p/sigmoid_cross_entropy",
          lambda x, z: gp.nn.sigmoid_cross_entropy_with_logits(labels=z, logits=x),
          lambda x, z: np.logaddexp(0, x) - x * z, (normal, unit),
-         sweep((((5,), (5,)), ((3, 17), (3, 17)))), ulps=8, scale=lambda x, z: 1 + abs(x), diff=(0, 1), bad=()),
+         sweep((((5,), (5,)), ((3, 17), (3, 17)))), ulps=8,
+         scale=lambda x, z: 1 + abs(x), diff=(0, 1)),
     # ---- moving elements
     move("PlaceholderWithDefault", lambda x: gp.placeholder_with_default(x, x.shape), np.copy),
     move("Identity", gp.identity, np.copy),
@@ -628,7 +637,7 @@ SPECS = [
              Bad(ValueError, ("3", "4", "(3,)"), (f32(3),), {"shape": [4]}),
              Bad(ValueError, ("[1, 3]", "(3,)"), (f32(3),), {"shape": [1, 3]}),
              Bad(ValueError, ("-1",), (f32(3),), {"shape": [-1]}))),
-    move("ConcatV2", lambda *xs, axis: gp.concat(xs, axis),
+    move("ConcatV2", concat,
          lambda *xs, axis: np.concatenate(xs, axis), CONCATS, diff=(0, 1), bad=(
              Bad(ValueError, ("axis 2",), (f32(2, 3), f32(2, 3)), {"axis": 2}),
              Bad(ValueError, ("(2, 3)", "(2, 4)"), (f32(2, 3), f32(2, 4)), {"axis": 0}),

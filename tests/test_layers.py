@@ -16,6 +16,7 @@ LAYERS = [
     ["graph"],
     ["opdef"],
     ["program", "views", "tile"],
+    ["probe"],
     ["schedule", "memory", "plan"],
     ["bind"],
     ["passes"],

@@ -1,4 +1,4 @@
-"""Every operation against its row in ``specs.py``: values, gradients, optimisation, shapes, errors."""
+"""Every operation against its row in ``specs.py``: values, gradients, shapes, errors."""
 
 import importlib
 import inspect
@@ -306,7 +306,7 @@ def derivative(function, arrays, i, direction):
 
 @each(DIFFERENTIABLE)
 def test_gradient(spec):
-    """One random direction an input, of a random projection of the results; then of the gradients."""
+    """One random direction an input, of a projection of the results, then of the gradients."""
     rng = np.random.default_rng(5)
     for shapes, attrs in small(spec):
         note = describe(shapes, attrs)
@@ -344,7 +344,7 @@ def spec_oracle(spec, arrays, attrs):
 @each(DIFFERENTIABLE)
 @pytest.mark.parametrize("unknown", [None, "batch", "dims", "rank"])
 def test_float32_gradient(spec, unknown):
-    """It runs in float32, has its input's shape, and is that of float64, whatever shapes are unknown."""
+    """It runs in float32, has its input's shape, and is that of float64; shapes may be unknown."""
     if "float32" not in spec.dtypes:
         spec = Spec(**{**spec.__dict__, "dtypes": FLOATS})
     for shapes, attrs in small(spec):
@@ -447,7 +447,7 @@ def check_message(spec, bad, error, line):
 
 
 def build_bad(spec, bad, shape_of):
-    """The call of a row's error case; returns what is needed to run it, and the line of the call."""
+    """The call of an error case: its result, feeds, or error, and the line of the call."""
     n = spec.variables
     inputs = [gp.Variable(a) for a in bad.args[:n]]
     inputs += [gp.placeholder(a.dtype, shape_of(a)) for a in bad.args[n:]]
@@ -524,12 +524,16 @@ def test_constant_type(value, dtype, want):
 
 @pytest.mark.parametrize(
     "value, more, exc, words",
-    [("a", {}, TypeError, "'a'"), ([[1], [1, 2]], {}, ValueError, "ragged"), (1j, {}, TypeError, "1j"),
+    [("a", {}, TypeError, "'a'"), ([[1], [1, 2]], {}, ValueError, "ragged"),
+     (1j, {}, TypeError, "1j"),
      (1.5, {"dtype": "int32"}, TypeError, "int32"), (2**40, {"dtype": "int32"}, TypeError, "int32"),
-     (2**70, {}, TypeError, str(2**70)), (None, {}, TypeError, "None"), (1, {"dtype": "bool"}, TypeError, "bool"),
-     ([1, 2, 3], {"shape": [2]}, ValueError, "3 values"), (1, {"shape": [None]}, ValueError, "shape"),
+     (2**70, {}, TypeError, str(2**70)), (None, {}, TypeError, "None"),
+     (1, {"dtype": "bool"}, TypeError, "bool"),
+     ([1, 2, 3], {"shape": [2]}, ValueError, "3 values"),
+     (1, {"shape": [None]}, ValueError, "shape"),
      (1, {"shape": [-1]}, ValueError, "-1"), (1, {"shape": [2**24, 2**24]}, ValueError, "2**47"),
-     ([1], {"shape": [2], "verify_shape": True}, TypeError, "shape"), (1, {"dtype": "int8"}, TypeError, "int8")],
+     ([1], {"shape": [2], "verify_shape": True}, TypeError, "shape"),
+     (1, {"dtype": "int8"}, TypeError, "int8")],
 )  # fmt: skip
 def test_constant_refuses(value, more, exc, words):
     with pytest.raises(exc, match=re.escape(words)):
@@ -611,10 +615,10 @@ def test_operator(operator):
     evaluate = lambda x, y: eval(f"x {operator} y")  # noqa: E731
     x, y = gp.constant(a), gp.constant(b)
     session = gp.Session()
-    for left, right, want in ((x, y, evaluate(a, b)), (x, 2, evaluate(a, 2)), (2.0, y, evaluate(2, b)),
-                              (a, y, evaluate(a, b)), (x, b, evaluate(a, b)),
-                              (gp.Variable(a), y, evaluate(a, b)), (x, gp.Variable(b), evaluate(a, b)),
-                              (gp.Variable(a), 2, evaluate(a, 2)), (2, gp.Variable(b), evaluate(2, b))):  # fmt: skip
+    v, w = gp.Variable(a), gp.Variable(b)
+    pairs = [(x, y, a, b), (x, 2, a, 2), (2.0, y, 2, b), (a, y, a, b), (x, b, a, b), (v, y, a, b)]
+    for left, right, *values in [*pairs, (x, w, a, b), (v, 2, a, 2), (2, w, 2, b)]:
+        want = evaluate(*values)
         z = evaluate(left, right)
         session.run(gp.global_variables_initializer())
         np.testing.assert_allclose(session.run(z), want, 1e-6)

@@ -40,14 +40,11 @@ class Value:
     after : list of Value
         What is executed with it, though it takes no value from there.
     exact : bool
-    used : int
-        Of so many inputs the value is taken; of the others the shape alone, for which nothing runs.
     """
 
-    def __init__(self, tensor, now, compute, inputs=(), exact=True, after=(), used=99):
+    def __init__(self, tensor, now, compute, inputs=(), exact=True, after=()):
         self.tensor, self.now, self.compute = tensor, now, compute
         self.inputs, self.exact, self.after = list(inputs), exact, list(after)
-        self.used = used
 
 
 class Refused(Exception):
@@ -110,7 +107,7 @@ class Drawing:
     def floating(self, k):
         return self.pick(k, lambda v: v.now.dtype.kind == "f")
 
-    def add(self, build, compute, *inputs, exact=True, used=99):
+    def add(self, build, compute, *inputs, exact=True):
         now = calculate(compute, *[v.now for v in inputs])
         if now.size > MAX_SIZE or now.ndim > MAX_RANK:
             raise Refused
@@ -118,7 +115,7 @@ class Drawing:
         assert tensor.dtype == now.dtype, f"{tensor} should be {now.dtype}"
         assert tensor.shape.is_compatible_with(now.shape), f"{tensor} should be {now.shape}"
         exact = exact and all(v.exact for v in inputs)
-        made = Value(tensor, now, compute, inputs, exact, used=used)
+        made = Value(tensor, now, compute, inputs, exact)
         if now.dtype.kind in "if" and now.size and not self.smooth and abs(now).max() > LIMIT:
             low, high = now.dtype.type(-4), now.dtype.type(4)
             made = Value(
@@ -239,8 +236,15 @@ def divide(g, a, b, c):
 def reshape(g, a, b, c):
     x = g.pick(a)
     n = len(x.now.shape)
-    kind = c % 5
-    if kind == 0:
+    kind = c % 6
+    if kind == 5 and n:
+        p, q = (np.random.default_rng([b, i]).permutation(n) for i in (0, 1))
+        g.add(
+            lambda t: gp.transpose(gp.transpose(t, p), q),
+            lambda v: np.transpose(np.transpose(v, p), q),
+            x,
+        )
+    elif kind == 0:
         g.add(lambda t: gp.reshape(t, [-1]), lambda v: v.reshape(-1), x)
     elif kind == 1 and n and x.tensor.shape[n - 1].value:
         last = x.now.shape[-1]
@@ -258,7 +262,6 @@ def reshape(g, a, b, c):
             lambda v, like: np.broadcast_to(v, like.shape),
             x,
             y,
-            used=1,
         )
 
 
@@ -325,7 +328,7 @@ SHAPES = (
 
 def shape_of(g, a, b, c):
     build, compute = SHAPES[c % len(SHAPES)]
-    g.add(build, compute, g.pick(a), used=0)
+    g.add(build, compute, g.pick(a))
 
 
 def write(g, a, b, c):
@@ -337,7 +340,9 @@ def write(g, a, b, c):
     before = g.writes[-1:]
 
     def compute(v, old):
-        new = {"assign": lambda: v, "assign_add": lambda: old + v, "assign_sub": lambda: old - v}[name]()
+        new = {"assign": lambda: v, "assign_add": lambda: old + v, "assign_sub": lambda: old - v}[
+            name
+        ]()
         return np.clip(new, -8, 8)  # and the graph does the same: the value must stay small
 
     with gp.control_dependencies([w.op_tensor for w in before]):
@@ -349,7 +354,9 @@ def write(g, a, b, c):
     low, high = g.start.dtype.type(-8), g.start.dtype.type(8)
     sign = {"assign": None, "assign_add": 1, "assign_sub": -1}[name]
     start = old.tensor
-    wanted = value.tensor if sign is None else start + value.tensor if sign > 0 else start - value.tensor
+    wanted = (
+        value.tensor if sign is None else start + value.tensor if sign > 0 else start - value.tensor
+    )
     bounded = gp.minimum(gp.maximum(wanted, low), high)
     with gp.control_dependencies([w.op_tensor for w in before]):
         if name == "assign":
@@ -358,7 +365,9 @@ def write(g, a, b, c):
             tensor = g.variable.assign_add(bounded - start)
         else:
             tensor = g.variable.assign_sub(start - bounded)
-    made = Value(tensor, calculate(compute, value.now, old.now), compute, [value, old], after=before)
+    made = Value(
+        tensor, calculate(compute, value.now, old.now), compute, [value, old], after=before
+    )
     made.op_tensor = tensor
     g.writes.append(made)
     g.pool.append(made)
@@ -391,13 +400,7 @@ def evaluate(g, fetches, feeds, start):
         if v not in done:
             done[v] = calculate(v.compute, *[done[i] for i in v.inputs])
         stack.pop()
-    ran, stack = set(), list(fetches)
-    while stack:
-        v = stack.pop()
-        if v not in ran:
-            ran.add(v)
-            stack += v.inputs[: v.used] + v.after
-    executed = [w for w in g.writes if w in ran]
+    executed = [w for w in g.writes if w in done]
     return [done[v] for v in fetches], done[executed[-1]] if executed else start
 
 
@@ -423,11 +426,18 @@ def test_values(steps, picks, other_batch):
             g.step(*step)
         fetches = list(dict.fromkeys([g.pool[-1], *[g.pick(p) for p in picks]]))
         tensors = [v.tensor for v in fetches]
-        sessions = [gp.Session(graph=graph, config=gp.ConfigProto(optimize=o)) for o in (True, False)]
+        sessions = [
+            gp.Session(graph=graph, config=gp.ConfigProto(optimize=o)) for o in (True, False)
+        ]
         starts = [g.start] * 2
         for session in sessions:
             session.load({g.variable: g.start})
-        for batch in (BATCH, BATCH, other_batch, BATCH):  # the second run starts where the first ended
+        for batch in (
+            BATCH,
+            BATCH,
+            other_batch,
+            BATCH,
+        ):  # the second run starts where the first ended
             feeds = {x: g.sample(x, batch) for x in g.feeds}
             try:
                 wants, end = evaluate(g, fetches, feeds, starts[0])

@@ -10,6 +10,8 @@
 [[11.]]
 """
 
+from typing import Any
+
 from gradplan import errors, opdef, train
 from gradplan._core import isa, isa_levels
 from gradplan.dtypes import DType, as_dtype, bool, float32, float64, int32, int64
@@ -132,7 +134,7 @@ opdef.resolve()
 del opdef
 
 
-def __getattr__(name: str) -> str:
+def __getattr__(name: str) -> Any:
     """``__version__``, looked up when it is asked for: that takes longer than all the rest."""
     if name != "__version__":
         raise AttributeError(f"module 'gradplan' has no attribute {name!r}")
@@ -144,4 +146,4 @@ def __getattr__(name: str) -> str:
         return "0+unknown"
 
 
-__all__ = [name for name in dir() if not name.startswith("_")]
+__all__ = [name for name in dir() if not name.startswith("_") and name != "Any"]

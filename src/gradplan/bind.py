@@ -319,15 +319,16 @@ class Binder:
 
     def copy(self, out: View, x: View) -> None:
         """An instruction that copies elements; both may have any strides."""
-        self.tile(out, [x], tile.single(f"copy.{x.dtype.short}", 1))
+        self.tile([out], [x], tile.single(f"copy.{x.dtype.short}", 1))
 
     def map(self, out: View, views: list[View], op: Operation) -> None:
         """An instruction that computes one elementwise operation."""
         name = op.opdef.tile_name([v.dtype for v in views], out.dtype)
-        self.tile(out, views, tile.single(name, len(views)))
+        self.tile([out], views, tile.single(name, len(views)))
 
-    def tile(self, out: View, views: list[View], code: Sequence[int]) -> None:
-        """An instruction that runs a tile program over the shape of ``out``."""
+    def tile(self, outs: list[View], views: list[View], code: Sequence[int]) -> None:
+        """An instruction that runs a tile program over the shape of ``outs``, which is one."""
+        out = outs[0]
         wide = [v.broadcast(out.dims) for v in views]
         if out.storage.segment == STATE:
             # A transposed look at the variable itself would see what was written already.
@@ -337,8 +338,8 @@ class Binder:
                 else v
                 for v in wide
             ]
-        flat = collapse([out, *wide])
-        self.emit("tile", flat[:1], flat[1:], code, elementwise=True)
+        flat = collapse([*outs, *wide])
+        self.emit("tile", flat[: len(outs)], flat[len(outs) :], code, elementwise=True)
 
     def emit(
         self,

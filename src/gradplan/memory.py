@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gradplan import tile
+
 if TYPE_CHECKING:
     from gradplan.bind import Insn, Storage
 
@@ -41,27 +43,26 @@ def alias(insns: Sequence[Insn]) -> None:
     for i, insn in enumerate(insns):
         if not insn.elementwise:
             continue
-        out = insn.outs[0]
-        born = out.storage.root()
-        if born.segment or born.first != i or out.size * out.dtype.size != born.bytes:
-            continue
-        for view in insn.ins:
-            dying = view.storage.root()
-            if (
-                dying is not born
-                and dying.segment == 0
-                and dying.last == i
-                and dying.bytes == born.bytes
-                and _same_layout(view, out)
-                # Another look at the dying buffer would see what was written already.
-                and all(
-                    v is view or v.storage.root() is not dying or _same_layout(v, out)
-                    for v in insn.ins
-                )
-            ):
-                born.target = dying
-                dying.last = born.last
-                break
+        written, read = tile.uses(insn.attrs)
+        for n, out in enumerate(insn.outs):
+            born = out.storage.root()
+            if born.segment or born.first != i or out.size * out.dtype.size != born.bytes:
+                continue
+            for k, view in enumerate(insn.ins, len(insn.outs)):
+                dying = view.storage.root()
+                if (
+                    dying.segment == 0
+                    and dying.last == i
+                    and dying.first < i
+                    and dying.bytes == born.bytes
+                    and read.get(k, -1) <= written[n]
+                    and _same_layout(view, out)
+                    # Another look at the dying buffer would see what was written already.
+                    and all(v is view or v.storage.root() is not dying for v in insn.ins)
+                ):
+                    born.target = dying
+                    dying.last = born.last
+                    break
 
 
 def _same_layout(a: object, b: object) -> bool:

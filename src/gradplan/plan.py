@@ -315,10 +315,13 @@ _TILE_NAMES: dict[int, str] = {number: name for name, number in tile.NUMBERS.ite
 def _program(insn: Insn) -> str:
     """The tile program of an instruction: ``t0 = mul(x0, x1); y = relu(t0)``."""
     code = insn.attrs
-    n_args = 1 + len(insn.ins)
+    n_out = len(insn.outs)
+    n_args = n_out + len(insn.ins)
 
     def operand(k: int) -> str:
-        return "y" if k == 0 else f"x{k - 1}" if k < n_args else f"t{k - n_args}"
+        if k < n_out:
+            return "y" if n_out == 1 else f"y{k}"
+        return f"x{k - n_out}" if k < n_args else f"t{k - n_args}"
 
     lines = []
     for at in range(2, len(code), 5):

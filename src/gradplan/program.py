@@ -22,6 +22,8 @@ class Program(Graph):
         What a run returns, in order.
     targets : list of Operation
         What a run must also execute.
+    pattern : tuple of shape or None
+        The shapes of the feeds with a prime for each different unknown size (``probe.py``).
     used : tuple of (set of Tensor, set of Operation) or None
         What a run takes and executes once shapes are known; the first binding finds it.
     """
@@ -31,6 +33,7 @@ class Program(Graph):
         self.feeds: list[Tensor] = []
         self.fetches: list[Tensor] = []
         self.targets: list[Operation] = []
+        self.pattern: tuple[tuple[int, ...] | None, ...] = ()
         self.used: tuple[set[Tensor], set[Operation]] | None = None
 
     def make(
@@ -81,7 +84,9 @@ class Program(Graph):
 
 
 #: What a pass says of one operation: None to keep it, or the tensors that stand for its outputs.
-Visit = Callable[[Program, Operation, tuple[Tensor, ...]], "Sequence[Tensor] | None"]
+Visit = Callable[
+    [Program, Operation, "tuple[Tensor, ...]", "dict[Tensor, Tensor]"], "Sequence[Tensor] | None"
+]
 
 
 def is_pure(op: Operation) -> bool:
@@ -89,9 +94,12 @@ def is_pure(op: Operation) -> bool:
     return op.opdef.kind not in (STATE, Kind.HOST) and not op.control_inputs
 
 
-def rebuild(program: Program, visit: Visit) -> Program:
-    """A new Program in which ``visit(out, op, new inputs)`` may put tensors in the place of an
-    operation.
+def rebuild(program: Program, visit: Visit, order: Sequence[Operation] | None = None) -> Program:
+    """A new Program in which ``visit`` may put tensors in the place of an operation.
+
+    It is called as ``visit(out, op, inputs, tensors)`` in the program's order, or in another
+    ``order`` that respects all edges: with what stands for the operation's inputs, and for any
+    tensor so far.
 
     Operations that nothing wanted depends on are left out. A control dependency on a replaced
     operation becomes one on the operations that stand for it.
@@ -100,11 +108,11 @@ def rebuild(program: Program, visit: Visit) -> Program:
     tensors: dict[Tensor, Tensor] = {}
     stand_ins: dict[Operation, tuple[Operation, ...]] = {}
     live = program.live()
-    for op in program._ops:
+    for op in program._ops if order is None else order:
         if op not in live:
             continue
-        inputs = tuple([tensors[t] for t in op.inputs])
-        replaced = visit(out, op, inputs)
+        inputs = tuple([tensors.get(t, t) for t in op.inputs])
+        replaced = visit(out, op, inputs, tensors)
         if replaced is None:
             controls = tuple(dict.fromkeys(s for c in op.control_inputs for s in stand_ins[c]))
             made = out.make(
@@ -116,6 +124,7 @@ def rebuild(program: Program, visit: Visit) -> Program:
             stand_ins[op] = tuple(dict.fromkeys(t.op for t in replaced))
         for old, new in zip(op.outputs, replaced, strict=True):
             tensors[old] = new
+    out.pattern = program.pattern
     out.feeds = [tensors[t] for t in program.feeds]
     out.fetches = [tensors[t] for t in program.fetches]
     out.targets = list(dict.fromkeys(s for op in program.targets for s in stand_ins[op]))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gradplan import _core, bind, errors, passes, schedule, shapes
+from gradplan import _core, bind, errors, passes, probe, schedule, shapes
 from gradplan.graph import (
     Graph,
     GraphKeys,
@@ -25,6 +25,7 @@ from gradplan.opdef import STATE
 from gradplan.ops.random import initial_state
 from gradplan.passes import extract
 from gradplan.plan import Plan
+from gradplan.program import Program
 
 #: Shapes that one callable keeps a plan for, and fetches that one session keeps a callable for.
 MAX_PLANS = 16
@@ -75,7 +76,8 @@ class Step(_core.Callable):
 
 
 class Compiled:
-    """A program, optimised and ordered once, with a plan for each combination of feed shapes."""
+    """A program, optimised and ordered once for a pattern of feeds, with a plan for each
+    combination of feed shapes."""
 
     def __init__(
         self,
@@ -87,11 +89,23 @@ class Compiled:
         self._session = session
         self._feeds = list(feeds)
         self._optimise = session._config.optimize
-        program = extract.run(fetches, feeds, targets)
-        self.program = passes.optimise(program) if self._optimise else program
-        self._order = schedule.order(self.program)
+        self._extracted = extract.run(fetches, feeds, targets)
+        schedule.order(self._extracted)  # what cannot be ordered is refused here
+        #: The program for each pattern of equal sizes among the feeds, optimised when first met.
+        self.programs: dict[Any, tuple[Program, schedule.Schedule]] = {}
         self._plans: OrderedDict[Any, tuple[Plan, Any]] = OrderedDict()
         self.plan: Plan | None = None
+
+    def _optimised(self, fed: Sequence[tuple[int, ...]]) -> tuple[Program, schedule.Schedule]:
+        """The program for feeds of these shapes: another batch size finds that of the first."""
+        pattern = probe.pattern([t._shape for t in self._feeds], fed) if self._optimise else ()
+        if pattern not in self.programs:
+            program = self._extracted
+            if self._optimise:
+                program.pattern = pattern
+                program = passes.optimise(program)
+            self.programs[pattern] = program, schedule.order(program)
+        return self.programs[pattern]
 
     def bind(self, args: Sequence[Any]) -> tuple[Any, tuple[np.ndarray, ...]]:
         """The executable for these arguments, and the arguments as arrays that it takes."""
@@ -101,7 +115,8 @@ class Compiled:
             self._plans.move_to_end(key)
             plan, executable = self._plans[key]
         else:
-            binder = bind.Binder(self.program, key, self._session, self._order, self._optimise)
+            program, order = self._optimised(key)
+            binder = bind.Binder(program, key, self._session, order, self._optimise)
             plan = binder.bind()
             executable = plan.executable(self._session._state)
             self._plans[key] = plan, executable

@@ -30,43 +30,63 @@ class Step(NamedTuple):
     size: int
 
 
-def compile_steps(steps: Sequence[Step], n_inputs: int) -> list[int] | None:
-    """The program as C reads it, for one output: the last step's result.
+def compile_steps(
+    steps: Sequence[Step], n_inputs: int, results: Sequence[int] | None = None
+) -> list[int] | None:
+    """The program as C reads it.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+    n_inputs : int
+    results : sequence of int, optional
+        The steps whose results are the outputs. Default: the last one alone.
 
     Returns
     -------
     list of int or None
-        ``[steps, temps, (operation, destination, a, b, c) ...]``; argument 0 is the output, 1 + k
-        is input k, and the temps follow. None if it needs more than ``MAX_TEMPS`` temps.
+        ``[steps, temps, (operation, destination, a, b, c) ...]``; the outputs are the first
+        arguments, the inputs follow, then the temps. None if it needs more than ``MAX_TEMPS``.
     """
-    last_use = {}
-    for i, step in enumerate(steps):
-        for k in step.operands:
-            last_use[k] = i
-    first_temp = 1 + n_inputs
-    place: dict[int, int] = {}  # result of a step -> its register
+    results = [len(steps) - 1] if results is None else results
+    n_out = len(results)
+    # An output is written once and stays, so what it held is never overwritten by a temp.
+    place = {-1 - i: n for n, i in enumerate(results)}
+    last_use = {k: i for i, step in enumerate(steps) for k in step.operands}
     free: list[int] = []
     temps = 0
     code = []
     for i, step in enumerate(steps):
-        operands = [1 + k if k >= 0 else place[k] for k in step.operands]
-        dying = [k for k in dict.fromkeys(step.operands) if k < 0 and last_use[k] == i]
+        operands = [n_out + k if k >= 0 else place[k] for k in step.operands]
+        dying = [
+            k
+            for k in dict.fromkeys(step.operands)
+            if k < 0 and last_use[k] == i and place[k] >= n_out
+        ]
         # A result may take the place of an operand only if it overwrites it element by element.
         alike = [place[k] for k in dying if steps[-1 - k].size == step.size]
         free += alike
-        if i == len(steps) - 1:
-            target = 0
-        elif free:
-            target = free.pop()
-        else:
-            target = first_temp + temps
-            temps += 1
-        place[-1 - i] = target
+        if -1 - i not in place:
+            if free:
+                place[-1 - i] = free.pop()
+            else:
+                place[-1 - i] = n_out + n_inputs + temps
+                temps += 1
         free += [place[k] for k in dying if place[k] not in alike]
-        code += [NUMBERS[step.name], target, *operands, *[-1] * (3 - len(operands))]
+        code += [NUMBERS[step.name], place[-1 - i], *operands, *[-1] * (3 - len(operands))]
     if temps > _core.MAX_TEMPS:
         return None
     return [len(steps), temps, *code]
+
+
+def uses(code: Sequence[int]) -> tuple[dict[int, int], dict[int, int]]:
+    """For every argument the step that writes it, and the last step that reads it."""
+    written, read = {}, {}
+    for i, at in enumerate(range(2, len(code), 5)):
+        written[code[at + 1]] = i
+        for k in code[at + 2 : at + 5]:
+            read[k] = i
+    return written, read
 
 
 @functools.cache

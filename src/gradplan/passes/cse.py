@@ -25,7 +25,9 @@ def run(program: Program) -> Program:
     """See the module's text."""
     seen: dict[Any, tuple[Tensor, ...]] = {}
 
-    def visit(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Sequence[Tensor] | None:
+    def visit(
+        out: Program, op: Operation, inputs: tuple[Tensor, ...], tensors: dict[Tensor, Tensor]
+    ) -> Sequence[Tensor] | None:
         # Operations without inputs other than constants are places, not values: placeholders,
         # variables.
         if not is_pure(op) or not op.outputs or not inputs and op.opdef.static is None:

@@ -44,7 +44,9 @@ def run(program: Program) -> Program:
         return program  # an integer divided by zero, say: the run itself reports it
     const = REGISTRY["Const"]
 
-    def visit(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Sequence[Tensor] | None:
+    def visit(
+        out: Program, op: Operation, inputs: tuple[Tensor, ...], tensors: dict[Tensor, Tensor]
+    ) -> Sequence[Tensor] | None:
         if not op.outputs or not all(t in values for t in op.outputs):
             return None
         made = []

@@ -1,17 +1,17 @@
-"""Fuse: a chain of elementwise operations becomes one operation that runs as one tile program.
+"""Fuse: elementwise operations on one shape become one operation that runs as one tile program.
 
 Before::
 
-    a = x * w      b = a + c      y = relu(b)
+    a = x * w      b = a + c      y = relu(b)      z = exp(b)
 
 After::
 
-    y = Fused(x, w, c)      t0 = mul(x, w); t0 = add(t0, c); y = relu(t0)
+    y, z = Fused(x, w, c)      t0 = mul(x, w); t0 = add(t0, c); y = relu(t0); z = exp(t0)
 
-A group has one result, and takes in an operation only when all that it feeds lies inside. Its
-shape is then the broadcast of all its inputs whatever the sizes turn out to be, so the pass need
-not know them; an operation that is known to be smaller than the result stays outside, since inside
-it would be computed over and over.
+An operation joins the group of what it takes, if both have the same static shape and no path leads
+out of the group and back in. A group with one result has the broadcast of all its inputs as its
+shape, whatever the sizes turn out to be. With several results the sizes must turn out equal; where
+unknown dimensions were not what they seemed, the group is lowered operation by operation.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from typing import Any
 from gradplan import _core, shapes
 from gradplan.graph import Operation, Tensor
 from gradplan.opdef import MAP, OpDef, broadcast_all, infer_shapes
+from gradplan.probe import probe
 from gradplan.program import Program, is_pure, rebuild
 from gradplan.tile import Step, compile_steps
 
 #: Steps in one group; beyond it a chain is cut, and its parts still run from cache.
-MAX_STEPS = 32
+MAX_STEPS = 48
 
 FUSED = OpDef(
     "Fused",
@@ -44,102 +45,167 @@ FUSED = OpDef(
 
 
 def _fused_shape(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    """The broadcast of all inputs; members with a rule of their own are asked one by one."""
-    if all(m.opdef.shape is None for m in attrs["members"]):
-        return broadcast_all(in_shapes)
+    """The shape of all results; members with a rule of their own are asked one by one."""
+    members = attrs["members"]
+    if all([m.opdef.shape is None for m in members]):
+        return [broadcast_all(in_shapes)] * len(attrs["results"])
     shape_of = dict(zip(attrs["taken"], in_shapes, strict=True))
-    for m in attrs["members"]:
+    for m in members:
         given = [shape_of[t] for t in m.inputs]
         shape_of[m.outputs[0]] = infer_shapes(m.opdef, m.attrs, given, value)[0]
-    return shape_of[m.outputs[0]]
+    return [shape_of[members[i].outputs[0]] for i in attrs["results"]]
 
 
 def _lower_fused(binder: Any, op: Operation) -> None:
-    binder.tile(binder.result(op), [binder.view(t) for t in op.inputs], op.attrs["code"])
+    views = [binder.view(t) for t in op.inputs]
+    outs = [binder.result(op, i) for i in range(len(op.outputs))]
+    binder.tile(outs, views, op.attrs["code"])
 
 
 FUSED.shape = _fused_shape
 FUSED.lower = _lower_fused
 
 
-class _Group:
-    """Operations to be fused: the root first, in reverse order; and what they take from outside."""
+class _Fuser:
+    """Grows groups along the program; bit i of a mask stands for operation i."""
 
-    def __init__(self, root: Operation) -> None:
-        self.root = root
-        self.members = [root]
-        self.outside = set(root.inputs)
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.consumers = program.consumers()
+        self.sizes = probe(program)
+        self.kept = set(program.fetches) | {t for op in program.targets for t in op.outputs}
+        pinned = {c for op in program._ops for c in op.control_inputs}
+        self.ancestors: list[int] = []
+        self.groups: dict[Operation, list[Operation]] = {}
+        for op in program._ops:
+            mask = 0
+            for before in (*[t.op for t in op.inputs], *op.control_inputs):
+                mask |= self.ancestors[before.id] | 1 << before.id
+            self.ancestors.append(mask)
+            if _fusable(op) and op not in pinned and op.outputs[0] in self.sizes:
+                self._place(op)
 
-    def join(self, op: Operation) -> bool:
-        outside = (self.outside - set(op.outputs)) | set(op.inputs)
-        if len(self.members) == MAX_STEPS or len(outside) >= _core.MAX_ARGS:
+    def _place(self, op: Operation) -> None:
+        """Put the operation into the groups of what it takes, all of them if that may be."""
+        near: list[list[Operation]] = []
+        size = self.sizes[op.outputs[0]]
+        for t in op.inputs:
+            group = self.groups.get(t.op)
+            if group is not None and group not in near and self.sizes.get(t) == size:
+                near.append(group)
+        choices = [near, *([g] for g in reversed(near))] if len(near) > 1 else [near]
+        for choice in choices:
+            members = sorted([m for g in choice for m in g], key=lambda m: m.id) + [op]
+            if not choice or self._legal(members):
+                for m in members:
+                    self.groups[m] = members
+                return
+        self.groups[op] = [op]
+
+    def _legal(self, members: list[Operation]) -> bool:
+        """No path leaves the group and comes back, and C can run it as one program."""
+        if len(members) > MAX_STEPS:
             return False
-        if len(self.members) >= _core.MAX_TEMPS:  # fewer steps cannot need more registers than that
-            inputs = _ordered_inputs([op, *self.members[::-1]])
-            if compile_steps(_steps([op, *self.members[::-1]], inputs), len(inputs)) is None:
-                return False
-        self.members.append(op)
-        self.outside = outside
-        return True
+        mask = 0
+        for m in members:
+            mask |= 1 << m.id
+        outside = _inputs(members)
+        if len(outside) + len(self.results(members)) > _core.MAX_ARGS:
+            return False
+        if any(self.ancestors[t.op.id] & mask for t in outside):
+            return False
+        if len(members) <= _core.MAX_TEMPS:  # fewer steps cannot need more registers than that
+            return True
+        return compile_steps(_steps(members, outside), len(outside)) is not None
+
+    def results(self, members: Sequence[Operation]) -> list[int]:
+        """The members whose result somebody else takes."""
+        inside = set(members)
+        return [
+            i
+            for i, m in enumerate(members)
+            if m.outputs[0] in self.kept
+            or any(user not in inside for user in self.consumers[m.outputs[0]])
+        ]
+
+
+def _fusable(op: Operation) -> bool:
+    return op.opdef.kind is MAP and op.opdef.kernel is not None and is_pure(op)
 
 
 def run(program: Program) -> Program:
     """See the module's text."""
-    groups: dict[Operation, _Group] = {}
-    consumers = program.consumers()
-    kept = {t for t in program.fetches} | {t for op in program.targets for t in op.outputs}
-    pinned = {c for op in program._ops for c in op.control_inputs}
-    for op in reversed(program._ops):
-        if op.opdef.kind is not MAP or not is_pure(op) or op.opdef.kernel is None:
-            continue
-        result = op.outputs[0]
-        users = {groups.get(user) for user in consumers[result]}
-        group = users.pop() if len(users) == 1 else None
-        if (
-            group is None
-            or result in kept
-            or op in pinned
-            or not _as_large(result, group.root.outputs[0])
-            or not group.join(op)
-        ):
-            group = _Group(op)
-        groups[op] = group
-    fused = {g.root: g for g in groups.values() if len(g.members) > 1}
-    if not fused:
+    fuser = _Fuser(program)
+    groups = {op: members for op, members in fuser.groups.items() if len(members) > 1}
+    if not groups:
         return program
-    inside = {op for g in fused.values() for op in g.members} - set(fused)
-    mapped: dict[Tensor, Tensor] = {}
+    made: dict[Tensor, Tensor] = {}
 
-    def visit(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Sequence[Tensor] | None:
-        mapped.update(zip(op.inputs, inputs, strict=True))
-        if op in inside:
-            return op.outputs  # nobody but the group will look at these
-        if op not in fused:
+    def visit(
+        out: Program, op: Operation, inputs: tuple[Tensor, ...], tensors: dict[Tensor, Tensor]
+    ) -> Sequence[Tensor] | None:
+        members = groups.get(op)
+        if members is None:
             return None
-        members = fused[op].members[::-1]
-        taken = _ordered_inputs(members)
-        steps = _steps(members, taken)
-        attrs = {
-            "steps": steps,
-            "code": compile_steps(steps, len(taken)),
+        if op is members[0]:
+            made.update(_make(out, members, fuser.results(members), tensors))
+        return [made.get(op.outputs[0], op.outputs[0])]  # inside, nobody will look at it
+
+    return rebuild(program, visit, _order(program, groups))
+
+
+def _make(
+    out: Program,
+    members: Sequence[Operation],
+    results: Sequence[int],
+    tensors: dict[Tensor, Tensor],
+) -> dict[Tensor, Tensor]:
+    """The operation that stands for a group; for every result of a member what stands for it."""
+    taken = _inputs(members)
+    steps = _steps(members, taken)
+    last = members[results[-1]]
+    fused = out.make(
+        FUSED,
+        [tensors[t] for t in taken],
+        {
+            "code": compile_steps(steps, len(taken), results),
+            "results": results,
             "flops_per_element": sum(m.opdef.flops for m in members),
             "fallible": any(m.opdef.fallible for m in members),
             "members": members,  # for errors, which name the operation that the user wrote
             "taken": taken,
-        }
-        result = op.outputs[0]
-        return out.make(
-            FUSED, [mapped[t] for t in taken], attrs, [(result.dtype, result._shape)], op
-        ).outputs
-
-    return rebuild(program, visit)
+        },
+        [(members[i].outputs[0].dtype, members[i].outputs[0]._shape) for i in results],
+        last,
+    )
+    return {members[i].outputs[0]: t for i, t in zip(results, fused.outputs, strict=True)}
 
 
-def _as_large(t: Tensor, root: Tensor) -> bool:
-    return t._shape is not None and t._shape == root._shape
+def _order(program: Program, groups: dict[Operation, list[Operation]]) -> list[Operation]:
+    """The program's operations with the members of a group in a row, after all that they take."""
+    out: list[Operation] = []
+    done: set[Operation] = set()
+    for op in program._ops:
+        stack = [op]
+        while stack:
+            unit = groups.get(stack[-1], [stack[-1]])
+            if unit[0] in done:
+                stack.pop()
+                continue
+            before = [t.op for m in unit for t in m.inputs] + [
+                c for m in unit for c in m.control_inputs
+            ]
+            waiting = [b for b in before if b not in done and b not in unit]
+            if waiting:
+                stack.extend(reversed(waiting))
+            else:
+                stack.pop()
+                done.update(unit)
+                out.extend(unit)
+    return out
 
 
-def _ordered_inputs(members: Sequence[Operation]) -> list[Tensor]:
+def _inputs(members: Sequence[Operation]) -> list[Tensor]:
     """What the members take from outside, in the order of first use."""
     made = {t for op in members for t in op.outputs}
     return list(dict.fromkeys(t for op in members for t in op.inputs if t not in made))

@@ -18,6 +18,7 @@ from typing import Any
 
 from gradplan.graph import Operation, Tensor
 from gradplan.opdef import REGISTRY, constant_value
+from gradplan.probe import probe
 from gradplan.program import Program, is_pure, rebuild
 
 Rule = Callable[[Program, Operation, tuple[Tensor, ...]], "Sequence[Tensor] | None"]
@@ -26,12 +27,30 @@ _RULES: dict[str, Rule] = {}
 
 def run(program: Program) -> Program:
     """See the module's text."""
+    sizes = probe(program)
+    first: dict[tuple[int, ...], Tensor] = {}  # of each shape the tensor that was made first
 
-    def visit(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Sequence[Tensor] | None:
+    def visit(
+        out: Program, op: Operation, inputs: tuple[Tensor, ...], tensors: dict[Tensor, Tensor]
+    ) -> Sequence[Tensor] | None:
+        for t in op.outputs:
+            if t in sizes:
+                first.setdefault(sizes[t], t)
+        if not is_pure(op) or not inputs:
+            return None
+        shape = sizes.get(op.inputs[0])
+        if op.type in _RESHAPING and shape is not None and shape == sizes.get(op.outputs[0]):
+            return inputs[:1]
+        if op.opdef.static is not None and shape is not None and first[shape] is not op.inputs[0]:
+            return _make(out, op, op.type, [tensors[first[shape]]], op.attrs)  # it looks no further
         rule = _RULES.get(op.type)
-        return rule(out, op, inputs) if rule is not None and is_pure(op) else None
+        return rule(out, op, inputs) if rule is not None else None
 
     return rebuild(program, visit)
+
+
+#: They do nothing where the shape stays what it is.
+_RESHAPING = ("Reshape", "SumToShape", "BroadcastTo")
 
 
 def _rule(*types: str) -> Callable[[Rule], Rule]:
@@ -98,8 +117,6 @@ def _neg(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
 @_rule("Reshape")
 def _reshape(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
     x, target = inputs
-    if x._shape is not None and None not in x._shape and x._shape == op.outputs[0]._shape:
-        return [x]
     if x.op.type == "Reshape" and is_pure(x.op) and -1 not in _known(target):
         return _make(out, op, "Reshape", [x.op.inputs[0], target], {})
     return None
@@ -108,13 +125,6 @@ def _reshape(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
 def _known(t: Tensor) -> Any:
     value = constant_value(t)
     return (-1,) if value is None else value
-
-
-@_rule("SumToShape", "BroadcastTo")
-def _same_shape(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
-    x = inputs[0]
-    same = x._shape is not None and None not in x._shape and x._shape == op.outputs[0]._shape
-    return [x] if same else None
 
 
 @_rule("Transpose")

@@ -1,0 +1,83 @@
+"""Which unknown sizes are equal, whatever they turn out to be.
+
+A program is optimised for a pattern of its feeds: which of their unknown dimensions are equal to
+each other. ``probe`` runs the shape rules once with a large prime in the place of each different
+unknown size. Two tensors whose shapes come out alike then have equal shapes for all feeds of the
+pattern: no shape rule makes one such number out of others but by passing it on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gradplan.graph import Tensor
+from gradplan.opdef import infer_shapes
+from gradplan.program import Program
+from gradplan.shapes import Shape
+
+#: Primes beyond any bound that a slice states, and small enough for int32.
+_PRIMES = (
+    1073741789, 1073741783, 1073741741, 1073741723, 1073741719, 1073741717, 1073741689, 1073741671,
+    1073741663, 1073741651, 1073741621, 1073741567, 1073741561, 1073741527, 1073741503, 1073741477,
+)  # fmt: skip
+
+Pattern = tuple["tuple[int, ...] | None", ...]
+
+
+def pattern(static: Sequence[Shape | None], actual: Sequence[tuple[int, ...]]) -> Pattern:
+    """The shapes of the feeds with a prime for each different unknown size.
+
+    Parameters
+    ----------
+    static : sequence of shape
+        What is known of the feeds while the graph is built.
+    actual : sequence of tuple of int
+        The shapes that are fed.
+
+    Returns
+    -------
+    tuple of shape or None
+        None for a feed of unknown rank, of which nothing is assumed.
+    """
+    prime_of: dict[int, int] = {}
+    out: list[tuple[int, ...] | None] = []
+    for known, fed in zip(static, actual, strict=True):
+        if known is None:
+            out.append(None)
+            continue
+        dims = []
+        for k, d in zip(known, fed, strict=True):
+            if k is None and d not in prime_of:
+                if len(prime_of) == len(_PRIMES):
+                    return (None,) * len(static)
+                prime_of[d] = _PRIMES[len(prime_of)]
+            dims.append(prime_of[d] if k is None else k)
+        out.append(tuple(dims))  # type: ignore[arg-type]
+    return tuple(out)
+
+
+def probe(program: Program) -> dict[Tensor, tuple[int, ...]]:
+    """The shapes under the program's pattern; a tensor of which nothing is known is left out."""
+    found: dict[Tensor, tuple[int, ...]] = {}
+    for t, shape in zip(program.feeds, program.pattern or (), strict=False):
+        if shape is not None:
+            found[t] = shape
+    for op in program._ops:
+        if op.outputs and op.outputs[0] in found:
+            continue
+
+        def value(i: int, op: object = op) -> object:
+            t = op.inputs[i]  # type: ignore[attr-defined]
+            static = t.op.opdef.static
+            given = [found.get(x) for x in t.op.inputs]
+            return static(t.op.attrs, given) if static and None not in given else None
+
+        given = [found.get(t) for t in op.inputs]
+        try:
+            out = infer_shapes(op.opdef, op.attrs, given, value, len(op.outputs))
+        except (ValueError, TypeError):
+            continue  # sizes of which the program does not know that they must be equal
+        for t, result in zip(op.outputs, out, strict=True):
+            if result is not None and None not in result:
+                found[t] = result  # type: ignore[assignment]
+    return found
