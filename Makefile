@@ -15,7 +15,7 @@ ASAN = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=l
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONMALLOC=malloc
 
-.PHONY: help demo test lint format hostile sanitize bench wheel clean
+.PHONY: help demo test lint format hostile sanitize bench bench-peers wheel clean
 
 help:
 	@echo 'make demo      train on the bundled handwritten digits, in .venv'
@@ -24,7 +24,8 @@ help:
 	@echo 'make format    ruff and clang-format, in place'
 	@echo 'make hostile   the suite on a build with tiny tiles and a poisoned arena'
 	@echo 'make sanitize  the suite on a build under ASan and UBSan (gcc)'
-	@echo 'make bench     the benchmarks'
+	@echo 'make bench     the benchmarks; BENCH_FLAGS=--quick for a glance'
+	@echo 'make bench-peers  the systems to compare with, some 4 GB, in benchmarks/.peers'
 	@echo 'make wheel     a wheel, in dist'
 	@echo 'make clean     remove all that make made'
 
@@ -76,11 +77,26 @@ sanitize: .venv-sanitize/.dev
 	$(ASAN) .venv-sanitize/bin/$(PYTEST) $(PYTEST_FLAGS) tests
 
 bench: .venv/.dev
-	.venv/bin/python -m benchmarks
+	.venv/bin/python -m benchmarks $(BENCH_FLAGS)
+
+# $(call peers,ENVIRONMENT,PACKAGES): one after the other, so that a package which cannot be had here
+# costs only itself.
+define peers
+	test -x benchmarks/.peers/$(1)/bin/python || $(PYTHON) -m venv benchmarks/.peers/$(1)
+	for package in $(2); do \
+		benchmarks/.peers/$(1)/bin/python -m pip install --quiet --disable-pip-version-check \
+			$$package || echo "bench-peers: no $$package here; the benchmarks will skip it"; \
+	done
+endef
+
+# TensorFlow and PyTorch want an environment each.
+bench-peers:
+	$(call peers,main,threadpoolctl matplotlib torch==2.13.0 jax onnxruntime onnx scikit-learn)
+	$(call peers,tensorflow,threadpoolctl tensorflow-cpu)
 
 wheel: .venv/.dev
 	rm -rf build
 	.venv/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf .venv .venv-hostile .venv-sanitize build dist src/*.egg-info
+	rm -rf .venv .venv-hostile .venv-sanitize benchmarks/.peers build dist src/*.egg-info

@@ -19,6 +19,8 @@ from benchmarks.workloads import WORKLOADS
 
 PARTS = (*WORKLOADS, "sweep", "overhead", "roofline")
 
+BUSY = "The machine was not idle when the run began: these times are not to be relied on."
+
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
@@ -56,6 +58,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     rounds = 2 if args.quick else 5
     options = Options(seconds, rounds, args.threads, args.peers.resolve(), args.quick)
     facts = describe()
+    busy = float(facts.get("load before the run", "0").split()[0])
     facts["threads"] = str(args.threads)
     facts["CPUs of the run"] = pin(args.threads)
     facts["date"] = datetime.now(UTC).isoformat(timespec="minutes")
@@ -72,7 +75,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "workloads": run_workloads(fleet, works, args.systems),
         "sweep": run_sweep(fleet, args.systems) if "sweep" in args.only else [],
         "systems": {name: fleet.facts[name] for name in SYSTEMS if name in fleet.facts},
-        "remarks": [],
+        "remarks": [BUSY] if busy > 0.5 else [],
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from benchmarks.systems import OURS, SYSTEMS
+from benchmarks.tables import short
 
 
 class Aim(NamedTuple):
@@ -69,8 +70,8 @@ def judge_aims(workloads: dict[str, Any]) -> list[tuple[Aim, str, float]]:
 
 
 def lost(workloads: dict[str, Any], points: Iterable[dict[str, Any]]) -> list[str]:
-    """One sentence for each workload and each point of the sweep where another system is
-    faster or gradplan has no time at all."""
+    """One sentence for each workload and each point of the sweep where another system is faster,
+    and for each workload that gradplan was not timed on."""
     cases = [(name, result["systems"]) for name, result in workloads.items()]
     cases += [(f"sweep, width {p['width']}, batch {p['batch']}", p["systems"]) for p in points]
     sentences = []
@@ -78,17 +79,21 @@ def lost(workloads: dict[str, Any], points: Iterable[dict[str, Any]]) -> list[st
         found = times(rows)
         for ours in OURS:
             if ours not in found:
-                if ours in rows:
+                if ours in rows and name in workloads:
                     sentences.append(f"{name}: {SYSTEMS[ours].title} was not timed")
                 continue
-            peers = [n for n in found if n not in OURS and SYSTEMS[n].loop == SYSTEMS[ours].loop]
-            for peer in sorted(peers, key=found.__getitem__):
-                if found[peer] < found[ours]:
-                    sentences.append(
-                        f"{name}: {SYSTEMS[ours].title} takes {found[ours]:.4g} us, "
-                        f"{SYSTEMS[peer].title} {found[peer]:.4g} us "
-                        f"({found[ours] / found[peer]:.2f} times as fast)"
-                    )
+            loop = SYSTEMS[ours].loop
+            faster = [
+                f"{SYSTEMS[peer].title} {short(found[peer])} us "
+                f"({found[ours] / found[peer]:.2f} times as fast)"
+                for peer in sorted(found, key=found.__getitem__)
+                if peer not in OURS and SYSTEMS[peer].loop == loop and found[peer] < found[ours]
+            ]
+            if faster:
+                sentences.append(
+                    f"{name}: {SYSTEMS[ours].title} takes {short(found[ours])} us, "
+                    + ", ".join(faster)
+                )
     return sentences
 
 
@@ -110,8 +115,8 @@ def cliffs(points: list[dict[str, Any]], system: str = "gradplan") -> list[str]:
                 line = grid[low] ** (1 - share) * grid[high] ** share  # type: ignore[operator]
                 if grid[here] > CLIFF * line:  # type: ignore[operator]
                     found.append(
-                        f"width {here[0]}, batch {here[1]}: {grid[here]:.4g} us, where its "
-                        f"neighbours along the {name} predict {line:.4g} us "
+                        f"width {here[0]}, batch {here[1]}: {short(grid[here])} us, where its "
+                        f"neighbours along the {name} predict {short(line)} us "
                         f"(+{100 * (grid[here] / line - 1):.0f} %)"  # type: ignore[operator]
                     )
     return sorted(found)

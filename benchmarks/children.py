@@ -15,7 +15,7 @@ from benchmarks.machine import ROOT, environment
 from benchmarks.systems import SYSTEMS
 
 #: Seconds after which a child that does not answer is given up; compilers take their time.
-PATIENCE = 300.0
+PATIENCE = 240.0
 
 
 class Skipped(Exception):

@@ -80,9 +80,10 @@ def scalar_run() -> float:
 
 @cache
 def plan_seconds() -> tuple[float, float, float]:
-    """First and best seconds to optimise and first bind the demo's step, and to bind another batch size.
+    """First and best seconds to plan the demo's step, and best to bind another batch size.
 
-    The first plan of a process loads SciPy's BLAS.
+    To plan is to optimise and bind for the first time. The first plan of a process loads SciPy's
+    BLAS.
     """
     batch, planned, bound = DIGITS.batch, [], []
     with gp.Graph().as_default():

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter, sleep
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.children import Child, Skipped
 from benchmarks.systems import SYSTEMS
@@ -38,6 +38,14 @@ class Options:
     threads: int
     peers: Path
     quick: bool = False
+
+
+class Effort(NamedTuple):
+    """Seconds for each system in so many rounds, after agreement within the tolerance."""
+
+    seconds: float
+    rounds: int
+    tolerance: float
 
 
 def say(text: str) -> None:
@@ -73,7 +81,7 @@ class Fleet:
         self.children = {}
 
     def measure(
-        self, work: Workload, names: Iterable[str], seconds: float, tolerance: float
+        self, work: Workload, names: Iterable[str], effort: Effort
     ) -> dict[str, dict[str, Any]]:
         """One row for each system: its times, or the reason why it has none."""
         rows: dict[str, dict[str, Any]] = {}
@@ -92,23 +100,24 @@ class Fleet:
             numbers[name] = answer.pop("numbers")
             self.facts[name]["blas"] = answer.pop("blas")
             rows[name] = {"status": "ok", "number": numbers[name][-1], **answer}
-        for name, reason in disagreements(numbers, tolerance).items():
+        for name, reason in disagreements(numbers, effort.tolerance).items():
             rows[name]["status"] = reason
         timed = [name for name in rows if rows[name]["status"] == "ok"]
-        self._time(timed, rows, seconds)
+        self._time(timed, rows, effort)
         return rows
 
-    def _time(self, names: list[str], rows: dict[str, dict[str, Any]], seconds: float) -> None:
-        rounds = self.options.rounds
+    def _time(self, names: list[str], rows: dict[str, dict[str, Any]], effort: Effort) -> None:
         medians: dict[str, list[float]] = {name: [] for name in names}
-        for turn in range(rounds):
+        for turn in range(effort.rounds):
             at = turn % max(1, len(names))  # nobody always follows the same neighbour
             for name in names[at:] + names[:at]:
                 if rows[name]["status"] != "ok":
                     continue
                 sleep(PAUSE)
                 try:
-                    found = self.children[name].ask(do="time", seconds=seconds / rounds)
+                    found = self.children[name].ask(
+                        do="time", seconds=effort.seconds / effort.rounds
+                    )
                 except Skipped as reason:
                     rows[name]["status"] = f"failed: {reason}"
                     continue
@@ -143,12 +152,13 @@ def disagreements(numbers: dict[str, list[float]], tolerance: float) -> dict[str
 def run_workloads(fleet: Fleet, works: list[Workload], names: list[str]) -> dict[str, Any]:
     """Time named workloads, each in fresh processes."""
     results = {}
+    effort = Effort(fleet.options.seconds, fleet.options.rounds, TOLERANCE)
     for work in works:
         began = perf_counter()
         able = [name for name in names if work.kind in SYSTEMS[name].kinds]
         fleet.start(able)
         try:
-            rows = fleet.measure(work, able, fleet.options.seconds, TOLERANCE)
+            rows = fleet.measure(work, able, effort)
         finally:
             fleet.stop()
         results[work.name] = {**asdict(work), "title": work.title, "systems": rows}
@@ -164,12 +174,13 @@ def run_sweep(fleet: Fleet, names: list[str]) -> list[dict[str, Any]]:
     began = perf_counter()
     names = [name for name in names if "train" in SYSTEMS[name].kinds]
     fleet.start(names)
+    effort = Effort(fleet.options.seconds * 0.15, min(3, fleet.options.rounds), SWEEP_TOLERANCE)
     points = []
     try:
         for work in sweep(fleet.options.quick):
             line = work.batch == PLOT_BATCH and work.sizes[1] in SWEEP_WIDTHS[::2]
             able = [name for name in names if line or SYSTEMS[name].sweeps == "all"]
-            rows = fleet.measure(work, able, fleet.options.seconds * 0.15, SWEEP_TOLERANCE)
+            rows = fleet.measure(work, able, effort)
             points.append(
                 {
                     "width": work.sizes[1],

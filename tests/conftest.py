@@ -4,6 +4,7 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
+from hypothesis.internal.conjecture import engine
 
 import gradplan as gp
 from gradplan import _core
@@ -19,6 +20,8 @@ settings.register_profile(
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
 )
 settings.register_profile("nightly", settings.get_profile("ci"), derandomize=False)
+# A failing graph is made smaller for half a minute, not for five.
+engine.MAX_SHRINKING_SECONDS = 30
 settings.load_profile(os.environ.get("GRADPLAN_PROFILE", "ci"))
 
 

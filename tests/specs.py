@@ -566,13 +566,15 @@ SPECS = [
          scale=lambda x: 1 + abs(log_softmax(x)), diff=(0,), bad=(
              Bad(ValueError, ("dimension",), (f32(),)),
              Bad(TypeError, ("bool",), (np.zeros(3, bool),)))),
-    Spec("SoftmaxCrossEntropyWithLogits", softmax_cross_entropy_with_logits, xent, (normal, probabilities(-1)),
+    Spec("SoftmaxCrossEntropyWithLogits", softmax_cross_entropy_with_logits, xent,
+         (normal, probabilities(-1)),
          sweep((((3,), (3,)), ((5, 7), (5, 7)), ((0, 3), (0, 3)), ((33, 10), (33, 10)),
                 ((2, 3, 4), (2, 3, 4)))), ulps=40, scale=lambda x, p: 1 + xent(x, p), diff=(0, 1),
          bad=(
              Bad(ValueError, ("(2, 3)", "(2, 4)"), (f32(2, 3), f32(2, 4))),
              Bad(ValueError, ("dimension",), (f32(), f32())))),
-    Spec("SoftmaxCrossEntropyWithLogits/axis", softmax_cross_entropy_with_logits, xent, (normal, probabilities(1)),
+    Spec("SoftmaxCrossEntropyWithLogits/axis", softmax_cross_entropy_with_logits, xent,
+         (normal, probabilities(1)),
          sweep((((5, 3, 2), (5, 3, 2)), ((2, 7), (2, 7)), ((4, 3, 0), (4, 3, 0))), {"axis": 1}),
          ulps=40, scale=lambda x, p, axis: 1 + xent(x, p, axis), diff=(0, 1), rank_needed=True,
          bad=(Bad(ValueError, ("axis", "3"), (f32(2, 3), f32(2, 3)), {"axis": 3}),)),

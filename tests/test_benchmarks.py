@@ -40,14 +40,14 @@ def test_a_quick_run_writes_its_files(tmp_path):
 
 
 def test_what_is_not_installed_is_skipped_with_its_reason(tmp_path, monkeypatch):
-    from benchmarks.run import Fleet, Options
+    from benchmarks.run import Effort, Fleet, Options
     from benchmarks.systems import SYSTEMS, System
     from benchmarks.workloads import WORKLOADS
 
     monkeypatch.setitem(SYSTEMS, "none", System("None", "numpy_by_hand", "", "no_such", "main"))
     fleet = Fleet(Options(0.01, 1, 1, tmp_path))
     fleet.start(["none"])
-    rows = fleet.measure(WORKLOADS["triangle"], ["none"], 0.01, 1e-3)
+    rows = fleet.measure(WORKLOADS["triangle"], ["none"], Effort(0.01, 1, 1e-3))
     assert rows == {"none": {"status": "skipped: no_such is not installed"}}
 
 
@@ -75,7 +75,7 @@ def test_losses_and_cliffs_are_told_from_the_ratios():
         (2, "numpy", 5.0),
     ]
     (sentence,) = lost(workloads, [])
-    assert sentence.startswith("digits: gradplan takes 20 us, JAX jit 10 us")
+    assert sentence.startswith("digits: gradplan takes 20.0 us, JAX jit 10.0 us")
 
     def points(times):
         return [

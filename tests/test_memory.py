@@ -132,8 +132,8 @@ def test_a_result_takes_the_place_of_what_dies():
         {"look": lambda a: a.seen((64,), (0,))},
         {"look": lambda a: a.seen((8, 8), (1, 8))},
     ],
-    ids=["read later", "no elementwise", "smaller", "another type", "fetched", "reversed", "repeated",
-         "transposed"],
+    ids=["read later", "not elementwise", "smaller", "another type", "fetched", "reversed",
+         "repeated", "transposed"],
 )  # fmt: skip
 def test_a_result_takes_no_place(case):
     assert not chain(**case)

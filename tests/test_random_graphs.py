@@ -1,12 +1,13 @@
 """Graphs drawn at random, against NumPy: optimised and not, several fetches, other batch sizes.
 
-A drawn program is a list of steps of four integers: which operation, on which values of the pool, with which
-option. So a failing graph shrinks to a short list, and printing it is enough to build it again.
-Floats hold small whole numbers as long as they can, where every sum and product is exact and must agree to the
-last bit; what came through a transcendental function is marked inexact and compared to a tolerance.
+A drawn program is a list of steps of four integers: which operation, on which values of the pool,
+with which option. So a failing graph shrinks to a short list, which is enough to build it again.
+Floats hold small whole numbers as long as they can, where every sum and product is exact and must
+agree to the last bit; what came through a transcendental function is marked inexact and compared to
+a tolerance.
 
-``GRADPLAN_EXAMPLES=20000 GRADPLAN_PROFILE=nightly pytest tests/test_random_graphs.py`` draws more, and
-new ones.
+``GRADPLAN_EXAMPLES=20000 GRADPLAN_PROFILE=nightly pytest tests/test_random_graphs.py`` draws more,
+and new ones.
 """
 
 import os
@@ -164,11 +165,12 @@ CURVES = (
 TRIVIAL = (  # what simplify knows
     (lambda x: x * 1, np.copy), (lambda x: 1 * x, np.copy), (lambda x: x - 0, np.copy),
     (lambda x: x + 0, np.copy), (lambda x: x * 0, lambda x: x * 0), (lambda x: x**2, np.square),
-    (lambda x: x**1, np.copy), (lambda x: -(-x), np.copy), (lambda x: x * x, np.square),
+    (lambda x: x**1, np.copy), (lambda x: -gp.negative(x), np.copy), (lambda x: x * x, np.square),
     (lambda x: gp.reshape(gp.reshape(x, [-1]), gp.shape(x)), np.copy),
     (lambda x: gp.transpose(gp.transpose(x)), np.copy),
 )  # fmt: skip
-SLICES = np.s_[0], np.s_[-1], np.s_[1:], np.s_[::-1], np.s_[..., 0], np.s_[:, 1:], np.s_[None], np.s_[..., ::2], np.s_[2:2]  # fmt: skip
+S = np.s_
+SLICES = S[0], S[-1], S[1:], S[::-1], S[..., 0], S[:, 1:], S[None], S[..., ::2], S[2:2]
 
 
 def binary(g, a, b, c):
@@ -331,54 +333,43 @@ def shape_of(g, a, b, c):
     g.add(build, compute, g.pick(a))
 
 
+WRITES = (  # how to write a new value, and what it is
+    (lambda v, new, old: v.assign(new), lambda x, old: x),
+    (lambda v, new, old: v.assign_add(new - old), lambda x, old: old + x),
+    (lambda v, new, old: v.assign_sub(old - new), lambda x, old: old - x),
+)
+
+
 def write(g, a, b, c):
     """An assignment after all the earlier ones, and a read ordered after it."""
-    value = g.pick(a, lambda v: v.now.dtype == g.start.dtype and v.now.shape == (3,) and v.exact)
-    if value.tensor.shape.as_list() != [3]:
+    x = g.pick(a, lambda v: v.now.dtype == g.start.dtype and v.now.shape == (3,) and v.exact)
+    if x.tensor.shape.as_list() != [3]:
         raise Refused
-    name = ("assign", "assign_add", "assign_sub")[c % 3]
-    before = g.writes[-1:]
-
-    def compute(v, old):
-        new = {"assign": lambda: v, "assign_add": lambda: old + v, "assign_sub": lambda: old - v}[
-            name
-        ]()
-        return np.clip(new, -8, 8)  # and the graph does the same: the value must stay small
-
-    with gp.control_dependencies([w.op_tensor for w in before]):
-        read = g.variable.read_value()
-        old = Value(read, before[0].now if before else g.start, lambda *v: v[0] if v else None)
-        old.inputs = before
-        if not before:
-            old = g.pool[len(g.feeds)]
+    build, combine = WRITES[c % len(WRITES)]
     low, high = g.start.dtype.type(-8), g.start.dtype.type(8)
-    sign = {"assign": None, "assign_add": 1, "assign_sub": -1}[name]
-    start = old.tensor
-    wanted = (
-        value.tensor if sign is None else start + value.tensor if sign > 0 else start - value.tensor
-    )
-    bounded = gp.minimum(gp.maximum(wanted, low), high)
-    with gp.control_dependencies([w.op_tensor for w in before]):
-        if name == "assign":
-            tensor = g.variable.assign(bounded)
-        elif name == "assign_add":
-            tensor = g.variable.assign_add(bounded - start)
-        else:
-            tensor = g.variable.assign_sub(start - bounded)
-    made = Value(
-        tensor, calculate(compute, value.now, old.now), compute, [value, old], after=before
-    )
-    made.op_tensor = tensor
+
+    def compute(x, old):
+        return np.clip(combine(x, old), low, high)
+
+    before = g.writes[-1:]
+    with gp.control_dependencies([w.tensor for w in before]):
+        old = g.pool[len(g.feeds)]  # the read that nothing orders
+        if before:
+            old = Value(g.variable.read_value(), before[0].now, lambda v: v, before)
+        new = gp.minimum(gp.maximum(combine(x.tensor, old.tensor), low), high)
+        tensor = build(g.variable, new, old.tensor)
+    made = Value(tensor, calculate(compute, x.now, old.now), compute, [x, old], after=before)
     g.writes.append(made)
     g.pool.append(made)
     with gp.control_dependencies([tensor]):
         g.pool.append(Value(g.variable.read_value(), made.now, lambda v: v, [made]))
 
 
-STEPS = (binary, binary, unary, relu, curve, trivial, compare, logic, where, cast, divide, reshape, reshape,
-         cut, join, reduce, reduce, product, normalise, arg, shape_of, write)  # fmt: skip
-SMOOTH = (binary, binary, curve, curve, trivial, where, reshape, reshape, cut, join, reduce, product,
-          normalise)  # fmt: skip
+STEPS = (binary, binary, unary, relu, curve, trivial, compare, logic, where, cast, divide, reshape,
+         reshape, cut, join, reduce, reduce, product, normalise, arg, shape_of, write,
+         write)  # fmt: skip
+SMOOTH = (binary, binary, curve, curve, trivial, where, reshape, reshape, cut, join, reduce,
+          product, normalise)  # fmt: skip
 
 
 # ---- evaluating ----------------------------------------------------------------------------------

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from gradplan import _core, errors, memory, schedule, shapes, tile
-from gradplan.dtypes import DType, int64
+from gradplan.dtypes import int64
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import HOST, MAP, REGISTRY, VIEW, infer_shapes
+from gradplan.opdef import HOST, MAP, REGISTRY, VIEW, constant_value, infer_shapes
 from gradplan.plan import Plan
 from gradplan.program import Program, is_pure
 from gradplan.views import ARENA, CONST, EXTERN, STATE, Storage, View, collapse
@@ -91,6 +91,8 @@ class Binder:
         self._shapes: dict[Tensor, tuple[int, ...]] = dict(
             zip(program.feeds, feed_shapes, strict=True)
         )
+        # What follows from constants and shapes, and whether it takes shapes to know it.
+        self._known: dict[Tensor, bool] = {}
         self._values: dict[Tensor, np.ndarray] = {}
         self._views: dict[Tensor, View] = {}
         self._copies: dict[Any, View] = {}
@@ -135,6 +137,11 @@ class Binder:
         for op in self._order.ops:
             if op.outputs and op.outputs[0] in shapes_of:
                 continue  # a feed
+            static = op.opdef.static is not None
+            if static or op.inputs and is_pure(op) and all([t in self._known for t in op.inputs]):
+                shaped = static and op.inputs or any([self._known[t] for t in op.inputs])
+                for t in op.outputs:
+                    self._known[t] = bool(shaped)
             given = [shapes_of[t] for t in op.inputs]
             try:
                 out = infer_shapes(
@@ -170,18 +177,15 @@ class Binder:
 
     def value(self, t: Tensor) -> np.ndarray | None:
         """The value of a tensor, where it follows from constants and shapes alone."""
+        if t not in self._known:
+            return None
         if t not in self._values:
-            if t.op.opdef.static is not None:
-                given = [self._shapes[x] for x in t.op.inputs]
-                value = t.op.opdef.static(t.op.attrs, given)
+            static = t.op.opdef.static
+            if static is not None:
+                value = static(t.op.attrs, [self._shapes[x] for x in t.op.inputs])
                 self._values[t] = np.asarray(value, t.dtype.np)
-            elif t in self.program.feeds or not t.op.inputs or not is_pure(t.op):
-                return None
             else:
-                known = [self.value(x) for x in t.op.inputs]
-                if any(v is None for v in known):
-                    return None
-                self._values[t] = _evaluate_one(t, known)
+                self._values[t] = evaluate([t], self.value)[0]
         return self._values[t]
 
     def _used(self) -> tuple[set[Tensor], set[Operation]]:
@@ -214,10 +218,17 @@ class Binder:
             for i, t in enumerate(op.inputs):
                 if op.opdef.static is not None or (op, i) in self._asked:
                     behind.append(t.op)
+                    continue
+                used.add(t)
+                if self._folds(t):
+                    behind.append(t.op)
                 else:
-                    used.add(t)
                     stack.append(t.op)
         return used, live
+
+    def _folds(self, t: Tensor) -> bool:
+        """Whether arithmetic on shapes is done now, not in the run; a view costs nothing there."""
+        return self._optimised and self._known.get(t, False) and t.op.opdef.kind is not VIEW
 
     def _lower(self, op: Operation) -> None:
         opdef = op.opdef
@@ -406,8 +417,17 @@ def _culprit(op: Operation, given: Any, error: Exception) -> tuple[Operation, An
 # ---- evaluation without a session ----------------------------------------------------------------
 
 
-def evaluate(tensors: Sequence[Tensor]) -> list[np.ndarray]:
-    """The values of tensors that depend on constants alone, by the unoptimised path."""
+def evaluate(
+    tensors: Sequence[Tensor], value: Callable[[Tensor], Any] = constant_value
+) -> list[np.ndarray]:
+    """The values of tensors that depend on known ones alone, by the unoptimised path.
+
+    Parameters
+    ----------
+    tensors : sequence of Tensor
+    value : callable
+        The value of a tensor whose operation has a ``static`` rule.
+    """
     out = Program()
     copies: dict[Tensor, Tensor] = {}
     needed: set[Operation] = set()
@@ -416,35 +436,18 @@ def evaluate(tensors: Sequence[Tensor]) -> list[np.ndarray]:
         op = stack.pop()
         if op not in needed:
             needed.add(op)
-            stack.extend([t.op for t in op.inputs])
+            if op.opdef.static is None:
+                stack.extend([t.op for t in op.inputs])
     for op in sorted(needed, key=lambda op: op.id):
-        made = out.make(
-            op.opdef,
-            [copies[t] for t in op.inputs],
-            op.attrs,
-            [(t.dtype, t._shape) for t in op.outputs],
-            op,
-        )
+        types = [(t.dtype, t._shape) for t in op.outputs]
+        if op.opdef.static is None:
+            made = out.make(op.opdef, [copies[t] for t in op.inputs], op.attrs, types, op)
+        else:
+            t = op.outputs[0]
+            known = np.asarray(value(t), t.dtype.np)
+            attrs = {"value": known, "dtype": t.dtype}
+            made = out.make(REGISTRY["Const"], (), attrs, [(t.dtype, known.shape)], op)
         copies.update(zip(op.outputs, made.outputs, strict=True))
     out.fetches = [copies[t] for t in tensors]
-    return _run(out)
-
-
-def _evaluate_one(t: Tensor, inputs: Sequence[Any]) -> np.ndarray:
-    """The value of one operation's result for known inputs, while a plan is being bound."""
-    out = Program()
-    const = REGISTRY["Const"]
-    known = []
-    for x, value in zip(t.op.inputs, inputs, strict=True):
-        attrs = {"value": value, "dtype": x.dtype}
-        known.append(out.make(const, (), attrs, [(x.dtype, value.shape)], x.op).outputs[0])
-    types: list[tuple[DType, Any]] = [(o.dtype, o._shape) for o in t.op.outputs]
-    made = out.make(t.op.opdef, known, t.op.attrs, types, t.op)
-    out.fetches = [made.outputs[t.index]]
-    return _run(out)[0]
-
-
-def _run(program: Program) -> list[np.ndarray]:
-    plan = Binder(program, [], optimised=False).bind()
-    values = plan.executable(_core.State()).run(())
-    return [np.asarray(v) for v in values]
+    plan = Binder(out, [], optimised=False).bind()
+    return [np.asarray(v) for v in plan.executable(_core.State()).run(())]

@@ -20,6 +20,7 @@ ALIGNMENT = 64
 
 
 def _aligned(nbytes: int) -> int:
+    nbytes = nbytes or 1  # what is empty has an address of its own too
     return (nbytes + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
 
 

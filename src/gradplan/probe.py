@@ -75,7 +75,7 @@ def probe(program: Program) -> dict[Tensor, tuple[int, ...]]:
         given = [found.get(t) for t in op.inputs]
         try:
             out = infer_shapes(op.opdef, op.attrs, given, value, len(op.outputs))
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             continue  # sizes of which the program does not know that they must be equal
         for t, result in zip(op.outputs, out, strict=True):
             if result is not None and None not in result:

@@ -112,11 +112,29 @@ class _Fuser:
         outside = _inputs(members)
         if len(outside) + len(self.results(members)) > _core.MAX_ARGS:
             return False
-        if any(self.ancestors[t.op.id] & mask for t in outside):
+        if any(self.ancestors[t.op.id] & mask for t in outside) or self._comes_back(members):
             return False
         if len(members) <= _core.MAX_TEMPS:  # fewer steps cannot need more registers than that
             return True
         return compile_steps(_steps(members, outside), len(outside)) is not None
+
+    def _comes_back(self, members: list[Operation]) -> bool:
+        """Whether a path through other groups, which run as one, leads out and back in."""
+        inside, first = set(members), members[0].id
+        stack = [t.op for t in _inputs(members)]
+        seen: set[Operation] = set()
+        while stack:
+            op = stack.pop()
+            if op in inside:
+                return True
+            unit = self.groups.get(op, [op])
+            if op in seen or unit[-1].id < first:
+                continue
+            seen.update(unit)
+            for m in unit:
+                stack.extend([t.op for t in m.inputs if t.op not in seen])
+                stack.extend(m.control_inputs)
+        return False
 
     def results(self, members: Sequence[Operation]) -> list[int]:
         """The members whose result somebody else takes."""

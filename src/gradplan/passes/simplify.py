@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import REGISTRY, constant_value
+from gradplan.opdef import HOST, REGISTRY, constant_value
 from gradplan.probe import probe
 from gradplan.program import Program, is_pure, rebuild
 
@@ -29,6 +29,7 @@ def run(program: Program) -> Program:
     """See the module's text."""
     sizes = probe(program)
     first: dict[tuple[int, ...], Tensor] = {}  # of each shape the tensor that was made first
+    effects: set[Operation] = set()  # what must run, and all that depends on it
 
     def visit(
         out: Program, op: Operation, inputs: tuple[Tensor, ...], tensors: dict[Tensor, Tensor]
@@ -36,12 +37,15 @@ def run(program: Program) -> Program:
         for t in op.outputs:
             if t in sizes:
                 first.setdefault(sizes[t], t)
+        has_effect = op.control_inputs or op.opdef.writes or op.opdef.kind is HOST
+        if has_effect or any(t.op in effects for t in op.inputs):
+            effects.add(op)
         if not is_pure(op) or not inputs:
             return None
-        shape = sizes.get(op.inputs[0])
-        if op.type in _RESHAPING and shape is not None and shape == sizes.get(op.outputs[0]):
+        shape = sizes.get(op.inputs[0]) if op not in effects else None
+        if shape is not None and op.type in _RESHAPING and shape == sizes.get(op.outputs[0]):
             return inputs[:1]
-        if op.opdef.static is not None and shape is not None and first[shape] is not op.inputs[0]:
+        if shape is not None and op.opdef.static is not None and first[shape] is not op.inputs[0]:
             return _make(out, op, op.type, [tensors[first[shape]]], op.attrs)  # it looks no further
         rule = _RULES.get(op.type)
         return rule(out, op, inputs) if rule is not None else None
