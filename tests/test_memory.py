@@ -16,7 +16,8 @@ ALIGN = memory.ALIGNMENT
 
 
 def aligned(n):
-    return -(-n // ALIGN) * ALIGN
+    """What n bytes take; what is empty has an address of its own too."""
+    return max(1, -(-n // ALIGN)) * ALIGN
 
 
 def view(n, dtype=float32, segment=ARENA, name="s", **where):

@@ -44,11 +44,12 @@ class Insn:
         An output that is not wanted is None.
     attrs : sequence of int
     op : Operation
-    elementwise : bool
-        Whether the result may take the place of an operand.
+    operands : sequence of int or None
+        Where ``attrs`` are a tile program: how it calls each of ``ins``; None for one that it does
+        not know, such as the factors of a product. Empty for other kernels.
     """
 
-    __slots__ = ("attrs", "elementwise", "ins", "kernel", "op", "outs", "views")
+    __slots__ = ("attrs", "ins", "kernel", "op", "operands", "outs", "views")
 
     def __init__(
         self,
@@ -57,14 +58,14 @@ class Insn:
         ins: list[View],
         attrs: Sequence[int],
         op: Operation,
-        elementwise: bool = False,
+        operands: Sequence[int | None] = (),
     ) -> None:
         self.kernel = kernel
         self.outs = outs
         self.ins = ins
         self.attrs = attrs
         self.op = op
-        self.elementwise = elementwise
+        self.operands = operands
         self.views = [v for v in outs if v is not None] + ins
 
 
@@ -332,6 +333,14 @@ class Binder:
         """An instruction that copies elements; both may have any strides."""
         self.tile([out], [x], tile.single(f"copy.{x.dtype.short}", 1))
 
+    def matrices(self, op: Operation) -> list[View]:
+        """The factors of a product as BLAS reads them: transposed where the attributes say so."""
+        out = []
+        for t, flag in zip(op.inputs, ("transpose_a", "transpose_b"), strict=False):
+            view = self.view(t).transposed((1, 0)) if op.attrs[flag] else self.view(t)
+            out.append(view if view.is_blas_matrix() else self.contiguous(view))
+        return out
+
     def map(self, out: View, views: list[View], op: Operation) -> None:
         """An instruction that computes one elementwise operation."""
         name = op.opdef.tile_name([v.dtype for v in views], out.dtype)
@@ -350,7 +359,8 @@ class Binder:
                 for v in wide
             ]
         flat = collapse([*outs, *wide])
-        self.emit("tile", flat[: len(outs)], flat[len(outs) :], code, elementwise=True)
+        n = len(outs)
+        self.emit("tile", flat[:n], flat[n:], code, operands=range(n, len(flat)))
 
     def emit(
         self,
@@ -358,7 +368,7 @@ class Binder:
         outs: list[Any],
         ins: list[View],
         attrs: Sequence[int] = (),
-        elementwise: bool = False,
+        operands: Sequence[int | None] = (),
         updates: bool = False,
     ) -> None:
         """Append an instruction; ``updates`` says that it reads its outputs too."""
@@ -369,7 +379,7 @@ class Binder:
         for v in outs:
             if v is not None and v.storage.segment == STATE and v.storage.slot not in self.sets:
                 self.sets.append(v.storage.slot)
-        self.insns.append(Insn(kernel, outs, ins, attrs, self._op, elementwise))
+        self.insns.append(Insn(kernel, outs, ins, attrs, self._op, operands))
 
     def host(self, function: Callable[..., Any], outs: list[View], ins: list[View]) -> None:
         """An instruction that calls ``function(*arrays)``, with the GIL."""

@@ -42,17 +42,20 @@ def alias(insns: Sequence[Insn]) -> None:
     """Let results take the place of operands that die where they are born."""
     lifetimes(insns)
     for i, insn in enumerate(insns):
-        if not insn.elementwise:
+        if not insn.operands:
             continue
         written, read = tile.uses(insn.attrs)
         for n, out in enumerate(insn.outs):
+            if out is None or n not in written:  # column sums are none of the program's
+                continue
             born = out.storage.root()
             if born.segment or born.first != i or out.size * out.dtype.size != born.bytes:
                 continue
-            for k, view in enumerate(insn.ins, len(insn.outs)):
+            for k, view in zip(insn.operands, insn.ins, strict=True):
                 dying = view.storage.root()
                 if (
-                    dying.segment == 0
+                    k is not None
+                    and dying.segment == 0
                     and dying.last == i
                     and dying.first < i
                     and dying.bytes == born.bytes

@@ -245,7 +245,7 @@ class Plan:
                 row[5],
             ]
             lines.append("  ".join(cells).rstrip())
-            if maybe is not None and maybe.kernel == "tile":
+            if maybe is not None and maybe.operands:
                 lines.append(" " * (widths[0] + widths[1] + 6) + _program(maybe))
         return "\n".join(lines)
 
@@ -315,13 +315,16 @@ _TILE_NAMES: dict[int, str] = {number: name for name, number in tile.NUMBERS.ite
 def _program(insn: Insn) -> str:
     """The tile program of an instruction: ``t0 = mul(x0, x1); y = relu(t0)``."""
     code = insn.attrs
-    n_out = len(insn.outs)
-    n_args = n_out + len(insn.ins)
+    n_out = len(insn.outs) if insn.kernel == "tile" else 1
+    inputs = [k for k in insn.operands if k is not None]
+    names = {k: f"x{i}" for i, k in enumerate(inputs)}
+    names |= {0: "y"} if n_out == 1 else {k: f"y{k}" for k in range(n_out)}
+    if insn.kernel != "tile":
+        names[1] = "product"
+    first_temp = len(names)
 
     def operand(k: int) -> str:
-        if k < n_out:
-            return "y" if n_out == 1 else f"y{k}"
-        return f"x{k - n_out}" if k < n_args else f"t{k - n_args}"
+        return names.get(k, f"t{k - first_temp}")
 
     lines = []
     for at in range(2, len(code), 5):

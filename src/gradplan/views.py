@@ -112,6 +112,15 @@ class View:
         ]
         return self.seen(dims, [0] * lead + steps)
 
+    def is_blas_matrix(self) -> bool:
+        """Whether BLAS can read a matrix where it lies: its rows, or its columns, are
+        contiguous."""
+        (rows, cols), (down, across) = self.dims, self.strides
+        return self.size == 0 or any(
+            (n == 1 or inner == 1) and (m == 1 or outer >= n)
+            for m, n, outer, inner in ((rows, cols, down, across), (cols, rows, across, down))
+        )
+
     def window(self, axis: int, start: int, length: int) -> View:
         """``length`` elements from ``start`` along one dimension."""
         dims = list(self.dims)

@@ -92,20 +92,4 @@ def _(op: Any, dy: Any) -> Any:
 
 @matmul.lower
 def _(binder: Any, op: Any) -> None:
-    a, b = (
-        view.transposed((1, 0)) if op.attrs[flag] else view
-        for view, flag in zip(
-            map(binder.view, op.inputs), ("transpose_a", "transpose_b"), strict=True
-        )
-    )
-    a, b = (v if _blas_reads(v) else binder.contiguous(v) for v in (a, b))
-    binder.emit("matmul", [binder.result(op)], [a, b])
-
-
-def _blas_reads(view: Any) -> bool:
-    """Whether BLAS can read a matrix where it lies: its rows, or its columns, are contiguous."""
-    (rows, cols), (down, across) = view.dims, view.strides
-    return view.size == 0 or any(
-        (n == 1 or inner == 1) and (m == 1 or outer >= n)
-        for m, n, outer, inner in ((rows, cols, down, across), (cols, rows, across, down))
-    )
+    binder.emit("matmul", [binder.result(op)], binder.matrices(op))

@@ -44,7 +44,7 @@ FUSED = OpDef(
 )
 
 
-def _fused_shape(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+def fused_shape(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     """The shape of all results; members with a rule of their own are asked one by one."""
     members = attrs["members"]
     if all([m.opdef.shape is None for m in members]):
@@ -62,7 +62,7 @@ def _lower_fused(binder: Any, op: Operation) -> None:
     binder.tile(outs, views, op.attrs["code"])
 
 
-FUSED.shape = _fused_shape
+FUSED.shape = fused_shape
 FUSED.lower = _lower_fused
 
 
@@ -109,19 +109,19 @@ class _Fuser:
         mask = 0
         for m in members:
             mask |= 1 << m.id
-        outside = _inputs(members)
+        outside = inputs_of(members)
         if len(outside) + len(self.results(members)) > _core.MAX_ARGS:
             return False
         if any(self.ancestors[t.op.id] & mask for t in outside) or self._comes_back(members):
             return False
         if len(members) <= _core.MAX_TEMPS:  # fewer steps cannot need more registers than that
             return True
-        return compile_steps(_steps(members, outside), len(outside)) is not None
+        return compile_steps(steps_of(members, outside), len(outside)) is not None
 
     def _comes_back(self, members: list[Operation]) -> bool:
         """Whether a path through other groups, which run as one, leads out and back in."""
         inside, first = set(members), members[0].id
-        stack = [t.op for t in _inputs(members)]
+        stack = [t.op for t in inputs_of(members)]
         seen: set[Operation] = set()
         while stack:
             op = stack.pop()
@@ -179,8 +179,8 @@ def _make(
     tensors: dict[Tensor, Tensor],
 ) -> dict[Tensor, Tensor]:
     """The operation that stands for a group; for every result of a member what stands for it."""
-    taken = _inputs(members)
-    steps = _steps(members, taken)
+    taken = inputs_of(members)
+    steps = steps_of(members, taken)
     last = members[results[-1]]
     fused = out.make(
         FUSED,
@@ -223,13 +223,13 @@ def _order(program: Program, groups: dict[Operation, list[Operation]]) -> list[O
     return out
 
 
-def _inputs(members: Sequence[Operation]) -> list[Tensor]:
+def inputs_of(members: Sequence[Operation]) -> list[Tensor]:
     """What the members take from outside, in the order of first use."""
     made = {t for op in members for t in op.outputs}
     return list(dict.fromkeys(t for op in members for t in op.inputs if t not in made))
 
 
-def _steps(members: Sequence[Operation], inputs: Sequence[Tensor]) -> list[Step]:
+def steps_of(members: Sequence[Operation], inputs: Sequence[Tensor]) -> list[Step]:
     """The tile program: operand k >= 0 is input k, -1 - i the result of step i."""
     number = {t: k for k, t in enumerate(inputs)}
     steps = []

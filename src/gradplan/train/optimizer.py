@@ -45,7 +45,7 @@ def _update(name: str, kernel: str, n_variables: int, scalars: str, flops: int) 
             outs = [binder.written(op, i) for i in range(n_variables)]
             ins = [binder.contiguous(binder.view(t)) for t in op.inputs[n_variables:]]
             attrs = [int(v) for v in op.attrs.values()]
-            binder.emit(kernel, outs, ins, attrs, elementwise=False, updates=True)
+            binder.emit(kernel, outs, ins, attrs, updates=True)
 
         return declared
 
