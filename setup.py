@@ -13,7 +13,7 @@ from setuptools.command.build_ext import build_ext
 
 FLAGS = {
     "release": ["-O3", "-g0"],
-    "hostile": ["-O3", "-DGP_TILE=7", "-DGP_POISON=1"],
+    "hostile": ["-O3", "-DGP_TILE=7", "-DGP_PANEL=1024", "-DGP_PANEL_ROWS=5", "-DGP_POISON=1"],
     "sanitize": [
         "-O1",
         "-g",

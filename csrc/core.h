@@ -42,6 +42,9 @@ typedef struct {
   gp_dgemv dgemv;
 } gp_blas;
 extern gp_blas gp_blas_table; /* all NULL until gp_set_blas */
+/* Which products our own kernels do: 0 those below the measured sizes, 1 all that they can, -1
+ * none. For tests and measurements. */
+extern int gp_product_way;
 void gp_set_blas(void *sgemm, void *dgemm, void *sgemv, void *dgemv);
 
 #endif

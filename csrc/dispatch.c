@@ -32,6 +32,7 @@ const gp_table *gp_table_at(int i) {
 #endif
 
 gp_blas gp_blas_table;
+int gp_product_way;
 
 void gp_set_blas(void *sgemm, void *dgemm, void *sgemv, void *dgemv) {
   gp_blas_table = (gp_blas){(gp_sgemm)sgemm, (gp_dgemm)dgemm, (gp_sgemv)sgemv, (gp_dgemv)dgemv};

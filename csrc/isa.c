@@ -8,6 +8,7 @@
 #include "reduce.c"
 #include "rows.c"
 #include "gemm.c"
+#include "matmul.c"
 #include "optim.c"
 #include "rng.c"
 
@@ -34,6 +35,7 @@ static const gp_kernel_entry kernel_table[] = {
     {"host", gp_call_host, host_check},
     KERNEL(fill_zero),
     KERNEL(matmul),
+    KERNEL(matmul_map),
     REDUCE(reduce_sum),
     REDUCE(reduce_mean),
     REDUCE(reduce_prod),

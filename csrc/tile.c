@@ -154,6 +154,24 @@ static inline int64_t power_i64(int64_t x, int64_t y) {
 enum { d_b = GP_BOOL, d_i32 = GP_I32, d_i64 = GP_I64, d_f32 = GP_F32, d_f64 = GP_F64 };
 #define D_SAME(type) d_##type
 #define D_BOOL(type) d_b
+#define UNARY(op, types, ...) EACH_##types(NUMBER, op)
+#define BINARY UNARY
+#define TERNARY UNARY
+#define CHECKED_BINARY UNARY
+#define NUMBER(type, op) TILE_##op##_##type,
+#define CAST(from, to, ...) TILE_cast_##from##_##to,
+#define CHECKED_CAST CAST
+enum tile_number {
+#include "tile.def"
+  N_TILE_OPS
+};
+#undef UNARY
+#undef BINARY
+#undef TERNARY
+#undef CHECKED_BINARY
+#undef CAST
+#undef CHECKED_CAST
+
 #define ENTRY1(type, op, res, ...) \
   {#op "." #type, tile_##op##_##type, 1, {d_##type, -1, -1}, D_##res(type)},
 #define ENTRY2(type, op, res, ...) \
@@ -171,7 +189,6 @@ enum { d_b = GP_BOOL, d_i32 = GP_I32, d_i64 = GP_I64, d_f32 = GP_F32, d_f64 = GP
 static const gp_tile_entry tile_table[] = {
 #include "tile.def"
 };
-enum { N_TILE_OPS = sizeof tile_table / sizeof *tile_table };
 
 /* ---- the interpreter ---- */
 
@@ -191,29 +208,34 @@ enum how { DIRECT, SPLAT, GATHER };
 
 typedef struct {
   enum how how;
-  bool stays; /* the same in every tile: gathered once */
   char *base;
   int64_t size; /* of an element */
   int rank;
   int64_t dims[GP_MAX_RANK], strides[GP_MAX_RANK];
 } tile_arg;
 
-/* Merges adjacent dims that are one walk. An argument that comes out with rank 1 and stride 1 is
- * contiguous, with stride 0 a single value. */
-static void collapse(tile_arg *arg, const gp_buf *buf) {
+/* An argument of the given dims at `base`: adjacent dims that are one walk are merged. What comes
+ * out with rank 1 and stride 1 is contiguous, with stride 0 a single value. */
+static tile_arg tile_arg_of(char *base, int64_t size, int rank, const int64_t *dims,
+                            const int64_t *strides) {
+  tile_arg arg = {.base = base, .size = size};
   int r = 0;
-  for (int i = 0; i < buf->rank; i++) {
-    if (buf->dims[i] == 1) continue;
-    if (r && arg->strides[r - 1] == buf->strides[i] * buf->dims[i]) {
-      arg->dims[r - 1] *= buf->dims[i];
-      arg->strides[r - 1] = buf->strides[i];
+  for (int i = 0; i < rank; i++) {
+    if (dims[i] == 1) continue;
+    if (r && arg.strides[r - 1] == strides[i] * dims[i]) {
+      arg.dims[r - 1] *= dims[i];
+      arg.strides[r - 1] = strides[i];
     } else {
-      arg->dims[r] = buf->dims[i];
-      arg->strides[r++] = buf->strides[i];
+      arg.dims[r] = dims[i];
+      arg.strides[r++] = strides[i];
     }
   }
-  arg->rank = r;
-  arg->how = r > 1 ? GATHER : arg->strides[0] == 1 ? DIRECT : arg->strides[0] ? GATHER : SPLAT;
+  arg.rank = r;
+  if (r == 0 || (r == 1 && arg.strides[0] == 1))
+    arg.how = DIRECT;
+  else
+    arg.how = r == 1 && arg.strides[0] == 0 ? SPLAT : GATHER;
+  return arg;
 }
 
 #define MOVE(type)                                                               \
@@ -262,13 +284,26 @@ static void move_tile(const tile_arg *arg, int64_t start, int64_t n, char *tile,
   }
 }
 
+typedef struct {
+  const int64_t *code; /* n_ops times (opcode, dst, a, b, c) */
+  int64_t n_ops, n_temps;
+  int n_out, n_args;
+  int renamed; /* an operand that is another name for argument 1, or -1 */
+} tile_program;
+
+static tile_program tile_program_of(const gp_plan *plan, const gp_insn *insn) {
+  const int64_t *code = plan->attrs + insn->attr;
+  return (tile_program){code + 2, code[0], code[1], insn->n_out, insn->n_out + insn->n_in, -1};
+}
+
 /* The largest tile whose operands all fit a scratch slot. */
-static int64_t tile_length(int64_t n, const tile_arg *args, int n_args, const int64_t *code,
-                           int64_t n_ops) {
+static int64_t tile_length(const tile_program *program, const tile_arg *args, int64_t n) {
+  const int n_args = program->n_args;
   bool wide = false;
   if (n <= min_i64(GP_TILE, SLOT_BYTES / 8)) return n;
   for (int k = 0; k < n_args; k++) wide |= args[k].size == 8;
-  for (int64_t i = 0; i < n_ops; i++) wide |= gp_itemsize(tile_table[code[5 * i]].out) == 8;
+  for (int64_t i = 0; i < program->n_ops; i++)
+    wide |= gp_itemsize(tile_table[program->code[5 * i]].out) == 8;
   int64_t tile = min_i64(GP_TILE, wide ? SLOT_BYTES / 8 : SLOT_BYTES / 4);
   for (int k = 0; k < n_args; k++) { /* whole periods of a bias row, so that it is gathered once */
     if (args[k].how != GATHER || args[k].strides[0]) continue;
@@ -286,87 +321,75 @@ static bool repeats(const tile_arg *arg, int64_t tile) {
   return tile % period == 0;
 }
 
-static int tile_kernel(gp_run *run, const gp_insn *insn) {
-  const gp_plan *plan = run->plan;
-  const int n_out = insn->n_out, n_args = n_out + insn->n_in;
-  const int64_t *code = plan->attrs + insn->attr + 2, n_ops = code[-2], n_temps = code[-1];
-  const int64_t n = count(arg_buf(plan, insn, 0));
+/* Elements [from, to) of the arguments' row-major order. GP_OK or a status with *bad the element.
+ */
+static int tile_range(const tile_program *program, const tile_arg *args, int64_t from, int64_t to,
+                      int64_t *bad) {
+  const int n_out = program->n_out, n_args = program->n_args;
+  const int64_t *code = program->code, tile = tile_length(program, args, to - from);
   _Alignas(64) char scratch[N_OPERANDS * SLOT_STEP];
-  tile_arg args[GP_MAX_ARGS];
   char *operands[1 + N_OPERANDS], **reg = operands + 1; /* reg[-1] is the absent operand */
-  if (n == 0) return GP_OK;
+  bool stays[GP_MAX_ARGS];                              /* gathered once for all tiles */
 
-  for (int k = 0; k < n_args; k++) {
-    const gp_buf *buf = arg_buf(plan, insn, k);
-    reg[k] = scratch + k * SLOT_STEP;
-    args[k].base = arg_ptr(run, insn, k);
-    args[k].size = gp_itemsize(buf->dtype);
-    args[k].stays = false;
-    if (n == 1 || (buf->rank == 1 && buf->strides[0] == 1))
-      args[k].how = DIRECT;
-    else
-      collapse(&args[k], buf);
-  }
-  const int64_t tile = tile_length(n, args, n_args, code, n_ops);
-  for (int k = 0; k < n_args; k++) {
-    if (args[k].how == SPLAT)
-      move_row(reg[k], args[k].base, tile, 0, args[k].size, true);
-    else if (args[k].how == GATHER)
-      args[k].stays = repeats(&args[k], tile);
-  }
-  for (int64_t k = n_args; k < n_args + n_temps; k++) reg[k] = scratch + k * SLOT_STEP;
+  for (int64_t k = 0; k < n_args + program->n_temps; k++) reg[k] = scratch + k * SLOT_STEP;
   reg[-1] = NULL;
-
-  for (int64_t start = 0; start < n; start += tile) {
-    const int64_t m = min_i64(tile, n - start);
+  for (int k = 0; k < n_args; k++) {
+    if (args[k].how == SPLAT) move_row(reg[k], args[k].base, tile, 0, args[k].size, true);
+    stays[k] = args[k].how == GATHER && from % tile == 0 && repeats(&args[k], tile);
+  }
+  for (int64_t start = from; start < to; start += tile) {
+    const int64_t n = min_i64(tile, to - start);
     for (int k = 0; k < n_args; k++) {
       if (args[k].how == DIRECT)
         reg[k] = args[k].base + start * args[k].size;
-      else if (args[k].how == GATHER && k >= n_out && !(args[k].stays && start))
-        move_tile(&args[k], start, m, reg[k], true);
+      else if (args[k].how == GATHER && k >= n_out && !(stays[k] && start > from))
+        move_tile(&args[k], start, n, reg[k], true);
     }
-    for (const int64_t *op = code; op < code + 5 * n_ops; op += 5) {
-      int64_t bad;
-      const int rc = tile_table[op[0]].run(m, reg[op[1]], reg[op[2]], reg[op[3]], reg[op[4]], &bad);
-      if (rc) return fail(run, rc, start + bad, 0, 0);
+    if (program->renamed >= 0) reg[program->renamed] = reg[1];
+    for (const int64_t *op = code; op < code + 5 * program->n_ops; op += 5) {
+      int64_t at;
+      const int rc = tile_table[op[0]].run(n, reg[op[1]], reg[op[2]], reg[op[3]], reg[op[4]], &at);
+      if (rc) return *bad = start + at, rc;
     }
     for (int k = 0; k < n_out; k++)
-      if (args[k].how == GATHER) move_tile(&args[k], start, m, reg[k], false);
+      if (args[k].how == GATHER) move_tile(&args[k], start, n, reg[k], false);
   }
   return GP_OK;
 }
 
-/* ---- its checker ---- */
-
-/* An output that lies where an input does may be written only once that input is done with. */
-static bool overwrites_input(const gp_plan *plan, const gp_insn *insn, int out, int64_t written) {
-  const int64_t *code = plan->attrs + insn->attr + 2, n_ops = code[-2];
-  const gp_buf *o = arg_buf(plan, insn, out);
-  for (int k = insn->n_out; k < insn->n_out + insn->n_in; k++) {
-    const gp_buf *b = arg_buf(plan, insn, k);
-    if (b->segment != o->segment || b->slot != o->slot || b->offset != o->offset) continue;
-    for (int64_t i = written + 1; i < n_ops; i++)
-      if (code[5 * i + 2] == k || code[5 * i + 3] == k || code[5 * i + 4] == k) return true;
+static int tile_kernel(gp_run *run, const gp_insn *insn) {
+  const tile_program program = tile_program_of(run->plan, insn);
+  const int64_t n = count(arg_buf(run->plan, insn, 0));
+  tile_arg args[GP_MAX_ARGS];
+  int64_t bad;
+  if (n == 0) return GP_OK;
+  for (int k = 0; k < program.n_args; k++) {
+    const gp_buf *buf = arg_buf(run->plan, insn, k);
+    args[k] = tile_arg_of(arg_ptr(run, insn, k), gp_itemsize(buf->dtype), buf->rank, buf->dims,
+                          buf->strides);
   }
-  return false;
+  const int rc = tile_range(&program, args, 0, n, &bad);
+  return rc ? fail(run, rc, bad, 0, 0) : GP_OK;
 }
 
-static const char *tile_check(const gp_plan *plan, const gp_insn *insn) {
-  const int n_args = insn->n_out + insn->n_in;
+/* ---- its checker ---- */
+
+static bool same_place(const gp_buf *a, const gp_buf *b) {
+  return a->segment == b->segment && a->slot == b->slot && a->offset == b->offset;
+}
+
+/* A tile program over the arguments args[n_args], of which the first n_out are written. */
+static const char *program_check(const gp_plan *plan, const gp_insn *insn,
+                                 const gp_buf *const *args, int n_out, int n_args) {
   const int64_t *code = plan->attrs + insn->attr + 2;
   int dtype[N_OPERANDS]; /* what each operand holds by now, -1 for nothing */
-  if (insn->n_out < 1) return "a tile program needs an output";
   if (insn->n_attr < 2) return "a tile program needs its two counts";
   const int64_t n_ops = code[-2], n_temps = code[-1];
   if (n_ops < 0 || n_ops > insn->n_attr || insn->n_attr != 2 + 5 * n_ops)
     return "the tile program's length disagrees with its count";
   if (n_temps < 0 || n_temps > GP_MAX_TEMPS) return "too many temporaries";
-  for (int k = 0; k < n_args; k++) {
-    if (!arg_wanted(plan, insn, k)) return "an argument is missing";
-    if (!same_dims(arg_buf(plan, insn, k), arg_buf(plan, insn, 0))) return "shapes disagree";
-    dtype[k] = k < insn->n_out ? -1 : arg_buf(plan, insn, k)->dtype;
-  }
-  for (int k = n_args; k < n_args + n_temps; k++) dtype[k] = -1;
+  for (int k = 0; k < n_args + n_temps; k++)
+    dtype[k] = k < n_out || k >= n_args ? -1 : args[k]->dtype;
   for (int64_t i = 0; i < n_ops; i++) {
     const int64_t *op = code + 5 * i, dst = op[1];
     if (op[0] < 0 || op[0] >= N_TILE_OPS) return "no such tile operation";
@@ -382,16 +405,28 @@ static const char *tile_check(const gp_plan *plan, const gp_insn *insn) {
       if (dtype[k] != entry->in[j]) return "a tile operand has the wrong dtype";
     }
     if (dst < 0 || dst >= n_args + n_temps) return "a tile destination is out of range";
-    if (dst >= insn->n_out && dst < n_args) return "a tile operation writes an input";
-    if (dst < insn->n_out) {
-      if (arg_buf(plan, insn, (int)dst)->dtype != entry->out)
-        return "an output has the wrong dtype";
-      if (overwrites_input(plan, insn, (int)dst, i))
-        return "an output in place of an input is written before the input's last use";
+    if (dst >= n_out && dst < n_args) return "a tile operation writes an input";
+    if (dst < n_out) {
+      if (args[dst]->dtype != entry->out) return "an output has the wrong dtype";
+      for (const int64_t *late = op + 5; late < code + 5 * n_ops; late += 5)
+        for (int j = 2; j < 5; j++)
+          if (late[j] >= n_out && late[j] < n_args && same_place(args[late[j]], args[dst]))
+            return "an output in place of an input is written before the input's last use";
     }
     dtype[dst] = entry->out;
   }
-  for (int k = 0; k < insn->n_out; k++)
+  for (int k = 0; k < n_out; k++)
     if (dtype[k] == -1) return "an output is never written";
   return NULL;
+}
+
+static const char *tile_check(const gp_plan *plan, const gp_insn *insn) {
+  const gp_buf *args[GP_MAX_ARGS];
+  if (insn->n_out < 1) return "a tile program needs an output";
+  for (int k = 0; k < insn->n_out + insn->n_in; k++) {
+    if (!arg_wanted(plan, insn, k)) return "an argument is missing";
+    args[k] = arg_buf(plan, insn, k);
+    if (!same_dims(args[k], args[0])) return "shapes disagree";
+  }
+  return program_check(plan, insn, args, insn->n_out, insn->n_out + insn->n_in);
 }

@@ -305,10 +305,10 @@ cdef class Executable:
         cdef const gp_plan *p = &self.plan
         cdef const gp_insn *ins
         cdef dict names = kernels()
-        cdef int matmul = names["matmul"]
+        cdef set products = {names[name] for name in names if name.startswith("matmul")}
         for i in range(p.n_insns):
             ins = &p.insns[i]
-            if (ins.kernel == matmul and ins.n_out == 1 and 0 <= ins.arg < p.n_args
+            if (ins.kernel in products and ins.n_out > 0 and 0 <= ins.arg < p.n_args
                     and 0 <= p.args[ins.arg] < p.n_bufs
                     and p.bufs[p.args[ins.arg]].dtype in (GP_F32, GP_F64)):
                 self.multiplies = True

@@ -65,3 +65,12 @@ cdef inline void release_blas() noexcept:
     holders -= 1
     if set_threads != NULL and holders == 0 and threads_before != 1:
         set_threads(threads_before)
+
+
+def use_products(int way):
+    """Which matrix products our own kernels do: 0 those below the measured sizes (the default), 1 all
+    that they can, -1 none. For tests and measurements; returns the previous choice."""
+    global gp_product_way
+    previous = gp_product_way
+    gp_product_way = way
+    return previous

@@ -57,4 +57,5 @@ cdef extern from "core.h" nogil:
     int gp_plan_run(const gp_table *, gp_run *)
     int gp_n_tables()
     const gp_table *gp_table_at(int)
+    int gp_product_way
     void gp_set_blas(void *, void *, void *, void *)

@@ -27,7 +27,8 @@ def view(n, dtype=float32, segment=ARENA, name="s", **where):
 
 def insn(outs, ins, elementwise=False):
     code = tile.single("neg.f32" if len(ins) == 1 else "add.f32", len(ins)) if elementwise else ()
-    return bind.Insn("tile", outs, ins, code, None, elementwise)
+    operands = range(len(outs), len(outs) + len(ins)) if elementwise else ()
+    return bind.Insn("tile", outs, ins, code, None, operands)
 
 
 def storages_of(insns):

@@ -125,7 +125,7 @@ class View:
         """``length`` elements from ``start`` along one dimension."""
         dims = list(self.dims)
         dims[axis] = length
-        return self.seen(dims, self.strides, start * self.strides[axis] if length else 0)
+        return self.seen(dims, self.strides, 0 if 0 in dims else start * self.strides[axis])
 
     def cut(self, parts: Sequence[tuple[Any, ...]]) -> View:
         """The slice that ``ops.array.cut`` described."""

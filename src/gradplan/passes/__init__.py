@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradplan.passes import cse, fold, fuse, simplify
+from gradplan.passes import cse, epilogue, fold, fuse, simplify
 from gradplan.program import Program
 
 #: In the order in which they run, after ``extract`` has made the program.
@@ -11,6 +11,7 @@ PASSES = (
     ("simplify", simplify.run),  # x * 1 -> x, transposes into the product, and so on
     ("cse", cse.run),  # what is computed twice is computed once
     ("fuse", fuse.run),  # chains of elementwise operations become one tile program
+    ("epilogue", epilogue.run),  # and run on the rows of a matrix product while these are in cache
 )
 
 

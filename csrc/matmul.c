@@ -1,0 +1,286 @@
+/* The kernels of matrix products:
+ *
+ *   matmul       outs y[m, n]                     ins a[m, k], b[k, n]
+ *   matmul_map   outs y[m, n], colsum[n] or -1    ins a[m, k], b[k, n], x1[m, n], x2[m, n] ...
+ *                attrs: a tile program over 0: y, 1: a b, 2: x1, 3: x2 ..., then temporaries
+ *
+ * matmul_map computes y = program(a b, x...) and colsum[j] = sum of y[i, j] over i, a panel of rows
+ * at a time, so that the program and the sum find the panel in the cache. What the program begins
+ * with is left to the product itself where it knows how (a bias, relu, relu's gradient); for our
+ * own products that happens in registers. Panels are cut by the shapes alone.
+ */
+#include "kernel.h"
+
+#define MATMUL_INT(type)                                                                    \
+  static void matmul_##type(const gp_buf *out, const gp_buf *a, const gp_buf *b,            \
+                            u_##type *restrict c, const u_##type *pa, const u_##type *pb) { \
+    const int64_t m = a->dims[0], k = a->dims[1], n = b->dims[1];                           \
+    for (int64_t i = 0; i < m; i++, c += out->strides[0]) {                                 \
+      for (int64_t j = 0; j < n; j++) c[j] = 0;                                             \
+      for (int64_t l = 0; l < k; l++) {                                                     \
+        const u_##type x = pa[i * a->strides[0] + l * a->strides[1]];                       \
+        const u_##type *row = pb + l * b->strides[0];                                       \
+        for (int64_t j = 0; j < n; j++) c[j] += x * row[j * b->strides[1]];                 \
+      }                                                                                     \
+    }                                                                                       \
+  }
+MATMUL_INT(i32)
+MATMUL_INT(i64)
+
+/* The product of arguments `in` and `in` + 1 into argument `out`. */
+static product product_of(const gp_run *run, const gp_insn *insn, int out, int in) {
+  const gp_buf *a = arg_buf(run->plan, insn, in), *b = arg_buf(run->plan, insn, in + 1);
+  const gp_buf *c = arg_buf(run->plan, insn, out);
+  const int64_t m = a->dims[0], n = b->dims[1];
+  return (product){.m = m,
+                   .n = n,
+                   .k = a->dims[1],
+                   .a = arg_ptr(run, insn, in),
+                   .ars = a->strides[0],
+                   .acs = a->strides[1],
+                   .b = arg_ptr(run, insn, in + 1),
+                   .brs = b->strides[0],
+                   .bcs = b->strides[1],
+                   .c = arg_ptr(run, insn, out),
+                   .ldc = m == 1 ? n : c->strides[0]};
+}
+
+static int matmul_kernel(gp_run *run, const gp_insn *insn) {
+  const gp_buf *out = arg_buf(run->plan, insn, 0);
+  const product p = product_of(run, insn, 0, 1);
+  if (is_float(out))
+    multiply(&p, out->dtype, product_way(&p, out->dtype));
+  else if (out->dtype == GP_I32)
+    matmul_i32(out, arg_buf(run->plan, insn, 1), arg_buf(run->plan, insn, 2), p.c, p.a, p.b);
+  else
+    matmul_i64(out, arg_buf(run->plan, insn, 1), arg_buf(run->plan, insn, 2), p.c, p.a, p.b);
+  return GP_OK;
+}
+
+static const char *product_check(const gp_plan *plan, const gp_insn *insn, int in) {
+  const gp_buf *a = arg_buf(plan, insn, in), *b = arg_buf(plan, insn, in + 1);
+  const gp_buf *out = arg_buf(plan, insn, 0);
+  gemm_operand layout;
+  if (out->dtype == GP_BOOL || a->dtype != out->dtype || b->dtype != out->dtype)
+    return "wrong dtype";
+  if (out->rank != 2 || a->rank != 2 || b->rank != 2) return "a matrix is expected";
+  if (out->dims[0] != a->dims[0] || out->dims[1] != b->dims[1] || a->dims[1] != b->dims[0])
+    return "shapes disagree";
+  if (out->dims[1] > 1 && out->strides[1] != 1) return "the rows of the output are not contiguous";
+  if (!is_float(out)) return NULL;
+  if (!gemm_layout(out->dims[0], out->dims[1], out->strides[0], out->strides[1], &layout) ||
+      layout.trans != 'N')
+    return "BLAS cannot write this output";
+  if (!gemm_layout(a->dims[0], a->dims[1], a->strides[0], a->strides[1], &layout) ||
+      !gemm_layout(b->dims[0], b->dims[1], b->strides[0], b->strides[1], &layout))
+    return "BLAS cannot read an operand";
+  return gp_blas_table.sgemm ? NULL : "BLAS is not loaded";
+}
+
+static const char *matmul_check(const gp_plan *plan, const gp_insn *insn) {
+  const char *wrong = check_arity(plan, insn, 1, 2, 0);
+  return wrong ? wrong : product_check(plan, insn, 1);
+}
+
+/* ---- matmul_map ---- */
+
+#ifndef GP_PANEL
+#define GP_PANEL 65536
+#define GP_PANEL_ROWS 48
+#endif
+
+enum {
+  PANEL_BYTES = GP_PANEL,          /* of y: with what belongs to it, a part of the L2 */
+  BLAS_PANEL_BYTES = 4 * GP_PANEL, /* larger, since every call copies all of b */
+  PANEL_ROWS = GP_PANEL_ROWS       /* at least, or the copies are what takes the time */
+};
+
+typedef struct {
+  product p;
+  enum way way;
+  int32_t dtype;
+  tile_program program;            /* what is left of it for after the product */
+  const gp_buf *bufs[GP_MAX_ARGS]; /* of its arguments; [1] is y's */
+  char *base[GP_MAX_ARGS];
+  void *colsum;
+  bool apart; /* the product cannot lie in y: it goes to a scratch panel */
+} mapped;
+
+static const int32_t ADD[] = {[GP_F32] = TILE_add_f32, [GP_F64] = TILE_add_f64};
+static const int32_t RELU[] = {[GP_F32] = TILE_relu_f32, [GP_F64] = TILE_relu_f64};
+static const int32_t RELU_GRAD[] = {[GP_F32] = TILE_relu_grad_f32, [GP_F64] = TILE_relu_grad_f64};
+
+static bool reads(const int64_t *code, int64_t n_ops, int64_t operand) {
+  for (const int64_t *op = code; op < code + 5 * n_ops; op += 5)
+    if (op[2] == operand || op[3] == operand || op[4] == operand) return true;
+  return false;
+}
+
+static bool is_row(const gp_buf *x) { /* the same in all rows */
+  return (x->strides[0] == 0 || x->dims[0] == 1) && (x->strides[1] == 1 || x->dims[1] == 1);
+}
+static bool is_matrix(const gp_buf *x) { return x->strides[1] == 1 || x->dims[1] == 1; }
+
+/* Gives the product as much of the program's beginning as it can do: operations on the product and
+ * nothing else that needs it. */
+static void absorb(mapped *map) {
+  tile_program *program = &map->program;
+  const int64_t *code = program->code, n_ops = program->n_ops;
+  product *p = &map->p;
+  int64_t done = 0, name = 1; /* of the product so far */
+  for (; done < n_ops; done++) {
+    const int64_t *op = code + 5 * done;
+    const bool last = done == n_ops - 1;
+    if ((op[1] == 0) != last || reads(op + 5, n_ops - 1 - done, name)) break;
+    if (op[0] == ADD[map->dtype] && !p->bias && !p->relu && !p->gate && op[2] != op[3] &&
+        (op[2] == name || op[3] == name)) {
+      const int64_t x = op[2] == name ? op[3] : op[2];
+      if (x < 2 || x >= program->n_args || !is_row(map->bufs[x])) break;
+      p->bias = map->base[x];
+    } else if (op[0] == RELU[map->dtype] && !p->gate && op[2] == name) {
+      p->relu = true;
+    } else if (op[0] == RELU_GRAD[map->dtype] && !p->gate && op[2] == name && op[3] != name) {
+      const int64_t x = op[3];
+      if (x < 2 || x >= program->n_args || !is_matrix(map->bufs[x])) break;
+      p->gate = map->base[x];
+      p->ldg = map->bufs[x]->strides[0];
+    } else {
+      break;
+    }
+    name = op[1];
+  }
+  program->code += 5 * done;
+  program->n_ops -= done;
+  program->renamed = done ? (int)name : -1;
+}
+
+/* y in place of an x is no harm where everything ends in registers; else the product must not
+ * destroy that x. Nor may y be written before the program is done with the product. */
+static void place(mapped *map) {
+  const tile_program whole = map->program;
+  const product plain = map->p;
+  bool twin = false;
+  for (int k = 2; k < whole.n_args; k++) twin |= map->base[k] == map->base[0];
+  map->apart = false;
+  if (whole.n_ops == 0) return;
+  absorb(map);
+  if (map->program.n_ops == 0 && (!twin || map->way <= PACKED_BLOCKS)) return;
+  for (int64_t i = 0; i < whole.n_ops - 1; i++) map->apart |= whole.code[5 * i + 1] == 0;
+  map->apart |= twin;
+  if (map->apart) map->p = plain, map->program = whole;
+}
+
+#define COLSUM(type)                                                                          \
+  static void colsum_##type(const t_##type *y, int64_t rows, int64_t ld, int64_t n, bool add, \
+                            t_##type *colsum) {                                               \
+    for (int64_t j = 0; j < n; j += FOLD_WIDTH) {                                             \
+      t_##type sum[FOLD_WIDTH];                                                               \
+      const int64_t w = min_i64(FOLD_WIDTH, n - j);                                           \
+      cols_sum_##type(y + j, rows, ld, w, 1, sum);                                            \
+      for (int64_t i = 0; i < w; i++) colsum[j + i] = add ? colsum[j + i] + sum[i] : sum[i];  \
+    }                                                                                         \
+  }
+COLSUM(f32)
+COLSUM(f64)
+
+/* Rows [i, i + m) and columns [j, j + n). GP_OK or a status with *bad the element of y at fault. */
+static int map_panel(const mapped *map, int64_t i, int64_t m, int64_t j, int64_t n, char *scratch,
+                     int64_t *bad) {
+  const int64_t size = gp_itemsize(map->dtype), ldy = map->p.ldc;
+  char *y = map->base[0] + (i * ldy + j) * size;
+  product p = map->p;
+  p.m = m, p.n = n;
+  p.a = (const char *)p.a + i * p.ars * size;
+  p.b = (const char *)p.b + j * p.bcs * size;
+  p.c = map->apart ? scratch : y;
+  p.ldc = map->apart ? n : ldy;
+  if (p.bias) p.bias = (const char *)p.bias + j * size;
+  if (p.gate) p.gate = (const char *)p.gate + (i * p.ldg + j) * size;
+  multiply(&p, map->dtype, map->way);
+  if (map->program.n_ops) {
+    const int64_t dims[2] = {m, n}, packed[2] = {n, 1};
+    tile_arg args[GP_MAX_ARGS];
+    for (int k = 0; k < map->program.n_args; k++) {
+      const int64_t *strides = map->bufs[k]->strides, its = gp_itemsize(map->bufs[k]->dtype);
+      if (k == 1 && map->apart)
+        args[k] = tile_arg_of(scratch, size, 2, dims, packed);
+      else
+        args[k] = tile_arg_of(map->base[k] + (i * strides[0] + j * strides[1]) * its, its, 2, dims,
+                              strides);
+    }
+    const int rc = tile_range(&map->program, args, 0, m * n, bad);
+    if (rc) {
+      *bad = (i + *bad / n) * map->p.n + j + *bad % n;
+      return rc;
+    }
+  }
+  if (!map->colsum) return GP_OK;
+  char *colsum = (char *)map->colsum + j * size;
+  if (map->dtype == GP_F32)
+    colsum_f32((float *)y, m, ldy, n, i > 0, (float *)colsum);
+  else
+    colsum_f64((double *)y, m, ldy, n, i > 0, (double *)colsum);
+  return GP_OK;
+}
+
+static int matmul_map_kernel(gp_run *run, const gp_insn *insn) {
+  const gp_plan *plan = run->plan;
+  mapped map;
+  map.p = product_of(run, insn, 0, 2);
+  map.dtype = arg_buf(plan, insn, 0)->dtype;
+  const int64_t m = map.p.m, n = map.p.n, size = gp_itemsize(map.dtype);
+  map.way = product_way(&map.p, map.dtype);
+  map.colsum = arg_wanted(plan, insn, 1) ? arg_ptr(run, insn, 1) : NULL;
+  if (m == 0 && map.colsum) memset(map.colsum, 0, (size_t)(n * size));
+  if (m == 0 || n == 0) return GP_OK;
+
+  map.program = tile_program_of(plan, insn);
+  map.program.n_out = 1;
+  map.program.n_args = insn->n_in; /* y and the product for a and b */
+  for (int k = 0; k < map.program.n_args; k++) {
+    const int arg = k < 2 ? 0 : k + 2;
+    map.bufs[k] = arg_buf(plan, insn, arg);
+    map.base[k] = arg_ptr(run, insn, arg);
+  }
+  place(&map);
+
+  _Alignas(64) char scratch[PANEL_BYTES];
+  const bool ends = map.p.bias || map.p.relu || map.p.gate;
+  const bool whole = map.program.n_ops == 0 && !map.colsum && !(map.way == BLAS && ends);
+  const int64_t bytes = map.way == BLAS && !map.apart ? BLAS_PANEL_BYTES : PANEL_BYTES;
+  const int64_t cols = map.apart ? min_i64(n, PANEL_BYTES / size / PANEL_ROWS) : n;
+  int64_t rows = bytes / (cols * size);
+  if (!map.apart && rows < PANEL_ROWS) rows = PANEL_ROWS;
+  if (whole) rows = m;
+  for (int64_t i = 0; i < m; i += rows)
+    for (int64_t j = 0; j < n; j += cols) {
+      int64_t bad;
+      const int rc =
+          map_panel(&map, i, min_i64(rows, m - i), j, min_i64(cols, n - j), scratch, &bad);
+      if (rc) return fail(run, rc, bad, 0, 0);
+    }
+  return GP_OK;
+}
+
+static const char *matmul_map_check(const gp_plan *plan, const gp_insn *insn) {
+  const gp_buf *args[GP_MAX_ARGS];
+  if (insn->n_out != 2 || insn->n_in < 2) return "wrong number of arguments";
+  for (int k = 0; k < 2 + insn->n_in; k++)
+    if (k != 1 && !arg_wanted(plan, insn, k)) return "an argument is missing";
+  const char *wrong = product_check(plan, insn, 2);
+  if (wrong) return wrong;
+  const gp_buf *y = args[0] = args[1] = arg_buf(plan, insn, 0);
+  if (!is_float(y)) return "wrong dtype";
+  if (arg_wanted(plan, insn, 1)) {
+    const gp_buf *colsum = arg_buf(plan, insn, 1);
+    if (colsum->dtype != y->dtype) return "wrong dtype";
+    if (count(colsum) != y->dims[1]) return "shapes disagree";
+    if (!is_contiguous(colsum)) return "an argument is not contiguous";
+  }
+  for (int k = 2; k < insn->n_in; k++) {
+    args[k] = arg_buf(plan, insn, k + 2);
+    if (!same_dims(args[k], y)) return "shapes disagree";
+  }
+  if (insn->n_attr == 2 && plan->attrs[insn->attr] == 0) return NULL; /* y is the product */
+  return program_check(plan, insn, args, 1, insn->n_in);
+}
