@@ -301,7 +301,8 @@ def test_argmax(isa):
 def test_matmul(isa):
     for dtype in DTYPES[1:]:
         for m, k, n in [(3, 4, 5), (1, 9, 1), (1, 9, 7), (8, 9, 1), (65, 33, 40), (4, 0, 3),
-                        (0, 3, 4), (4, 3, 0), (7, 1, 6),(1, 300, 400), (300, 400, 1), (1, 1, 70000), (70000, 1, 1)]:  # fmt: skip
+                        (0, 3, 4), (4, 3, 0), (7, 1, 6), (1, 300, 400), (300, 400, 1),
+                        (1, 1, 70000), (70000, 1, 1)]:  # fmt: skip
             a = (rng.standard_normal((m, k)) * 9).astype(dtype)
             b = (rng.standard_normal((k, n)) * 9).astype(dtype)
             for x in (a, np.ascontiguousarray(a.T).T):

@@ -112,22 +112,36 @@ def programs(name):
     yield code(name), lambda p, b, g, s: p, 0
     yield code(name, ("add", 0, 1, 2)), lambda p, b, g, s: p + b, 1
     yield code(name, ("add", 0, 2, 1)), lambda p, b, g, s: p + b, 1
-    yield (code(name, ("add", 3, 1, 2), ("relu", 0, 3), temps=1),
-           lambda p, b, g, s: relu(p + b), 1)
+    yield (code(name, ("add", 3, 1, 2), ("relu", 0, 3), temps=1), lambda p, b, g, s: relu(p + b), 1)
     yield code(name, ("relu", 0, 1)), lambda p, b, g, s: relu(p), 0
     yield code(name, ("relu_grad", 0, 1, 3)), lambda p, b, g, s: np.where(g > 0, p, 0), 2
-    yield (code(name, ("add", 4, 2, 1), ("relu", 5, 4), ("relu_grad", 0, 5, 3), temps=2),
-           lambda p, b, g, s: np.where(g > 0, relu(p + b), 0), 2)
-    yield (code(name, ("add", 5, 1, 2), ("tanh", 5, 5), ("mul", 5, 5, 4), ("add", 0, 5, 3), temps=1),
-           lambda p, b, g, s: np.tanh(p + b) * s + g, 3)
-    yield (code(name, ("add", 5, 1, 2), ("mul", 0, 5, 1), temps=1),
-           lambda p, b, g, s: (p + b) * p, 3)
-    yield (code(name, ("add", 5, 1, 2), ("mul", 0, 5, 5), ("relu", 5, 0), ("sub", 0, 5, 3), temps=1),
-           lambda p, b, g, s: relu((p + b) * (p + b)) - g, 3)
+    yield (
+        code(name, ("add", 4, 2, 1), ("relu", 5, 4), ("relu_grad", 0, 5, 3), temps=2),
+        lambda p, b, g, s: np.where(g > 0, relu(p + b), 0),
+        2,
+    )
+    yield (
+        code(name, ("add", 5, 1, 2), ("tanh", 5, 5), ("mul", 5, 5, 4), ("add", 0, 5, 3), temps=1),
+        lambda p, b, g, s: np.tanh(p + b) * s + g,
+        3,
+    )
+    yield (
+        code(name, ("add", 5, 1, 2), ("mul", 0, 5, 1), temps=1),
+        lambda p, b, g, s: (p + b) * p,
+        3,
+    )
+    yield (
+        code(name, ("add", 5, 1, 2), ("mul", 0, 5, 5), ("relu", 5, 0), ("sub", 0, 5, 3), temps=1),
+        lambda p, b, g, s: relu((p + b) * (p + b)) - g,
+        3,
+    )
     yield code(name, ("add", 0, 1, 4)), lambda p, b, g, s: p + s, 3
     yield code(name, ("add", 0, 1, 1)), lambda p, b, g, s: p + p, 0
-    yield (code(name, (f"gt.{name}", 5, 1, 4), ("select", 0, 5, 1, 3), temps=1),
-           lambda p, b, g, s: np.where(p > s, p, g), 3)
+    yield (
+        code(name, (f"gt.{name}", 5, 1, 4), ("select", 0, 5, 1, 3), temps=1),
+        lambda p, b, g, s: np.where(p > s, p, g),
+        3,
+    )
 
 
 def spread(plan, x, strides, m, n):
@@ -163,7 +177,11 @@ def test_map(isa, way):
                 if i not in (0, 3, 6):
                     continue
                 bias, matrix = rng.standard_normal(n), rng.standard_normal((m, n))
-                xs = [bias.astype(dtype), layouts(matrix.astype(dtype))[i // 2], np.array(0.5, dtype)]
+                xs = [
+                    bias.astype(dtype),
+                    layouts(matrix.astype(dtype))[i // 2],
+                    np.array(0.5, dtype),
+                ]
                 p = a.astype(np.longdouble) @ b.astype(np.longdouble)
                 (plain,) = call("matmul", [(dtype, (m, n))], [a, b])
                 for program, oracle, n_x in programs(name):

@@ -90,6 +90,7 @@ class OpDef:
         "shape",
         "static",
         "type_set",
+        "uniform",
         "writes",
     )
 
@@ -104,6 +105,7 @@ class OpDef:
     flops: Any
     writes: int
     fallible: bool
+    uniform: bool  # every input and the only output have one type
 
     def __init__(self, name: str, kind: Kind, **fields: Any) -> None:
         self.name = name
@@ -114,6 +116,7 @@ class OpDef:
         self.shape: Callable[..., Any] | None = None
         for key, value in fields.items():
             setattr(self, key, value)
+        self.uniform = set(self.in_types) == {"T"} and self.out_types == ("T",)
 
     def tile_name(self, in_types: Sequence[DType], out_type: DType) -> str:
         """The tile operation's full name, such as ``"add.f32"`` or ``"cast.f32.i32"``."""
@@ -387,6 +390,10 @@ def infer(
 def _infer_types(
     opdef: OpDef, attrs: dict[str, Any], in_types: Sequence[DType]
 ) -> tuple[DType, ...]:
+    if opdef.uniform and len(in_types) == len(opdef.in_types):
+        first = in_types[0]
+        if first in opdef.type_set and all([t is first for t in in_types]):
+            return (first,)  # nearly every operation of nearly every graph
     spec, names = _expand(opdef, len(in_types))
     if len(spec) != len(in_types):
         raise TypeError(f"takes {len(spec)} inputs, not {len(in_types)}")

@@ -208,9 +208,11 @@ def merge(a: Shape | None, b: Shape | None) -> Shape | None | bool:
         return b if a is None else a
     if len(a) != len(b):
         return False
-    if any(x != y and x is not None and y is not None for x, y in zip(a, b, strict=True)):
+    if a == b:
+        return a
+    if any([x != y and x is not None and y is not None for x, y in zip(a, b, strict=True)]):
         return False
-    return tuple(y if x is None else x for x, y in zip(a, b, strict=True))
+    return tuple([y if x is None else x for x, y in zip(a, b, strict=True)])
 
 
 def text(shape: Shape | None) -> str:
