@@ -13,7 +13,14 @@ from setuptools.command.build_ext import build_ext
 
 FLAGS = {
     "release": ["-O3", "-g0"],
-    "hostile": ["-O3", "-DGP_TILE=7", "-DGP_PANEL=1024", "-DGP_PANEL_ROWS=5", "-DGP_POISON=1"],
+    "hostile": [
+        "-O3",
+        "-DGP_TILE=7",
+        "-DGP_PANEL=1024",
+        "-DGP_PANEL_ROWS=5",
+        "-DGP_PARALLEL=16",
+        "-DGP_POISON=1",
+    ],
     "sanitize": [
         "-O1",
         "-g",
@@ -62,15 +69,17 @@ setup(
     ext_modules=[
         Extension(
             "gradplan._core",
-            ["pyx/_core.pyx", "csrc/run.c", "csrc/dispatch.c"],
+            ["pyx/_core.pyx", "csrc/run.c", "csrc/loop.c", "csrc/pool.c", "csrc/dispatch.c"],
             include_dirs=["csrc", numpy.get_include()],
             define_macros=[
                 ("GP_BUILD", f'"{BUILD}"'),
                 ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
             ],
-            depends=HEADERS + ["pyx/plan.pxd", "pyx/blas.pxi", "pyx/state.pxi"],
+            depends=HEADERS
+            + ["pyx/plan.pxd", "pyx/blas.pxi", "pyx/pool.pxi", "pyx/loop.pxi", "pyx/state.pxi"],
             extra_compile_args=COMMON + FLAGS[BUILD],
-            extra_link_args=[flag for flag in FLAGS[BUILD] if flag.startswith("-fsanitize")],
+            extra_link_args=["-pthread"]
+            + [flag for flag in FLAGS[BUILD] if flag.startswith("-fsanitize")],
         )
     ],
     cmdclass={"build_ext": BuildLevels},

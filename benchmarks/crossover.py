@@ -2,10 +2,10 @@
 
     python benchmarks/crossover.py [--isa v4] [--dtype float32] [--blas Haswell]
 
-For every size and form (N: by rows, T: transposed) the time of BLAS over ours, each the best of many
-runs in turn in one process; a plan of many products, so that the call counts and Python does not. Above 1
-ours is faster. OPENBLAS_CORETYPE is unset, or set by --blas: a CPU that has no more than v3 would run
-OpenBLAS's Haswell kernels, one of the baseline Nehalem's.
+For every size and form (N: by rows, T: transposed) the time of BLAS over ours, each the best of
+many runs in turn in one process; a plan of many products, so that the call counts and Python does
+not. Above 1 ours is faster. OPENBLAS_CORETYPE is unset, or set by --blas: a CPU with no more than
+v3 would run OpenBLAS's Haswell kernels, one of the baseline Nehalem's.
 """
 
 import argparse
@@ -20,7 +20,8 @@ SHAPES = [(n, n, n) for n in CUBES] + [
     (64, 8, 64), (64, 64, 4), (8, 64, 64), (64, 4, 64), (32, 2, 16), (2, 32, 16),
     (32, 16, 1), (16, 32, 1), (32, 1, 16), (256, 256, 1), (256, 1, 256), (256, 23, 256),
     (23, 256, 256), (256, 256, 23), (128, 256, 10), (256, 128, 10), (128, 10, 256),
-    (1, 64, 128), (1, 128, 64), (1, 64, 10), (1, 256, 256), (1, 512, 512), (1, 784, 512), (1, 2048, 2048),
+    (1, 64, 128), (1, 128, 64), (1, 64, 10), (1, 256, 256), (1, 512, 512), (1, 784, 512),
+    (1, 2048, 2048),
     (2, 64, 128), (4, 64, 128), (8, 64, 128), (8, 512, 512), (16, 512, 512), (512, 64, 64),
     (4096, 64, 64), (64, 4096, 64), (64, 64, 4096), (10000, 8, 8), (8, 10000, 8), (8, 8, 10000),
     (128, 784, 512), (784, 128, 512), (128, 512, 256), (512, 128, 256), (128, 512, 784),
@@ -92,7 +93,9 @@ def main():
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("--isa")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--blas")

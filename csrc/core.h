@@ -22,6 +22,35 @@ const char *gp_plan_check(const gp_table *table, const gp_plan *plan, int64_t *i
 int gp_plan_run(const gp_table *table, gp_run *run);
 int gp_call_host(gp_run *run, const gp_insn *insn);
 
+/* loop.c */
+typedef struct {
+  const char *data; /* [n_rows, row_bytes] of the caller */
+  char *staging;    /* [batch, row_bytes] */
+  int64_t row_bytes;
+  int64_t slot;
+} gp_gathered;
+typedef struct {
+  int64_t n_rows, batch, steps;
+  int64_t done;         /* steps so far */
+  const int64_t *order; /* [steps * batch] rows of the batches, or NULL: as they come */
+  int64_t *rows;        /* [batch] */
+  const gp_gathered *gathered;
+  int64_t n_gathered;
+  char **results; /* [n_results] an array [steps] for each fetch, all of them scalars */
+  int64_t n_results;
+} gp_loop;
+/* Runs steps until all are done or the time is over. All slots but those of the gathered feeds and
+ * the fetches are set. */
+int gp_loop_run(const gp_table *table, gp_run *run, gp_loop *loop, int64_t nanoseconds);
+
+/* pool.c */
+enum { GP_MAX_THREADS = 256 };
+void gp_parallel(int threads, int64_t n_tasks, void (*fn)(void *ctx, int64_t task), void *ctx);
+int gp_n_workers(void); /* threads made so far, for tests */
+
+/* Denormals cost 100 cycles each: flushed to zero in the workers, and elsewhere during a run. */
+void gp_flush_denormals(void);
+
 /* dispatch.c: the tables this CPU can run, slowest first. */
 int gp_n_tables(void);
 const gp_table *gp_table_at(int i);

@@ -11,6 +11,12 @@
 #define COLS PASTE(cols, FOLD)
 #define LEVEL PASTE(level, FOLD)
 #define RUN PASTE(fold, FOLD)
+#define ITEMS PASTE(items, FOLD)
+#define SPLIT PASTE(split, FOLD)
+#define JOIN PASTE(join, FOLD)
+#define JOB PASTE(job, FOLD)
+#define ITEMS_TASK PASTE(items_task, FOLD)
+#define LEAF_TASK PASTE(leaf_task, FOLD)
 #define STEP_FN PASTE(step, FOLD)
 
 static inline T STEP_FN(T x, T y) { return STEP; }
@@ -83,23 +89,24 @@ static void LEVEL(const fold_shape *s, int level, const T *p, int64_t n, int64_t
   }
 }
 
-static void RUN(const fold_shape *s, const void *in, void *out) {
-  int64_t at[GP_MAX_RANK] = {0};
-  const T *p = in;
-  T *q = out;
-  if (s->empty) {
-    for (int64_t i = 0; i < s->n_out; i++) q[i] = INIT;
-    return;
+/* Items [from, to): an item is up to FOLD_WIDTH columns at one place of the other kept dims. */
+static void ITEMS(const fold_shape *s, const T *p, T *q, int64_t from, int64_t to) {
+  const int64_t chunks = (s->col.n + FOLD_WIDTH - 1) / FOLD_WIDTH;
+  int64_t at[GP_MAX_RANK], chunk = from % chunks, rest = from / chunks;
+  for (int d = s->n_kept - 1; d >= 0; d--) {
+    at[d] = rest % s->kept[d].n;
+    rest /= s->kept[d].n;
+    p += at[d] * s->kept[d].step;
+    q += at[d] * s->kept[d].out_step;
   }
-  for (;;) { /* over the kept dims but the columns */
-    for (int64_t j = 0; j < s->col.n; j += FOLD_WIDTH) {
-      T acc[FOLD_WIDTH];
-      const int64_t w = min_i64(FOLD_WIDTH, s->col.n - j);
-      LEVEL(s, 0, p + j * s->col.step, s->reduced[0].n, w, acc);
-      for (int64_t i = 0; i < w; i++) q[(j + i) * s->col.out_step] = acc[i];
-    }
-    int d = s->n_kept - 1;
-    for (; d >= 0; d--) {
+  for (int64_t item = from; item < to; item++) {
+    T acc[FOLD_WIDTH];
+    const int64_t j = chunk * FOLD_WIDTH, w = min_i64(FOLD_WIDTH, s->col.n - j);
+    LEVEL(s, 0, p + j * s->col.step, s->reduced[0].n, w, acc);
+    for (int64_t i = 0; i < w; i++) q[(j + i) * s->col.out_step] = acc[i];
+    if (++chunk < chunks) continue;
+    chunk = 0;
+    for (int d = s->n_kept - 1; d >= 0; d--) {
       p += s->kept[d].step;
       q += s->kept[d].out_step;
       if (++at[d] < s->kept[d].n) break;
@@ -107,7 +114,70 @@ static void RUN(const fold_shape *s, const void *in, void *out) {
       q -= at[d] * s->kept[d].out_step;
       at[d] = 0;
     }
-    if (d < 0) return;
+  }
+}
+
+/* The uppermost halves of a long row, as ROW makes them: its leaves are tasks. */
+static void SPLIT(fold_leaf *leaf, int *n_leaves, int64_t start, int64_t n, int64_t block,
+                  int depth) {
+  if (n > block && depth) {
+    const int64_t half = (n / 2 + block - 1) / block * block;
+    SPLIT(leaf, n_leaves, start, half, block, depth - 1);
+    SPLIT(leaf, n_leaves, start + half, n - half, block, depth - 1);
+  } else {
+    leaf[*n_leaves].start = start;
+    leaf[(*n_leaves)++].n = n;
+  }
+}
+static T JOIN(const T **value, int64_t n, int64_t block, int depth) {
+  if (n <= block || !depth) return *(*value)++;
+  const int64_t half = (n / 2 + block - 1) / block * block;
+  const T left = JOIN(value, half, block, depth - 1);
+  return STEP_FN(left, JOIN(value, n - half, block, depth - 1));
+}
+
+typedef struct {
+  const fold_shape *s;
+  const T *p;
+  T *q;
+  int64_t n_items, per_task;
+  fold_leaf leaf[MAX_TASKS];
+  T value[MAX_TASKS];
+} JOB;
+
+static void ITEMS_TASK(void *ctx, int64_t task) {
+  const JOB *job = ctx;
+  const int64_t from = task * job->per_task;
+  ITEMS(job->s, job->p, job->q, from, min_i64(from + job->per_task, job->n_items));
+}
+static void LEAF_TASK(void *ctx, int64_t task) {
+  JOB *job = ctx;
+  const int64_t step = job->s->reduced[0].step;
+  job->value[task] = ROW(job->p + job->leaf[task].start * step, job->leaf[task].n, step);
+}
+
+static void RUN(int threads, const fold_shape *s, const void *in, void *out) {
+  if (s->empty) {
+    for (int64_t i = 0; i < s->n_out; i++) ((T *)out)[i] = INIT;
+    return;
+  }
+  int64_t items = (s->col.n + FOLD_WIDTH - 1) / FOLD_WIDTH;
+  for (int d = 0; d < s->n_kept; d++) items *= s->kept[d].n;
+  if (s->n_in < 8 * GP_PARALLEL) { /* a sum reads faster than other work computes */
+    ITEMS(s, in, out, 0, items);
+    return;
+  }
+  JOB job = {.s = s, .p = in, .q = out, .n_items = items};
+  if (s->n_out == 1 && s->n_reduced == 1 && !s->columns) {
+    const int64_t n = s->reduced[0].n, block = s->reduced[0].step == 1 ? FOLD_BLOCK : FOLD_ROWS;
+    const T *value = job.value;
+    int n_leaves = 0;
+    SPLIT(job.leaf, &n_leaves, 0, n, block, FOLD_DEPTH);
+    gp_parallel(threads, n_leaves, LEAF_TASK, &job);
+    *job.q = JOIN(&value, n, block, FOLD_DEPTH);
+  } else {
+    job.per_task = (items + MAX_TASKS - 1) / MAX_TASKS;
+    gp_parallel(threads, (items + job.per_task - 1) / job.per_task, ITEMS_TASK, &job);
   }
 }
 
@@ -116,6 +186,12 @@ static void RUN(const fold_shape *s, const void *in, void *out) {
 #undef COLS
 #undef LEVEL
 #undef RUN
+#undef ITEMS
+#undef SPLIT
+#undef JOIN
+#undef JOB
+#undef ITEMS_TASK
+#undef LEAF_TASK
 #undef STEP_FN
 #undef FOLD
 #undef T

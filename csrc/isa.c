@@ -49,6 +49,7 @@ static const gp_kernel_entry kernel_table[] = {
     KERNEL(apply_gradient_descent),
     KERNEL(apply_momentum),
     KERNEL(apply_adam),
+    KERNEL(matmul_update),
     {"random_uniform", random_uniform_kernel, random_check},
     {"random_normal", random_normal_kernel, random_check},
     {"truncated_normal", truncated_normal_kernel, random_check},

@@ -36,7 +36,20 @@ static inline int64_t count(const gp_buf *buf) {
   return n;
 }
 
+/* Work is cut into at most so many tasks; elementwise work from GP_PARALLEL elements on, so that a
+ * task takes some microseconds at least. */
+#ifndef GP_PARALLEL
+#define GP_PARALLEL 16384
+#endif
+enum { MAX_TASKS = 16 };
+
 static inline int64_t min_i64(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* The length of `tasks` equal pieces of `size`, rounded up to a multiple of `least`. */
+static inline int64_t piece_of(int64_t size, int64_t least, int64_t tasks) {
+  const int64_t even = (size + tasks - 1) / tasks;
+  return (even + least - 1) / least * least;
+}
 
 static int fail(gp_run *run, int status, int64_t index, int64_t value, int64_t bound) {
   run->error = (gp_error){.status = status, .index = index, .value = value, .bound = bound};

@@ -45,18 +45,6 @@ static product product_of(const gp_run *run, const gp_insn *insn, int out, int i
                    .ldc = m == 1 ? n : c->strides[0]};
 }
 
-static int matmul_kernel(gp_run *run, const gp_insn *insn) {
-  const gp_buf *out = arg_buf(run->plan, insn, 0);
-  const product p = product_of(run, insn, 0, 1);
-  if (is_float(out))
-    multiply(&p, out->dtype, product_way(&p, out->dtype));
-  else if (out->dtype == GP_I32)
-    matmul_i32(out, arg_buf(run->plan, insn, 1), arg_buf(run->plan, insn, 2), p.c, p.a, p.b);
-  else
-    matmul_i64(out, arg_buf(run->plan, insn, 1), arg_buf(run->plan, insn, 2), p.c, p.a, p.b);
-  return GP_OK;
-}
-
 static const char *product_check(const gp_plan *plan, const gp_insn *insn, int in) {
   const gp_buf *a = arg_buf(plan, insn, in), *b = arg_buf(plan, insn, in + 1);
   const gp_buf *out = arg_buf(plan, insn, 0);
@@ -90,9 +78,10 @@ static const char *matmul_check(const gp_plan *plan, const gp_insn *insn) {
 #endif
 
 enum {
-  PANEL_BYTES = GP_PANEL,          /* of y: with what belongs to it, a part of the L2 */
-  BLAS_PANEL_BYTES = 4 * GP_PANEL, /* larger, since every call copies all of b */
-  PANEL_ROWS = GP_PANEL_ROWS       /* at least, or the copies are what takes the time */
+  PANEL_BYTES = GP_PANEL,             /* of y: with what belongs to it, a part of the L2 */
+  BLAS_PANEL_BYTES = 4 * GP_PANEL,    /* larger, since every call copies all of b */
+  PANEL_ROWS = GP_PANEL_ROWS,         /* at least, or the copies are what takes the time */
+  PARALLEL_PRODUCT = GP_PARALLEL << 6 /* m n k from which a product is cut into tasks */
 };
 
 typedef struct {
@@ -187,7 +176,7 @@ COLSUM(f64)
 static int map_panel(const mapped *map, int64_t i, int64_t m, int64_t j, int64_t n, char *scratch,
                      int64_t *bad) {
   const int64_t size = gp_itemsize(map->dtype), ldy = map->p.ldc;
-  char *y = map->base[0] + (i * ldy + j) * size;
+  char *y = (char *)map->p.c + (i * ldy + j) * size;
   product p = map->p;
   p.m = m, p.n = n;
   p.a = (const char *)p.a + i * p.ars * size;
@@ -223,17 +212,95 @@ static int map_panel(const mapped *map, int64_t i, int64_t m, int64_t j, int64_t
   return GP_OK;
 }
 
+/* ---- the cut into tasks ---- */
+
+typedef struct {
+  mapped *map;
+  int64_t rows, cols, across; /* of a task; tasks side by side */
+  struct {
+    int status;
+    int64_t bad;
+  } result[MAX_TASKS];
+} map_job;
+
+/* A task: its panels one after the other. */
+static void map_task(void *ctx, int64_t task) {
+  map_job *job = ctx;
+  const mapped *map = job->map;
+  const int64_t i0 = task / job->across * job->rows, j0 = task % job->across * job->cols;
+  const int64_t m = min_i64(job->rows, map->p.m - i0), n = min_i64(job->cols, map->p.n - j0);
+  const int64_t size = gp_itemsize(map->dtype);
+  const bool ends = map->p.bias || map->p.relu || map->p.gate;
+  const bool whole = map->program.n_ops == 0 && !map->colsum && !(map->way == BLAS && ends);
+  _Alignas(64) char scratch[PANEL_BYTES];
+  const int64_t bytes = map->way == BLAS && !map->apart ? BLAS_PANEL_BYTES : PANEL_BYTES;
+  const int64_t cols = map->apart ? min_i64(n, PANEL_BYTES / size / PANEL_ROWS) : n;
+  int64_t rows = bytes / (cols * size);
+  if (!map->apart && rows < PANEL_ROWS) rows = PANEL_ROWS;
+  if (whole) rows = m;
+  job->result[task].status = GP_OK;
+  for (int64_t i = 0; i < m; i += rows)
+    for (int64_t j = 0; j < n; j += cols) {
+      const int rc = map_panel(map, i0 + i, min_i64(rows, m - i), j0 + j, min_i64(cols, n - j),
+                               scratch, &job->result[task].bad);
+      if (rc) {
+        job->result[task].status = rc;
+        return;
+      }
+    }
+}
+
+/* By columns where the copies that the product makes of its operands, or the sums of columns, would
+ * be made by every task otherwise. */
+static int map_run(gp_run *run, mapped *map) {
+  const int64_t m = map->p.m, n = map->p.n;
+  map_job job = {.map = map, .rows = m, .cols = n};
+  if (m == 0 || n == 0) return GP_OK;
+  if (m * n * map->p.k >= PARALLEL_PRODUCT) {
+    const bool by_columns = map->way != TURNED && (map->colsum || n >= m || n >= 512);
+    const int64_t size = by_columns ? n : m, least = map->way == BLAS ? 128 : 64;
+    const int64_t piece = piece_of(size, least, map->way != BLAS ? MAX_TASKS : size < 1024 ? 2 : 4);
+    if (by_columns)
+      job.cols = piece;
+    else if (!map->colsum)
+      job.rows = piece;
+  }
+  job.across = (n + job.cols - 1) / job.cols;
+  const int64_t n_tasks = (m + job.rows - 1) / job.rows * job.across;
+  gp_parallel(run->threads, n_tasks, map_task, &job);
+  for (int64_t t = 0; t < n_tasks; t++)
+    if (job.result[t].status) return fail(run, job.result[t].status, job.result[t].bad, 0, 0);
+  return GP_OK;
+}
+
+static int matmul_kernel(gp_run *run, const gp_insn *insn) {
+  const gp_buf *out = arg_buf(run->plan, insn, 0);
+  if (is_float(out)) {
+    mapped map;
+    map.p = product_of(run, insn, 0, 1);
+    map.dtype = out->dtype;
+    map.way = product_way(&map.p, out->dtype);
+    map.program.n_ops = 0;
+    map.colsum = NULL;
+    map.apart = false;
+    return map_run(run, &map);
+  }
+  const product p = product_of(run, insn, 0, 1);
+  if (out->dtype == GP_I32)
+    matmul_i32(out, arg_buf(run->plan, insn, 1), arg_buf(run->plan, insn, 2), p.c, p.a, p.b);
+  else
+    matmul_i64(out, arg_buf(run->plan, insn, 1), arg_buf(run->plan, insn, 2), p.c, p.a, p.b);
+  return GP_OK;
+}
+
 static int matmul_map_kernel(gp_run *run, const gp_insn *insn) {
   const gp_plan *plan = run->plan;
   mapped map;
   map.p = product_of(run, insn, 0, 2);
   map.dtype = arg_buf(plan, insn, 0)->dtype;
-  const int64_t m = map.p.m, n = map.p.n, size = gp_itemsize(map.dtype);
   map.way = product_way(&map.p, map.dtype);
   map.colsum = arg_wanted(plan, insn, 1) ? arg_ptr(run, insn, 1) : NULL;
-  if (m == 0 && map.colsum) memset(map.colsum, 0, (size_t)(n * size));
-  if (m == 0 || n == 0) return GP_OK;
-
+  if (map.p.m == 0 && map.colsum) memset(map.colsum, 0, (size_t)(map.p.n * gp_itemsize(map.dtype)));
   map.program = tile_program_of(plan, insn);
   map.program.n_out = 1;
   map.program.n_args = insn->n_in; /* y and the product for a and b */
@@ -243,23 +310,7 @@ static int matmul_map_kernel(gp_run *run, const gp_insn *insn) {
     map.base[k] = arg_ptr(run, insn, arg);
   }
   place(&map);
-
-  _Alignas(64) char scratch[PANEL_BYTES];
-  const bool ends = map.p.bias || map.p.relu || map.p.gate;
-  const bool whole = map.program.n_ops == 0 && !map.colsum && !(map.way == BLAS && ends);
-  const int64_t bytes = map.way == BLAS && !map.apart ? BLAS_PANEL_BYTES : PANEL_BYTES;
-  const int64_t cols = map.apart ? min_i64(n, PANEL_BYTES / size / PANEL_ROWS) : n;
-  int64_t rows = bytes / (cols * size);
-  if (!map.apart && rows < PANEL_ROWS) rows = PANEL_ROWS;
-  if (whole) rows = m;
-  for (int64_t i = 0; i < m; i += rows)
-    for (int64_t j = 0; j < n; j += cols) {
-      int64_t bad;
-      const int rc =
-          map_panel(&map, i, min_i64(rows, m - i), j, min_i64(cols, n - j), scratch, &bad);
-      if (rc) return fail(run, rc, bad, 0, 0);
-    }
-  return GP_OK;
+  return map_run(run, &map);
 }
 
 static const char *matmul_map_check(const gp_plan *plan, const gp_insn *insn) {

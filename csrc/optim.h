@@ -1,6 +1,14 @@
 /* The optimizer steps for one float type; included by optim.c once for each with T and SUFFIX. */
 #define FN(name) PASTE(name, SUFFIX)
 
+/* What an instruction updates and by what numbers. */
+typedef struct {
+  enum optimizer which;
+  bool nesterov;
+  T *state[3]; /* var, and accum or m, v */
+  T number[6]; /* alpha; lr, momentum; beta1_power, beta2_power, lr, beta1, beta2, epsilon */
+} FN(update);
+
 static void FN(descend)(int64_t n, T *var, T alpha, const T *delta) {
 #pragma GCC ivdep
   for (int64_t i = 0; i < n; i++) var[i] -= alpha * delta[i];
@@ -29,7 +37,8 @@ static void FN(adam)(int64_t n, T *var, T *m, T *v, T alpha, T beta1, T beta2, T
   if (nesterov) {
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; i++) {
-      const T g = grad[i], mi = m[i] + (g - m[i]) * rest1, vi = v[i] + (g * g - v[i]) * rest2;
+      const T g = grad[i], mi = FN(mad)(g - m[i], rest1, m[i]);
+      const T vi = FN(mad)(FN(mad)(g, g, -v[i]), rest2, v[i]);
       m[i] = mi;
       v[i] = vi;
       var[i] -= (g * rest1 + beta1 * mi) * alpha / (FN(root)(vi) + epsilon);
@@ -37,7 +46,8 @@ static void FN(adam)(int64_t n, T *var, T *m, T *v, T alpha, T beta1, T beta2, T
   } else {
 #pragma GCC ivdep
     for (int64_t i = 0; i < n; i++) {
-      const T g = grad[i], mi = m[i] + (g - m[i]) * rest1, vi = v[i] + (g * g - v[i]) * rest2;
+      const T g = grad[i], mi = FN(mad)(g - m[i], rest1, m[i]);
+      const T vi = FN(mad)(FN(mad)(g, g, -v[i]), rest2, v[i]);
       m[i] = mi;
       v[i] = vi;
       var[i] -= mi * alpha / (FN(root)(vi) + epsilon);
@@ -45,31 +55,104 @@ static void FN(adam)(int64_t n, T *var, T *m, T *v, T alpha, T beta1, T beta2, T
   }
 }
 
-#define ARRAY(i) ((T *)arg_ptr(run, insn, i))
-#define SCALAR(i) (*ARRAY(i))
-
-/* outs var; ins alpha[], delta */
-static void FN(run_descend)(gp_run *run, const gp_insn *insn, int64_t n) {
-  FN(descend)(n, ARRAY(0), SCALAR(1), ARRAY(2));
+/* Elements [at, at + n) of the state by grad[n]. */
+static void FN(step)(const FN(update) * u, int64_t at, int64_t n, const T *grad) {
+  const T *x = u->number;
+  T *var = u->state[0] + at;
+  switch (u->which) {
+    case DESCENT:
+      FN(descend)(n, var, x[0], grad);
+      break;
+    case MOMENTUM:
+      FN(momentum)(n, var, u->state[1] + at, x[0], grad, x[1], u->nesterov);
+      break;
+    case ADAM: {
+      const T alpha = x[2] * (T)sqrt((double)(1 - x[1])) / (1 - x[0]);
+      FN(adam)(n, var, u->state[1] + at, u->state[2] + at, alpha, x[3], x[4], x[5], grad,
+               u->nesterov);
+      break;
+    }
+  }
 }
 
-/* outs var, accum; ins lr[], grad, momentum[]; attr use_nesterov */
-static void FN(run_momentum)(gp_run *run, const gp_insn *insn, int64_t n) {
-  const bool nesterov = run->plan->attrs[insn->attr];
-  FN(momentum)(n, ARRAY(0), ARRAY(1), SCALAR(2), ARRAY(3), SCALAR(4), nesterov);
+/* The outputs are the state; of the inputs from argument `in` on, all but `grad` are the numbers.
+ */
+static FN(update) FN(update_of)(const gp_run *run, const gp_insn *insn, enum optimizer which,
+                                bool nesterov, int in, int grad) {
+  FN(update) u = {.which = which, .nesterov = nesterov};
+  int n = 0;
+  for (int i = 0; i < insn->n_out; i++) u.state[i] = arg_ptr(run, insn, i);
+  for (int i = in; i < insn->n_out + insn->n_in; i++)
+    if (i != grad) u.number[n++] = *(const T *)arg_ptr(run, insn, i);
+  return u;
 }
 
-/* outs var, m, v; ins beta1_power[], beta2_power[], lr[], beta1[], beta2[], epsilon[], grad; attr
- * use_nesterov */
-static void FN(run_adam)(gp_run *run, const gp_insn *insn, int64_t n) {
-  const bool nesterov = run->plan->attrs[insn->attr];
-  const T alpha = SCALAR(5) * FN(root)(1 - SCALAR(4)) / (1 - SCALAR(3));
-  FN(adam)(n, ARRAY(0), ARRAY(1), ARRAY(2), alpha, SCALAR(6), SCALAR(7), SCALAR(8), ARRAY(9),
-           nesterov);
+typedef struct {
+  FN(update) update;
+  const T *grad;
+  int64_t n, chunk;
+} FN(apply_job);
+
+static void FN(apply_task)(void *ctx, int64_t task) {
+  const FN(apply_job) *job = ctx;
+  const int64_t at = task * job->chunk;
+  FN(step)(&job->update, at, min_i64(job->chunk, job->n - at), job->grad + at);
 }
 
-#undef ARRAY
-#undef SCALAR
+static void FN(apply)(gp_run *run, const gp_insn *insn, enum optimizer which, bool nesterov,
+                      int grad, int64_t n) {
+  FN(apply_job)
+  job = {FN(update_of)(run, insn, which, nesterov, insn->n_out, grad), arg_ptr(run, insn, grad), n,
+         n};
+  if (n >= 2 * GP_PARALLEL) job.chunk = piece_of(n, GP_PARALLEL, MAX_TASKS);
+  gp_parallel(run->threads, n ? (n + job.chunk - 1) / job.chunk : 0, FN(apply_task), &job);
+}
+
+/* ---- matmul_update ---- */
+
+typedef struct {
+  FN(update) update;
+  product p;
+  enum way way;
+  int64_t rows; /* of a task */
+} FN(update_job);
+
+static void FN(update_task)(void *ctx, int64_t task) {
+  const FN(update_job) *job = ctx;
+  const int64_t n = job->p.n, from = task * job->rows, to = min_i64(from + job->rows, job->p.m);
+  _Alignas(64) T grad[PANEL_BYTES / sizeof(T)];
+  /* panels below each other first: they share columns of b */
+  const int64_t cols = min_i64(n, UPDATE_COLUMNS), rows = (int64_t)(PANEL_BYTES / sizeof(T)) / cols;
+  for (int64_t j = 0; j < n; j += cols)
+    for (int64_t i = from; i < to; i += rows) {
+      product p = job->p;
+      p.m = min_i64(rows, to - i);
+      p.n = p.ldc = min_i64(cols, n - j);
+      p.a = (const T *)p.a + i * p.ars;
+      p.b = (const T *)p.b + j * p.bcs;
+      p.c = grad;
+      multiply(&p, sizeof(T) == 4 ? GP_F32 : GP_F64, job->way);
+      if (p.n == n)
+        FN(step)(&job->update, i * n, p.m * n, grad);
+      else
+        for (int64_t r = 0; r < p.m; r++)
+          FN(step)(&job->update, (i + r) * n + j, p.n, grad + r * p.n);
+    }
+}
+
+static void FN(update_by_product)(gp_run *run, const gp_insn *insn, enum optimizer which,
+                                  bool nesterov) {
+  FN(update_job) job = {.p = product_of(run, insn, 0, insn->n_out)};
+  const int64_t m = job.p.m, n = job.p.n;
+  if (m == 0 || n == 0) return;
+  job.update = FN(update_of)(run, insn, which, nesterov, insn->n_out + 2, -1);
+  job.way = product_way(&job.p, sizeof(T) == 4 ? GP_F32 : GP_F64);
+  if (job.way == BLAS && gp_product_way >= 0) job.way = FN(small_way)(&job.p);
+  job.rows = m;
+  if (m * n * (job.p.k + 16) >= PARALLEL_PRODUCT) job.rows = piece_of(m, 12, MAX_TASKS);
+  gp_parallel(run->threads, (m + job.rows - 1) / job.rows, FN(update_task), &job);
+}
+
 #undef FN
 #undef T
 #undef SUFFIX

@@ -27,6 +27,7 @@ enum gp_status {
   GP_ERR_CAST,   /* float to integer: NaN or out of range at element `index` */
   GP_ERR_POWER,  /* integer to a negative integer power at element `index` */
   GP_ERR_HOST,   /* the Python function called by a HOST instruction raised */
+  GP_ERR_ROW,    /* in a loop: row number `value` at `index` of the order is not in [0, bound) */
   GP_ERR_PLAN    /* the plan itself is malformed; found by plan_check, never by a kernel */
 };
 
@@ -82,6 +83,7 @@ struct gp_run {
   char *resolved[3]; /* the bases that `ptr` was computed from; NULL at first */
   int32_t *externs;  /* [n_externs] numbers of the EXTERN buffers */
   int64_t n_externs;
+  int threads; /* that the run may use */
   gp_host host;
   void *host_data;
   gp_error error;

@@ -13,8 +13,10 @@ enum {
   FOLD_LANES = 32,  /* accumulators along a contiguous row */
   FOLD_BLOCK = 512, /* elements summed by them before halves are paired */
   FOLD_ROWS = 32,   /* rows added one by one down a column */
-  FOLD_WIDTH = 128  /* columns at once */
+  FOLD_WIDTH = 128, /* columns at once */
+  FOLD_DEPTH = 4    /* a long row is cut into 2^4 tasks */
 };
+_Static_assert(1 << FOLD_DEPTH <= MAX_TASKS, "a task for every leaf");
 
 typedef struct {
   int64_t n, step, out_step; /* extent; strides in elements; out_step is 0 on a reduced dim */
@@ -24,9 +26,13 @@ typedef struct {
   int n_kept, n_reduced;
   bool empty;   /* nothing to combine */
   bool columns; /* `col` is walked side by side; else it is one element wide */
-  int64_t n_out;
+  int64_t n_in, n_out;
   fold_dim kept[GP_MAX_RANK], reduced[GP_MAX_RANK], col;
 } fold_shape;
+
+typedef struct {
+  int64_t start, n;
+} fold_leaf;
 
 #define FOLD sum_f32
 #define T float
@@ -121,7 +127,8 @@ static bool continues(const fold_dim *outer, const fold_dim *inner) {
 static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
 
 static fold_shape fold_plan(const gp_buf *out, const gp_buf *in) {
-  fold_shape s = {.n_out = count(out), .empty = count(in) == 0, .col = {1, 0, 0}};
+  fold_shape s = {.n_in = count(in), .n_out = count(out), .col = {1, 0, 0}};
+  s.empty = s.n_in == 0;
   fold_dim dims[GP_MAX_RANK];
   int n = 0;
   for (int i = 0; i < in->rank; i++) { /* insertion sort, widest stride first */
@@ -158,17 +165,17 @@ static fold_shape fold_plan(const gp_buf *out, const gp_buf *in) {
   return s;
 }
 
-typedef void (*fold_fn)(const fold_shape *, const void *, void *);
-#define FOLD_TABLE(op)                                                                  \
-  static const fold_fn fold_##op[GP_NDTYPES] = {[GP_I32] = fold_##op##_i32,             \
-                                                [GP_I64] = fold_##op##_i64,             \
-                                                [GP_F32] = fold_##op##_f32,             \
-                                                [GP_F64] = fold_##op##_f64};            \
-  static int reduce_##op##_kernel(gp_run *run, const gp_insn *insn) {                   \
-    const gp_buf *out = arg_buf(run->plan, insn, 0), *in = arg_buf(run->plan, insn, 1); \
-    const fold_shape s = fold_plan(out, in);                                            \
-    fold_##op[in->dtype](&s, arg_ptr(run, insn, 1), arg_ptr(run, insn, 0));             \
-    return GP_OK;                                                                       \
+typedef void (*fold_fn)(int threads, const fold_shape *, const void *, void *);
+#define FOLD_TABLE(op)                                                                    \
+  static const fold_fn fold_##op[GP_NDTYPES] = {[GP_I32] = fold_##op##_i32,               \
+                                                [GP_I64] = fold_##op##_i64,               \
+                                                [GP_F32] = fold_##op##_f32,               \
+                                                [GP_F64] = fold_##op##_f64};              \
+  static int reduce_##op##_kernel(gp_run *run, const gp_insn *insn) {                     \
+    const gp_buf *out = arg_buf(run->plan, insn, 0), *in = arg_buf(run->plan, insn, 1);   \
+    const fold_shape s = fold_plan(out, in);                                              \
+    fold_##op[in->dtype](run->threads, &s, arg_ptr(run, insn, 1), arg_ptr(run, insn, 0)); \
+    return GP_OK;                                                                         \
   }
 FOLD_TABLE(sum)
 FOLD_TABLE(prod)

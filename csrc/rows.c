@@ -8,6 +8,41 @@ static inline int64_t label_at(const void *labels, bool wide, int64_t i) {
   return wide ? ((const volatile int64_t *)labels)[i] : ((const volatile int32_t *)labels)[i];
 }
 
+/* Rows handed out in tasks: fn gets the job and m rows from some row on. */
+typedef struct rows_job rows_job;
+typedef int64_t (*rows_fn)(const rows_job *job, const void *x, const void *labels, int64_t m,
+                           void *a, void *b);
+struct rows_job {
+  rows_fn fn;
+  int64_t m, n;           /* x[m, n] */
+  const char *x, *labels; /* labels may be NULL */
+  char *a, *b;            /* NULL if not wanted */
+  int64_t row, label;     /* bytes of a row of x and b, and of labels */
+  int64_t result;         /* and of a */
+  bool wide;              /* labels are int64, not int32 */
+  int64_t step;           /* rows of a task */
+  int64_t bad;            /* a row at fault, or -1 */
+};
+
+static void rows_task(void *ctx, int64_t task) {
+  rows_job *job = ctx;
+  const int64_t i = task * job->step;
+  const int64_t bad =
+      job->fn(job, job->x + i * job->row, job->labels ? job->labels + i * job->label : NULL,
+              min_i64(job->step, job->m - i), job->a ? job->a + i * job->result : NULL,
+              job->b ? job->b + i * job->row : NULL);
+  if (bad >= 0) __atomic_store_n(&job->bad, i + bad, __ATOMIC_RELAXED);
+}
+
+/* Tasks are whole panels of rows, so that the panels are the same for any cut. */
+static void by_rows(gp_run *run, rows_job *job) {
+  const int64_t panel = job->n < PANEL ? PANEL / (job->n ? job->n : 1) : 1;
+  job->bad = -1;
+  job->step = job->m;
+  if (job->m * job->n >= GP_PARALLEL) job->step = piece_of(job->m, panel, MAX_TASKS);
+  gp_parallel(run->threads, job->m ? (job->m + job->step - 1) / job->step : 0, rows_task, job);
+}
+
 #define T float
 #define SUFFIX f32
 #include "softmax.h"
@@ -15,27 +50,20 @@ static inline int64_t label_at(const void *labels, bool wide, int64_t i) {
 #define SUFFIX f64
 #include "softmax.h"
 
-static int softmax_kernel(gp_run *run, const gp_insn *insn) {
-  const gp_buf *in = arg_buf(run->plan, insn, 1);
-  const int64_t m = in->dims[0], n = in->dims[1];
-  if (m == 0 || n == 0) return GP_OK;
-  if (in->dtype == GP_F32)
-    softmax_f32(arg_ptr(run, insn, 1), m, n, arg_ptr(run, insn, 0));
-  else
-    softmax_f64(arg_ptr(run, insn, 1), m, n, arg_ptr(run, insn, 0));
-  return GP_OK;
-}
-
-static int log_softmax_kernel(gp_run *run, const gp_insn *insn) {
-  const gp_buf *in = arg_buf(run->plan, insn, 1);
-  const int64_t m = in->dims[0], n = in->dims[1];
-  if (m == 0 || n == 0) return GP_OK;
-  if (in->dtype == GP_F32)
-    log_softmax_f32(arg_ptr(run, insn, 1), m, n, arg_ptr(run, insn, 0));
-  else
-    log_softmax_f64(arg_ptr(run, insn, 1), m, n, arg_ptr(run, insn, 0));
-  return GP_OK;
-}
+#define SOFTMAX_KERNEL(op)                                           \
+  static int op##_kernel(gp_run *run, const gp_insn *insn) {         \
+    const gp_buf *in = arg_buf(run->plan, insn, 1);                  \
+    rows_job job = {.fn = in->dtype == GP_F32 ? op##_f32 : op##_f64, \
+                    .m = in->dims[0],                                \
+                    .n = in->dims[1],                                \
+                    .x = arg_ptr(run, insn, 1),                      \
+                    .a = arg_ptr(run, insn, 0)};                     \
+    job.row = job.result = job.n * gp_itemsize(in->dtype);           \
+    if (job.n) by_rows(run, &job);                                   \
+    return GP_OK;                                                    \
+  }
+SOFTMAX_KERNEL(softmax)
+SOFTMAX_KERNEL(log_softmax)
 
 static const char *softmax_check(const gp_plan *plan, const gp_insn *insn) {
   const char *wrong = check_arity(plan, insn, 1, 1, 0);
@@ -49,33 +77,43 @@ static void *wanted_ptr(const gp_run *run, const gp_insn *insn, int i) {
   return arg_wanted(run->plan, insn, i) ? arg_ptr(run, insn, i) : NULL;
 }
 
-static int softmax_xent_kernel(gp_run *run, const gp_insn *insn) {
+static rows_job xent_job(const gp_run *run, const gp_insn *insn) {
   const gp_buf *in = arg_buf(run->plan, insn, 2);
-  const int64_t m = in->dims[0], n = in->dims[1];
-  void *loss = wanted_ptr(run, insn, 0), *backprop = wanted_ptr(run, insn, 1);
-  if (m == 0) return GP_OK;
-  if (n == 0) { /* the sum of nothing */
-    if (loss) memset(loss, 0, (size_t)(m * gp_itemsize(in->dtype)));
-    return GP_OK;
-  }
-  if (in->dtype == GP_F32)
-    xent_f32(arg_ptr(run, insn, 2), arg_ptr(run, insn, 3), m, n, loss, backprop);
-  else
-    xent_f64(arg_ptr(run, insn, 2), arg_ptr(run, insn, 3), m, n, loss, backprop);
+  const int64_t size = gp_itemsize(in->dtype);
+  return (rows_job){.m = in->dims[0],
+                    .n = in->dims[1],
+                    .x = arg_ptr(run, insn, 2),
+                    .labels = arg_ptr(run, insn, 3),
+                    .a = wanted_ptr(run, insn, 0),
+                    .b = wanted_ptr(run, insn, 1),
+                    .row = in->dims[1] * size,
+                    .result = size};
+}
+
+static int softmax_xent_kernel(gp_run *run, const gp_insn *insn) {
+  rows_job job = xent_job(run, insn);
+  job.fn = arg_buf(run->plan, insn, 2)->dtype == GP_F32 ? xent_f32 : xent_f64;
+  job.label = job.row;
+  if (job.n)
+    by_rows(run, &job);
+  else if (job.a) /* the sum of nothing */
+    memset(job.a, 0, (size_t)(job.m * job.result));
   return GP_OK;
 }
 
 static int sparse_softmax_xent_kernel(gp_run *run, const gp_insn *insn) {
-  const gp_buf *in = arg_buf(run->plan, insn, 2);
-  const int64_t m = in->dims[0], n = in->dims[1];
-  const bool wide = arg_buf(run->plan, insn, 3)->dtype == GP_I64;
-  const void *labels = arg_ptr(run, insn, 3);
-  void *loss = wanted_ptr(run, insn, 0), *backprop = wanted_ptr(run, insn, 1);
-  const int64_t bad =
-      in->dtype == GP_F32
-          ? sparse_xent_f32(arg_ptr(run, insn, 2), labels, wide, m, n, loss, backprop)
-          : sparse_xent_f64(arg_ptr(run, insn, 2), labels, wide, m, n, loss, backprop);
-  return bad < 0 ? GP_OK : fail(run, GP_ERR_RANGE, bad, label_at(labels, wide, bad), n);
+  rows_job job = xent_job(run, insn);
+  job.fn = arg_buf(run->plan, insn, 2)->dtype == GP_F32 ? sparse_xent_f32 : sparse_xent_f64;
+  job.wide = arg_buf(run->plan, insn, 3)->dtype == GP_I64;
+  job.label = job.wide ? 8 : 4;
+  int64_t bad = 0; /* all labels are looked at before anything is written */
+  while (bad < job.m && (uint64_t)label_at(job.labels, job.wide, bad) < (uint64_t)job.n) bad++;
+  if (bad == job.m) {
+    by_rows(run, &job);
+    bad = job.bad;
+  }
+  if (bad < 0) return GP_OK;
+  return fail(run, GP_ERR_RANGE, bad, label_at(job.labels, job.wide, bad), job.n);
 }
 
 static const char *xent_check(const gp_plan *plan, const gp_insn *insn, bool sparse) {

@@ -121,6 +121,8 @@ static void fp_restore(fp_mode old) { (void)old; }
 static void fp_normal(void) {}
 #endif
 
+void gp_flush_denormals(void) { fp_flush(); }
+
 static void resolve(gp_run *run) {
   const gp_plan *plan = run->plan;
   if (memcmp(run->base, run->resolved, sizeof run->base)) {

@@ -36,7 +36,14 @@ static inline void FN(row_softmax)(const T *x, int64_t n, const T *tmp, T max, T
   }
 }
 
-static void FN(softmax)(const T *x, int64_t m, int64_t n, T *y) {
+/* The functions from here on take rows as rows_job (rows.c) hands them out; -1: all is well. */
+
+static int64_t FN(softmax)(const rows_job *job, const void *in, const void *labels, int64_t m,
+                           void *out, void *none) {
+  const T *x = in;
+  const int64_t n = job->n;
+  T *y = out;
+  (void)labels, (void)none;
   T tmp[PANEL], max[PANEL], sum[PANEL];
   const int64_t step = n > PANEL ? 1 : PANEL / n;
   for (int64_t i = 0; i < m; i += step) {
@@ -45,9 +52,15 @@ static void FN(softmax)(const T *x, int64_t m, int64_t n, T *y) {
     for (int64_t r = 0; r < rows; r++)
       FN(row_softmax)(x + (i + r) * n, n, tmp + r * n, max[r], sum[r], y + (i + r) * n);
   }
+  return -1;
 }
 
-static void FN(log_softmax)(const T *x, int64_t m, int64_t n, T *y) {
+static int64_t FN(log_softmax)(const rows_job *job, const void *in, const void *labels, int64_t m,
+                               void *out, void *none) {
+  const T *x = in;
+  const int64_t n = job->n;
+  T *y = out;
+  (void)labels, (void)none;
   T tmp[PANEL], max[PANEL], sum[PANEL];
   const int64_t step = n > PANEL ? 1 : PANEL / n;
   for (int64_t i = 0; i < m; i += step) {
@@ -60,10 +73,15 @@ static void FN(log_softmax)(const T *x, int64_t m, int64_t n, T *y) {
       for (int64_t j = 0; j < n; j++) to[j] = row[j] - max[r] - log_sum;
     }
   }
+  return -1;
 }
 
 /* loss[m] and backprop[m, n] (NULL if not wanted); the latter may lie where x or labels do. */
-static void FN(xent)(const T *x, const T *labels, int64_t m, int64_t n, T *loss, T *backprop) {
+static int64_t FN(xent)(const rows_job *job, const void *in, const void *targets, int64_t m,
+                        void *losses, void *gradient) {
+  const T *x = in, *labels = targets;
+  const int64_t n = job->n;
+  T *loss = losses, *backprop = gradient;
   T tmp[PANEL], max[PANEL], sum[PANEL], terms[PANEL];
   const int64_t step = n > PANEL ? 1 : PANEL / n;
   for (int64_t i = 0; i < m; i += step) {
@@ -93,23 +111,24 @@ static void FN(xent)(const T *x, const T *labels, int64_t m, int64_t n, T *loss,
       }
     }
   }
+  return -1;
 }
 
-/* The same with labels[m] as class numbers. Returns the row whose label is outside [0, n), or -1:
- * all are looked at before anything is written, and again when used, since a feed is the caller's
- * memory and could change in between. */
-static int64_t FN(sparse_xent)(const T *x, const void *labels, bool wide, int64_t m, int64_t n,
-                               T *loss, T *backprop) {
+/* The same with labels[m] as class numbers. They have been looked at; again when used, since a feed
+ * is the caller's memory and could change in between. Returns the row of a label outside [0, n). */
+static int64_t FN(sparse_xent)(const rows_job *job, const void *in, const void *labels, int64_t m,
+                               void *losses, void *gradient) {
+  const T *x = in;
+  const int64_t n = job->n;
+  T *loss = losses, *backprop = gradient;
   T tmp[PANEL], max[PANEL], sum[PANEL];
-  for (int64_t i = 0; i < m; i++)
-    if ((uint64_t)label_at(labels, wide, i) >= (uint64_t)n) return i;
   const int64_t step = n > PANEL ? 1 : PANEL / (n ? n : 1);
   for (int64_t i = 0; i < m; i += step) {
     const int64_t rows = min_i64(step, m - i);
     FN(row_stats)(x + i * n, rows, n, tmp, max, sum);
     for (int64_t r = 0; r < rows; r++) {
       const T *row = x + (i + r) * n;
-      const int64_t label = label_at(labels, wide, i + r);
+      const int64_t label = label_at(labels, job->wide, i + r);
       if ((uint64_t)label >= (uint64_t)n) return i + r;
       if (loss) loss[i + r] = FN(log)(sum[r]) - (row[label] - max[r]);
       if (!backprop) continue;

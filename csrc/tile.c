@@ -357,18 +357,46 @@ static int tile_range(const tile_program *program, const tile_arg *args, int64_t
   return GP_OK;
 }
 
+typedef struct {
+  const tile_program *program;
+  const tile_arg *args;
+  int64_t n, chunk;
+  struct {
+    int status;
+    int64_t bad;
+  } result[MAX_TASKS];
+} tile_job;
+
+static void tile_task(void *ctx, int64_t task) {
+  tile_job *job = ctx;
+  const int64_t from = task * job->chunk;
+  job->result[task].status = tile_range(job->program, job->args, from,
+                                        min_i64(from + job->chunk, job->n), &job->result[task].bad);
+}
+
 static int tile_kernel(gp_run *run, const gp_insn *insn) {
   const tile_program program = tile_program_of(run->plan, insn);
   const int64_t n = count(arg_buf(run->plan, insn, 0));
   tile_arg args[GP_MAX_ARGS];
   int64_t bad;
+  int rc = GP_OK;
   if (n == 0) return GP_OK;
   for (int k = 0; k < program.n_args; k++) {
     const gp_buf *buf = arg_buf(run->plan, insn, k);
     args[k] = tile_arg_of(arg_ptr(run, insn, k), gp_itemsize(buf->dtype), buf->rank, buf->dims,
                           buf->strides);
   }
-  const int rc = tile_range(&program, args, 0, n, &bad);
+  if (n < 2 * GP_PARALLEL) {
+    rc = tile_range(&program, args, 0, n, &bad);
+  } else { /* whole tiles, so that what stays is gathered once a task */
+    const int64_t tile = tile_length(&program, args, n);
+    const int64_t least = (GP_PARALLEL + tile - 1) / tile * tile;
+    tile_job job = {&program, args, n, piece_of(n, least, MAX_TASKS), {{0}}};
+    const int64_t n_tasks = (n + job.chunk - 1) / job.chunk;
+    gp_parallel(run->threads, n_tasks, tile_task, &job);
+    for (int64_t t = n_tasks - 1; t >= 0; t--)
+      if (job.result[t].status) rc = job.result[t].status, bad = job.result[t].bad;
+  }
   return rc ? fail(run, rc, bad, 0, 0) : GP_OK;
 }
 

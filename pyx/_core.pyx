@@ -2,6 +2,7 @@
 """The only extension module: plans in, arrays out. It checks what Python hands it, owns the memory
 of sessions and plans, and runs plans without the GIL. It imports nothing of gradplan."""
 import os
+from time import monotonic as clock
 
 cimport numpy as cnp
 from cpython.ref cimport Py_INCREF
@@ -123,6 +124,7 @@ if os.environ.get("GRADPLAN_ISA"):
         raise ImportError(f"GRADPLAN_ISA: {error}") from None
 
 
+include "pool.pxi"
 include "blas.pxi"
 include "state.pxi"
 
@@ -223,6 +225,7 @@ cdef class Executable:
     cdef gp_plan plan
     cdef gp_run c_run
     cdef bint multiplies
+    cdef int threads  # 0: the default
     cdef int64_t n_feeds, n_fetches, n_needs, n_sets, max_var, state_bytes, arena_bytes
     cdef array_spec *feeds
     cdef array_spec *fetches
@@ -233,11 +236,12 @@ cdef class Executable:
     cdef object on_error, host, host_error
 
     def __init__(self, State state not None, bufs, insns, args, attrs, constants, int64_t arena_bytes,
-                 feeds, fetches, needs, sets, on_error, host=None):
+                 feeds, fetches, needs, sets, on_error, host=None, threads=0):
         if self.owned is not None:
             raise RuntimeError("an executable is made once")
         self.state, self.on_error, self.host = state, on_error, host
         self.table = table
+        self.threads = checked_threads(threads) if threads else 0
         self.owned = []
         cdef gp_plan *p = &self.plan
         p.bufs = <const gp_buf *>self.keep(copy_array(bufs, sizeof(gp_buf), "bufs", &p.n_bufs))
@@ -365,38 +369,77 @@ cdef class Executable:
             PyList_SET_ITEM(out, i, array)
 
         state.acquire()
-        status = self.ready(&error)
+        status = self.begin(&error)
         if status == GP_OK:
             for i in range(self.n_feeds):
                 run.slot[i] = <char *>cnp.PyArray_DATA(<cnp.ndarray>args[i])
             for i in range(self.n_fetches):
                 run.slot[self.n_feeds + i] = <char *>cnp.PyArray_DATA(<cnp.ndarray>out[i])
-            run.base[<int>GP_ARENA] = state.arena.data
-            run.base[<int>GP_STATE] = state.variables.data
-            run.base[<int>GP_CONST] = self.const_block.data
-            if self.multiplies:
-                hold_blas()
             with nogil:
                 status = gp_plan_run(self.table, run)
-            if self.multiplies:
-                release_blas()
-            if status == GP_OK:
-                for i in range(self.n_sets):
-                    state.flags.data[self.sets[i]] = 1
-            else:
-                error = run.error
-                host_error, self.host_error = self.host_error, None
+            host_error = self.end(status, &error)
         state.release()
 
         if status != GP_OK:
-            if host_error is not None:
-                raise host_error
-            self.on_error(error.status, error.insn, error.index, error.value, error.bound)
-            raise RuntimeError(f"instruction {error.insn} failed with status {error.status}")
+            self.fail(&error, host_error)
         for i in range(self.n_fetches):
             if self.fetches[i].rank == 0:
                 out[i] = cnp.PyArray_ToScalar(cnp.PyArray_DATA(<cnp.ndarray>out[i]), out[i])
         return out
+
+    cdef int begin(self, gp_error *error) noexcept:
+        """Make ready for runs, with the state's lock held: GP_OK, or what ready() says."""
+        cdef State state = self.state
+        cdef gp_run *run = &self.c_run
+        cdef int status = self.ready(error)
+        if status != GP_OK:
+            return status
+        run.base[<int>GP_ARENA] = state.arena.data
+        run.base[<int>GP_STATE] = state.variables.data
+        run.base[<int>GP_CONST] = self.const_block.data
+        run.threads = self.threads or default_threads
+        if self.multiplies:
+            hold_blas()
+        return GP_OK
+
+    cdef object end(self, int status, gp_error *error):
+        """After runs that begin() allowed; returns what a Python function in them raised."""
+        if self.multiplies:
+            release_blas()
+        if status == GP_OK:
+            self.mark()
+            return None
+        error[0] = self.c_run.error
+        host_error, self.host_error = self.host_error, None
+        return host_error
+
+    cdef void mark(self) noexcept:
+        """The variables that a run sets are initialised."""
+        cdef int64_t i
+        for i in range(self.n_sets):
+            self.state.flags.data[self.sets[i]] = 1
+
+    cdef int fail(self, gp_error *error, host_error) except -1:
+        if host_error is not None:
+            raise host_error
+        self.on_error(error.status, error.insn, error.index, error.value, error.bound)
+        raise RuntimeError(f"instruction {error.insn} failed with status {error.status}")
+
+    def loop(self, tuple arrays not None, tuple gathered not None, order, int64_t batch, int64_t steps,
+             double every_seconds=1, callback=None):
+        """Run `steps` times inside one call, without the GIL.
+
+        arrays : one for each feed, C-contiguous and of the feed's dtype. gathered : for each whether a
+        step feeds a batch of its rows; the others are fed whole. order : int64 [steps * batch], the rows
+        of all batches one after the other, or None for rows as they come; every one is checked before
+        the first step. The rows of a batch that are consecutive are not copied. Every fetch is a scalar.
+
+        callback(steps done) is called every so many seconds; what is true stops the loop, and so does
+        an exception, Ctrl-C's too, between two steps. It may use the session.
+
+        Returns a list with an array of the scalars of every step for each fetch, and the steps done.
+        """
+        return run_loop(self, arrays, gathered, order, batch, steps, every_seconds, callback)
 
     cdef int ready(self, gp_error *error) noexcept:
         """Whether the state has all that the plan reads: GP_OK, or -1 with a variable's number."""
@@ -464,6 +507,9 @@ cdef int call_host(void *data, int64_t insn) noexcept with gil:
         self.host_error = error
         return 1
     return 0
+
+
+include "loop.pxi"
 
 
 cdef class Callable:

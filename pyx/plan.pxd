@@ -5,8 +5,9 @@ cdef extern from "core.h" nogil:
     enum:
         GP_MAX_RANK, GP_MAX_ARGS, GP_MAX_TEMPS
         GP_NDTYPES
+        GP_MAX_THREADS
         GP_ARENA, GP_STATE, GP_CONST, GP_EXTERN
-        GP_OK, GP_ERR_HOST
+        GP_OK, GP_ERR_HOST, GP_ERR_ROW
         GP_F32, GP_F64
     int64_t GP_MAX_BYTES
     ctypedef struct gp_buf:
@@ -38,6 +39,7 @@ cdef extern from "core.h" nogil:
         char *resolved[3]
         int32_t *externs
         int64_t n_externs
+        int threads
         int (*host)(void *, int64_t) noexcept nogil
         void *host_data
         gp_error error
@@ -51,10 +53,24 @@ cdef extern from "core.h" nogil:
         int32_t n_kernels
         const gp_tile_entry *tiles
         int32_t n_tiles
+    ctypedef struct gp_gathered:
+        const char *data
+        char *staging
+        int64_t row_bytes, slot
+    ctypedef struct gp_loop:
+        int64_t n_rows, batch, steps, done
+        const int64_t *order
+        int64_t *rows
+        const gp_gathered *gathered
+        int64_t n_gathered
+        char **results
+        int64_t n_results
+    int gp_loop_run(const gp_table *, gp_run *, gp_loop *, int64_t)
     int64_t gp_itemsize(int32_t)
     const char *gp_extent(const gp_buf *, int64_t *, int64_t *)
     const char *gp_plan_check(const gp_table *, const gp_plan *, int64_t *, int64_t *)
     int gp_plan_run(const gp_table *, gp_run *)
+    int gp_n_workers()
     int gp_n_tables()
     const gp_table *gp_table_at(int)
     int gp_product_way

@@ -1,4 +1,4 @@
-"""gradplan._core's matrix products: our own and BLAS's, with what follows them, on every ISA level."""
+"""gradplan._core's matrix products, our own and BLAS's, with what follows them, on every level."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,8 @@ rng = np.random.default_rng(1)
 OPS = _core.tile_ops()
 SIZES = [(1, 1, 1), (3, 4, 5), (1, 9, 1), (1, 9, 7), (8, 9, 1), (65, 33, 40), (4, 0, 3), (0, 3, 4),
          (4, 3, 0), (7, 1, 6), (2, 40, 150), (3, 17, 33), (64, 64, 4), (64, 32, 10), (33, 31, 17),
-         (100, 2, 300), (37, 600, 5), (5, 600, 37), (13, 70, 100), (300, 20, 3), (1, 700, 90)]  # fmt: skip
+         (100, 2, 300), (37, 600, 5), (5, 600, 37), (13, 70, 100), (300, 20, 3),
+         (1, 700, 90)]  # fmt: skip
 
 
 @pytest.fixture(params=_core.isa_levels())
