@@ -22,6 +22,8 @@ LAYERS = [
     ["passes"],
     ["ops"],
     ["gradients", "train.checkpoint"],
+    ["loop"],
+    ["loop"],
     ["session"],
     ["train"],
 ]

@@ -281,6 +281,27 @@ def test_many_threads_on_one_session():
     assert sess.run(v) == 200 * 10
 
 
+@pytest.mark.parametrize("threads", [-1, 1.5, 10**6, "two"])
+def test_a_number_of_threads_that_cannot_be(threads):
+    with pytest.raises(ValueError, match="intra_op_parallelism_threads"):
+        gp.Session(config=gp.ConfigProto(intra_op_parallelism_threads=threads))
+
+
+def test_any_number_of_threads_gives_the_same_bits():
+    x = gp.placeholder(gp.float32, [None, 300])
+    w = gp.Variable(np.random.default_rng(0).normal(size=(300, 400)).astype("f"))
+    loss = gp.reduce_mean(gp.square(gp.nn.tanh(gp.matmul(x, w))))
+    step = gp.train.AdamOptimizer(0.01).minimize(loss)
+    data = np.random.default_rng(1).normal(size=(500, 300)).astype("f")
+    found = []
+    for threads in (1, 2, 3, 4, 8):
+        sess = gp.Session(config=gp.ConfigProto(intra_op_parallelism_threads=threads))
+        sess.run(gp.global_variables_initializer())
+        found.append([sess.run([loss, step], {x: data})[0] for _ in range(4)])
+        found[-1].append(sess.run(w).tobytes())
+    assert all(f == found[0] for f in found)
+
+
 def test_huge_shapes_are_refused():
     x = gp.placeholder(gp.float32, [None, 1])
     sess = gp.Session()

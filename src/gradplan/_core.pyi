@@ -34,6 +34,16 @@ class State:
 class Executable:
     isa: str
     def __init__(self, state: State, *plan: Any) -> None: ...
+    def loop(
+        self,
+        arrays: tuple[np.ndarray, ...],
+        gathered: tuple[bool, ...],
+        order: np.ndarray | None,
+        batch: int,
+        steps: int,
+        every_seconds: float,
+        callback: Function[[int], Any] | None,
+    ) -> tuple[list[np.ndarray], int]: ...
     def run(self, args: tuple[Any, ...]) -> list[Any]: ...
 
 class Callable:

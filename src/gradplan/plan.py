@@ -127,7 +127,7 @@ class Plan:
         self.args = np.array(args, np.int32)
         self.attrs = np.array(attrs, np.int64)
 
-    def executable(self, state: _core.State) -> _core.Executable:
+    def executable(self, state: _core.State, threads: int = 0) -> _core.Executable:
         """The plan as C runs it, on a session's memory."""
         try:
             return _core.Executable(
@@ -150,6 +150,7 @@ class Plan:
                 self._sets,
                 self._fail,
                 self._hosts,
+                threads,
             )
         except MemoryError as error:
             raise errors.ResourceExhaustedError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradplan import _core, bind, errors, passes, probe, schedule, shapes
+from gradplan import _core, bind, errors, loop, passes, probe, schedule, shapes
 from gradplan.graph import (
     Graph,
     GraphKeys,
@@ -52,8 +53,11 @@ class ConfigProto:
     >>> sess = gp.Session(config=config)
     """
 
-    def __init__(self, optimize: bool = True, **fields: Any) -> None:
+    def __init__(
+        self, optimize: bool = True, intra_op_parallelism_threads: int = 0, **fields: Any
+    ) -> None:
         self.optimize = optimize
+        self.intra_op_parallelism_threads = intra_op_parallelism_threads
         self.gpu_options = SimpleNamespace()
         self.graph_options = SimpleNamespace()
         for name, value in fields.items():
@@ -68,11 +72,83 @@ class Step(_core.Callable):
     """
 
     compiled: Compiled
+    pack: Any
 
     @property
     def plan(self) -> Plan | None:
         """The plan of the last call; ``print(step.plan)`` shows every instruction."""
         return self.compiled.plan
+
+    def loop(
+        self,
+        arrays: Sequence[Any],
+        batch_size: int,
+        epochs: int = 1,
+        steps: int | None = None,
+        shuffle: bool = True,
+        seed: int | None = None,
+        drop_remainder: bool = False,
+        on_progress: Callable[[int], Any] | None = None,
+        every: float = 0.1,
+    ) -> Any:
+        """Run many steps over mini-batches of whole arrays, without coming back to Python.
+
+        Parameters
+        ----------
+        arrays : sequence of array_like
+            One for each feed. Of an array whose feed has an unknown first dimension every step
+            takes
+            ``batch_size`` rows; any other is fed as it is. Memory maps are read where they lie.
+        batch_size : int
+        epochs : int, optional
+            How often to go through the rows. Default: once.
+        steps : int, optional
+            How many steps to run instead.
+        shuffle : bool, optional
+            Whether every epoch takes the rows in a new random order. Default: True.
+        seed : int, optional
+            Of the shuffling: epoch e takes ``numpy.random.default_rng([seed,
+            e]).permutation(rows)``.
+        drop_remainder : bool, optional
+            Leave out the last, smaller batch of an epoch. Default: False.
+        on_progress : callable, optional
+            Called with the number of steps done; a true result stops the loop.
+        every : float, optional
+            Seconds between two such calls, about. Default: 0.1.
+
+        Returns
+        -------
+        Same structure as the fetches
+            For a scalar an array with a value for each step; None for operations.
+
+        Raises
+        ------
+        TypeError, ValueError
+            Before the first step: if arrays differ in length or do not fit their feeds, the batch
+            is empty or larger than the data, or a fetch is no scalar.
+        KeyboardInterrupt
+            On Ctrl-C, between two steps: every variable is that of a finished step.
+
+        Examples
+        --------
+        >>> import gradplan as gp, numpy as np
+        >>> x = gp.placeholder(gp.float32, [None])
+        >>> total = gp.Variable(0.0)
+        >>> step = total.assign_add(gp.reduce_sum(x))
+        >>> with gp.Session() as sess:
+        ...     sess.run(total.initializer)
+        ...     print(sess.make_callable(step, [x]).loop([np.arange(6.0)], 2, shuffle=False))
+        [ 1.  6. 15.]
+        """
+        feeds = self.compiled.loop_feeds(arrays)
+        order = loop.make_order(feeds, operator.index(batch_size), shuffle, seed, drop_remainder)
+        count = epochs * order.steps_per_epoch if steps is None else steps
+        if count < 1:
+            raise ValueError(f"loop: nothing to do, with {epochs} epochs and {steps} steps")
+        results = loop.run(self.compiled.bind, feeds, order, count, on_progress, every)
+        if self.pack is None:
+            return results
+        return results[self.pack] if isinstance(self.pack, int) else self.pack(results)
 
 
 class Compiled:
@@ -96,6 +172,20 @@ class Compiled:
         self._plans: OrderedDict[Any, tuple[Plan, Any]] = OrderedDict()
         self.plan: Plan | None = None
 
+    def loop_feeds(self, arrays: Sequence[Any]) -> list[loop.Feed]:
+        """The arrays of a loop, checked and converted as a whole."""
+        if len(arrays) != len(self._feeds):
+            raise TypeError(f"loop: {len(self._feeds)} feeds, but {len(arrays)} arrays")
+        for t in self._extracted.fetches:
+            if t._shape not in (None, ()):
+                raise ValueError(f"loop: a fetch must be a scalar, but {t.name!r} is {t.shape}")
+        feeds = []
+        for t, a in zip(self._feeds, arrays, strict=True):
+            array = to_feed(t, a)
+            rows = array.ndim > 0 and (t._shape is None or t._shape[0] is None)
+            feeds.append(loop.Feed(array, rows))
+        return feeds
+
     def _optimised(self, fed: Sequence[tuple[int, ...]]) -> tuple[Program, schedule.Schedule]:
         """The program for feeds of these shapes: another batch size finds that of the first."""
         pattern = probe.pattern([t._shape for t in self._feeds], fed) if self._optimise else ()
@@ -118,7 +208,8 @@ class Compiled:
             program, order = self._optimised(key)
             binder = bind.Binder(program, key, self._session, order, self._optimise)
             plan = binder.bind()
-            executable = plan.executable(self._session._state)
+            threads = self._session._config.intra_op_parallelism_threads
+            executable = plan.executable(self._session._state, threads)
             self._plans[key] = plan, executable
             if len(self._plans) > MAX_PLANS:
                 self._plans.popitem(last=False)
@@ -155,6 +246,11 @@ class Session:
             raise TypeError(f"graph must be a gp.Graph, but got {type(graph).__name__}")
         self._graph = get_default_graph() if graph is None else graph
         self._config = config or ConfigProto()
+        threads = self._config.intra_op_parallelism_threads
+        if not isinstance(threads, int) or not 0 <= threads <= 1024:
+            raise ValueError(
+                f"intra_op_parallelism_threads must be from 0 to 1024, not {threads!r}"
+            )
         self._state = _core.State()
         self._places: dict[Operation, tuple[int, int]] = {}  # offset in bytes, number
         self._scanned = 0
@@ -307,7 +403,7 @@ class Session:
         elif not (type(fetches) is list and places == list(range(len(fetches)))):
             pack = _packer(fetches, places)
         step = Step(compiled.bind, pack, len(fed))
-        step.compiled = compiled
+        step.compiled, step.pack = compiled, pack
         return step
 
     def _watch_growth(self) -> None:
