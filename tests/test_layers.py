@@ -22,8 +22,8 @@ LAYERS = [
     ["passes"],
     ["ops"],
     ["gradients", "train.checkpoint"],
-    ["loop"],
-    ["loop"],
+    ["loop", "feeds"],
+    ["loop", "feeds"],
     ["session"],
     ["train"],
 ]

@@ -1,4 +1,4 @@
-"""Many steps in one call: the same bits as single calls, and everything checked before the first."""
+"""Many steps in one call: the same bits as single calls, and all is checked before the first."""
 
 import _thread
 import threading

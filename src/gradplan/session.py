@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from gradplan import _core, bind, errors, loop, passes, probe, schedule, shapes
+from gradplan.feeds import to_feed
 from gradplan.graph import (
     Graph,
     GraphKeys,
@@ -41,6 +42,9 @@ class ConfigProto:
     optimize : bool, optional
         False runs the graph as it was written, without passes, fusion, aliasing or reuse of
         buffers: the reference that the optimised path is tested against. Default: True.
+    intra_op_parallelism_threads : int, optional
+        Threads that work on one run; the results are the same bits for any number. Default, and 0:
+        ``GRADPLAN_NUM_THREADS`` if that is set, else the CPUs that this process may use.
     **fields
         ``allow_soft_placement``, ``gpu_options`` and the other fields of TensorFlow 1, accepted;
         they change nothing on a CPU.
@@ -547,63 +551,6 @@ class InteractiveSession(Session):
         for stack, item in stacks:
             if item in stack:
                 stack.remove(item)
-
-
-# ---- feeds ---------------------------------------------------------------------------------------
-
-
-def to_feed(t: Tensor, value: Any) -> np.ndarray:
-    """A fed value as a C-contiguous, aligned array of the tensor's type.
-
-    Raises
-    ------
-    TypeError
-        If the value is a tensor, holds no numbers, or would lose its meaning in the tensor's type.
-    ValueError
-        If its shape does not fit.
-    """
-    wanted = t.dtype.np
-    if isinstance(value, (Tensor, Operation)) or hasattr(value, "_as_graph_element"):
-        raise TypeError(
-            f"The value of a feed cannot be a tensor, but {t.name!r} is fed {value!r}: run it "
-            "first, and feed the array."
-        )
-    try:
-        given = np.asarray(value)
-    except ValueError:
-        raise ValueError(f"Cannot feed {t.name!r}: the nested lists are ragged") from None
-    if given.dtype != wanted:
-        given = _cast_feed(t, given)
-    shape = t._shape
-    if shape is None or given.shape != shape:
-        if shapes.merge(shape, given.shape) is False:
-            raise ValueError(
-                f"Cannot feed value of shape {given.shape!r} for Tensor '{t.name}', which has "
-                f"shape '{shapes.text(shape)}' (made at {t.op.made_at})"
-            )
-    out = np.asarray(given, wanted, order="C")
-    return out if out.flags.aligned else out.copy()
-
-
-def _cast_feed(t: Tensor, given: np.ndarray) -> np.ndarray:
-    kind, wanted = given.dtype.kind, t.dtype
-    order = "b iu f"
-    if kind not in "biuf" or kind == "b" and not given.size:
-        raise TypeError(
-            f"Cannot feed {t.name!r} of type {wanted.name} an array of type {given.dtype}"
-        )
-    with np.errstate(all="ignore"):
-        out = given.astype(wanted.np)
-        loses = (
-            order.index(kind) > order.index(wanted.np.kind) or kind in "iu" and wanted.is_integer
-        )
-        if loses and given.size and not np.array_equal(out.astype(given.dtype), given):
-            at = int(np.flatnonzero(out.astype(given.dtype).ravel() != given.ravel())[0])
-            raise TypeError(
-                f"Cannot feed {t.name!r} of type {wanted.name} an array of type {given.dtype}: "
-                f"element {at} is {given.ravel()[at]!r}, which {wanted.name} cannot hold"
-            )
-    return out
 
 
 # ---- fetches -------------------------------------------------------------------------------------
