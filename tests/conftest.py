@@ -1,6 +1,7 @@
 """Fixtures for every test: a default graph of its own, and hypothesis without a clock."""
 
 import os
+import signal
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
@@ -23,6 +24,12 @@ settings.register_profile("nightly", settings.get_profile("ci"), derandomize=Fal
 # A failing graph is made smaller for half a minute, not for five.
 engine.MAX_SHRINKING_SECONDS = 30
 settings.load_profile(os.environ.get("GRADPLAN_PROFILE", "ci"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def heed_ctrl_c():
+    """Ctrl-C raises KeyboardInterrupt even where a shell started the tests in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

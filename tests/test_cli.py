@@ -163,14 +163,19 @@ def test_stopped_in_the_middle_of_an_epoch(capsys, monkeypatch):
 
 def test_ctrl_c(tmp_path):
     command = [sys.executable, "-m", "gradplan", "train", "--epochs", "1000000", "--quiet"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+    # A shell that starts a job in the background has it ignore SIGINT, and so would the child.
+    heed = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **heed) as child:
         deadline = time.monotonic() + 60
         while not (tmp_path / "checkpoints").exists() and child.poll() is None:
             assert time.monotonic() < deadline
             time.sleep(0.05)
         time.sleep(1.0)
         child.send_signal(signal.SIGINT)
-        _, err = child.communicate(timeout=60)
+        try:
+            _, err = child.communicate(timeout=60)
+        finally:
+            child.kill()
     assert child.returncode == 130, err
     if err:  # it had begun to train
         assert err.startswith("gradplan: stopped") and err.count("\n") == 1
