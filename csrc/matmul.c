@@ -79,9 +79,9 @@ static const char *matmul_check(const gp_plan *plan, const gp_insn *insn) {
 
 enum {
   PANEL_BYTES = GP_PANEL,             /* of y: with what belongs to it, a part of the L2 */
-  BLAS_PANEL_BYTES = 4 * GP_PANEL,    /* larger, since every call copies all of b */
+  BLAS_PANEL_BYTES = 16 * GP_PANEL,   /* larger, since every call copies all of b */
   PANEL_ROWS = GP_PANEL_ROWS,         /* at least, or the copies are what takes the time */
-  PARALLEL_PRODUCT = GP_PARALLEL << 6 /* m n k from which a product is cut into tasks */
+  PARALLEL_PRODUCT = GP_PARALLEL << 3 /* m n k from which a product is cut into tasks */
 };
 
 typedef struct {
@@ -256,10 +256,12 @@ static int map_run(gp_run *run, mapped *map) {
   const int64_t m = map->p.m, n = map->p.n;
   map_job job = {.map = map, .rows = m, .cols = n};
   if (m == 0 || n == 0) return GP_OK;
-  if (m * n * map->p.k >= PARALLEL_PRODUCT) {
+  const int64_t work = m * n * map->p.k;
+  if (work >= PARALLEL_PRODUCT) {
     const bool by_columns = map->way != TURNED && (map->colsum || n >= m || n >= 512);
-    const int64_t size = by_columns ? n : m, least = map->way == BLAS ? 128 : 64;
-    const int64_t piece = piece_of(size, least, map->way != BLAS ? MAX_TASKS : size < 1024 ? 2 : 4);
+    const int64_t size = by_columns ? n : m, least = map->way == BLAS ? 128 : by_columns ? 32 : 4;
+    const int64_t tasks = map->way == BLAS ? (size < 1024 ? 2 : 4) : 2 * work / PARALLEL_PRODUCT;
+    const int64_t piece = piece_of(size, least, min_i64(tasks, MAX_TASKS));
     if (by_columns)
       job.cols = piece;
     else if (!map->colsum)
@@ -333,5 +335,5 @@ static const char *matmul_map_check(const gp_plan *plan, const gp_insn *insn) {
     if (!same_dims(args[k], y)) return "shapes disagree";
   }
   if (insn->n_attr == 2 && plan->attrs[insn->attr] == 0) return NULL; /* y is the product */
-  return program_check(plan, insn, args, 1, insn->n_in);
+  return program_check(plan, insn, args, 1, insn->n_in, 0);
 }

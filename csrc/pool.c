@@ -33,7 +33,10 @@
 #define RELAX() (void)0
 #endif
 
-enum { SPIN_NS = 40000, STACK_BYTES = 4 << 20 };
+#ifndef GP_WAKE_NS
+#define GP_WAKE_NS 50000
+#endif
+enum { SPIN_NS = 100000, WAKE_NS = GP_WAKE_NS, FORGET_NS = 1000000, STACK_BYTES = 4 << 20 };
 #define CLOSED 0xffffffffu
 
 typedef void (*task_fn)(void *ctx, int64_t task);
@@ -53,7 +56,11 @@ static atomic_flag busy = ATOMIC_FLAG_INIT;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t awake = PTHREAD_COND_INITIALIZER;
 static atomic_int sleepers;
-static int n_workers; /* made so far; whoever has `busy` may look */
+
+/* Who has `busy` may look at these. */
+static int n_workers;                /* made so far */
+static int n_lanes;                  /* that any job has had */
+static int64_t alone_ns, alone_last; /* a caller's time without workers, and when that was */
 
 static int64_t now_ns(void) {
   struct timespec t;
@@ -66,8 +73,19 @@ static uint32_t first_of(int lane, int threads, uint32_t n_tasks) {
   return (uint32_t)((uint64_t)n_tasks * (uint64_t)lane / (uint64_t)threads);
 }
 
-/* Does tasks of the job, beginning with those of its own lane, until there is none left. */
-static void work(uint32_t job, int own) {
+static void make_workers(int n);
+
+static void wake(void) {
+  make_workers(atomic_load(&job_threads) - 1); /* fewer are no harm */
+  pthread_mutex_lock(&mutex);
+  pthread_cond_broadcast(&awake);
+  pthread_mutex_unlock(&mutex);
+  alone_ns = 0;
+}
+
+/* Does tasks of the job, beginning with those of its own lane, until there is none left; at
+ * `wake_at`, if it is not 0, the workers are woken. */
+static void work(uint32_t job, int own, int64_t wake_at) {
   const int threads = atomic_load(&job_threads);
   for (int i = 0; i < threads; i++) {
     const int lane = (own + i) % threads;
@@ -79,6 +97,7 @@ static void work(uint32_t job, int own) {
       if (!atomic_compare_exchange_weak(&lanes[lane].ticket, &t, t + 1)) continue;
       fn(ctx, (uint32_t)t);
       atomic_fetch_add(&tasks_done, 1);
+      if (wake_at && now_ns() >= wake_at) wake(), wake_at = 0;
       t = atomic_load(&lanes[lane].ticket);
     }
   }
@@ -108,7 +127,7 @@ static void *worker(void *number) {
   gp_flush_denormals();
   for (;;) {
     job = next_job(job);
-    if (lane < atomic_load(&job_threads)) work(job, lane);
+    if (lane < atomic_load(&job_threads)) work(job, lane, 0);
   }
   return NULL;
 }
@@ -123,6 +142,7 @@ static void after_fork(void) {
 }
 
 static void make_workers(int n) {
+  if (n_workers >= n) return;
   static bool forks_handled;
   pthread_attr_t attr;
   sigset_t all, old;
@@ -145,11 +165,10 @@ void gp_parallel(int threads, int64_t n_tasks, task_fn fn, void *ctx) {
     for (int64_t i = 0; i < n_tasks; i++) fn(ctx, i);
     return;
   }
-  if (n_workers < threads - 1) make_workers(threads - 1); /* fewer are no harm */
   const uint32_t job = atomic_load(&current) + 1;
   const uint64_t name = (uint64_t)job << 32;
-  for (int i = 0; i < GP_MAX_THREADS && i <= n_workers; i++)
-    atomic_store(&lanes[i].ticket, name | CLOSED);
+  for (int i = 0; i < n_lanes; i++) atomic_store(&lanes[i].ticket, name | CLOSED);
+  if (n_lanes < threads) n_lanes = threads;
   atomic_store(&job_fn, fn);
   atomic_store(&job_ctx, ctx);
   atomic_store(&job_tasks, (uint32_t)n_tasks);
@@ -158,12 +177,16 @@ void gp_parallel(int threads, int64_t n_tasks, task_fn fn, void *ctx) {
   for (int i = 0; i < threads; i++)
     atomic_store(&lanes[i].ticket, name | first_of(i, threads, (uint32_t)n_tasks));
   atomic_store(&current, job);
-  if (atomic_load(&sleepers)) {
-    pthread_mutex_lock(&mutex);
-    pthread_cond_broadcast(&awake);
-    pthread_mutex_unlock(&mutex);
+  if (n_workers < threads - 1 || atomic_load(&sleepers)) {
+    const int64_t start = now_ns();
+    if (start - alone_last > FORGET_NS) alone_ns = 0;
+    if (alone_ns >= WAKE_NS) wake();
+    work(job, 0, start + WAKE_NS - alone_ns);
+    alone_last = now_ns();
+    alone_ns += alone_last - start;
+  } else {
+    work(job, 0, 0);
   }
-  work(job, 0);
   for (int i = 0; atomic_load(&tasks_done) < n_tasks; i++) {
     RELAX();
     if (i > 10000) sched_yield(); /* a worker's core may be taken by somebody else */

@@ -10,11 +10,11 @@
 #include "kernel.h"
 
 enum {
-  FOLD_LANES = 32,  /* accumulators along a contiguous row */
-  FOLD_BLOCK = 512, /* elements summed by them before halves are paired */
-  FOLD_ROWS = 32,   /* rows added one by one down a column */
-  FOLD_WIDTH = 128, /* columns at once */
-  FOLD_DEPTH = 4    /* a long row is cut into 2^4 tasks */
+  FOLD_LANES = 32,           /* accumulators along a contiguous row */
+  FOLD_BLOCK = GP_SUM_BLOCK, /* elements summed by them before halves are paired */
+  FOLD_ROWS = 32,            /* rows added one by one down a column */
+  FOLD_WIDTH = 128,          /* columns at once */
+  FOLD_DEPTH = 4             /* a long row is cut into 2^4 tasks */
 };
 _Static_assert(1 << FOLD_DEPTH <= MAX_TASKS, "a task for every leaf");
 

@@ -1,8 +1,13 @@
 /* Softmax, log-softmax and the two softmax cross-entropies, over the rows of a matrix [m, n]. */
+#include <math.h>
+
 #include "kernel.h"
 #include "vmath.h"
 
-enum { PANEL = 1024 }; /* elements of scratch: many short rows, or a piece of a long one */
+enum {
+  PANEL = 1024,  /* elements of scratch: many short rows, or a piece of a long one */
+  SHORT_ROW = 20 /* and below: see short_row_stats */
+};
 
 static inline int64_t label_at(const void *labels, bool wide, int64_t i) {
   return wide ? ((const volatile int64_t *)labels)[i] : ((const volatile int32_t *)labels)[i];

@@ -291,19 +291,16 @@ static void FN(finish)(const product *p) {
   const T *bias = p->bias, *gate = p->gate;
   T *c = C(p);
   if (!bias && !gate && !p->relu) return;
-  for (int64_t i = 0; i < p->m; i++, c += p->ldc) {
-    if (bias && p->relu)
-      for (int64_t j = 0; j < p->n; j++) {
-        const T x = c[j] + bias[j];
-        c[j] = x < 0 ? 0 : x;
-      }
-    else if (bias)
-      for (int64_t j = 0; j < p->n; j++) c[j] += bias[j];
-    else if (p->relu)
-      for (int64_t j = 0; j < p->n; j++) c[j] = c[j] < 0 ? 0 : c[j];
-    if (!gate) continue;
-    for (int64_t j = 0; j < p->n; j++) c[j] = gate[j] > 0 ? c[j] : 0;
-    gate += p->ldg;
+  for (int64_t i = 0; i < p->m; i++, c += p->ldc, gate += gate ? p->ldg : 0) {
+    int64_t j = 0;
+    for (; j + V <= p->n; j += V)
+      FN(store)(c + j, FN(end)(FN(load)(c + j), bias ? bias + j : NULL, p->relu,
+                               gate ? gate + j : NULL, false, V));
+    if (j < p->n)
+      FN(store_part)(c + j,
+                     FN(end)(FN(load_part)(c + j, p->n - j), bias ? bias + j : NULL, p->relu,
+                             gate ? gate + j : NULL, true, p->n - j),
+                     p->n - j);
   }
 }
 

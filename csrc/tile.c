@@ -203,8 +203,8 @@ enum {
 };
 
 /* How an argument reaches the operations: in place, as one value repeated, or gathered (and, if an
- * output, scattered) through a scratch tile. */
-enum how { DIRECT, SPLAT, GATHER };
+ * output, scattered) through a scratch tile; or that it is no operand. */
+enum how { DIRECT, SPLAT, GATHER, ABSENT };
 
 typedef struct {
   enum how how;
@@ -284,17 +284,57 @@ static void move_tile(const tile_arg *arg, int64_t start, int64_t n, char *tile,
   }
 }
 
+/* The sum of an operand over all elements, as reduce_sum makes it: first of its blocks. */
+typedef struct {
+  int64_t operand;
+  int32_t dtype;
+  bool mean;
+  void *out, *blocks;
+} tile_sum;
+
 typedef struct {
   const int64_t *code; /* n_ops times (opcode, dst, a, b, c) */
   int64_t n_ops, n_temps;
   int n_out, n_args;
   int renamed; /* an operand that is another name for argument 1, or -1 */
+  int n_sums;
+  const tile_sum *sums;
 } tile_program;
 
 static tile_program tile_program_of(const gp_plan *plan, const gp_insn *insn) {
   const int64_t *code = plan->attrs + insn->attr;
-  return (tile_program){code + 2, code[0], code[1], insn->n_out, insn->n_out + insn->n_in, -1};
+  return (tile_program){.code = code + 2,
+                        .n_ops = code[0],
+                        .n_temps = code[1],
+                        .n_out = insn->n_out,
+                        .n_args = insn->n_out + insn->n_in,
+                        .renamed = -1};
 }
+
+static void sum_blocks(const tile_sum *sum, const void *x, int64_t start, int64_t n) {
+  const int64_t first = start / FOLD_BLOCK;
+  for (int64_t b = 0; b * FOLD_BLOCK < n; b++) {
+    const int64_t at = b * FOLD_BLOCK, m = min_i64(FOLD_BLOCK, n - at);
+    if (sum->dtype == GP_F32)
+      ((float *)sum->blocks)[first + b] = row_sum_f32((const float *)x + at, m, 1);
+    else
+      ((double *)sum->blocks)[first + b] = row_sum_f64((const double *)x + at, m, 1);
+  }
+}
+
+#define FINISH_SUM(type)                                                                      \
+  static type joined_##type(const type *blocks, int64_t n) { /* halves as row_sum has them */ \
+    if (n <= FOLD_BLOCK) return blocks[0];                                                    \
+    const int64_t half = (n / 2 + FOLD_BLOCK - 1) / FOLD_BLOCK * FOLD_BLOCK;                  \
+    const type left = joined_##type(blocks, half);                                            \
+    return left + joined_##type(blocks + half / FOLD_BLOCK, n - half);                        \
+  }                                                                                           \
+  static void finish_sum_##type(const tile_sum *sum, int64_t n) {                             \
+    const type total = n ? joined_##type(sum->blocks, n) : 0;                                 \
+    *(type *)sum->out = sum->mean ? total / (type)n : total;                                  \
+  }
+FINISH_SUM(float)
+FINISH_SUM(double)
 
 /* The largest tile whose operands all fit a scratch slot. */
 static int64_t tile_length(const tile_program *program, const tile_arg *args, int64_t n) {
@@ -304,6 +344,7 @@ static int64_t tile_length(const tile_program *program, const tile_arg *args, in
   for (int k = 0; k < n_args; k++) wide |= args[k].size == 8;
   for (int64_t i = 0; i < program->n_ops; i++)
     wide |= gp_itemsize(tile_table[program->code[5 * i]].out) == 8;
+  if (program->n_sums) return min_i64(n, wide ? SLOT_BYTES / 8 : SLOT_BYTES / 4); /* whole blocks */
   int64_t tile = min_i64(GP_TILE, wide ? SLOT_BYTES / 8 : SLOT_BYTES / 4);
   for (int k = 0; k < n_args; k++) { /* whole periods of a bias row, so that it is gathered once */
     if (args[k].how != GATHER || args[k].strides[0]) continue;
@@ -353,9 +394,12 @@ static int tile_range(const tile_program *program, const tile_arg *args, int64_t
     }
     for (int k = 0; k < n_out; k++)
       if (args[k].how == GATHER) move_tile(&args[k], start, n, reg[k], false);
+    for (int k = 0; k < program->n_sums; k++)
+      sum_blocks(&program->sums[k], reg[program->sums[k].operand], start, n);
   }
   return GP_OK;
 }
+_Static_assert(SLOT_BYTES / 8 % FOLD_BLOCK == 0, "whole blocks of a sum");
 
 typedef struct {
   const tile_program *program;
@@ -374,24 +418,23 @@ static void tile_task(void *ctx, int64_t task) {
                                         min_i64(from + job->chunk, job->n), &job->result[task].bad);
 }
 
-static int tile_kernel(gp_run *run, const gp_insn *insn) {
-  const tile_program program = tile_program_of(run->plan, insn);
-  const int64_t n = count(arg_buf(run->plan, insn, 0));
+/* A program over the shape of the arguments, in tasks. */
+static int run_tiles(gp_run *run, const gp_insn *insn, const tile_program *program, int64_t n) {
   tile_arg args[GP_MAX_ARGS];
   int64_t bad;
   int rc = GP_OK;
-  if (n == 0) return GP_OK;
-  for (int k = 0; k < program.n_args; k++) {
+  for (int k = 0; k < program->n_args; k++) {
     const gp_buf *buf = arg_buf(run->plan, insn, k);
     args[k] = tile_arg_of(arg_ptr(run, insn, k), gp_itemsize(buf->dtype), buf->rank, buf->dims,
                           buf->strides);
+    if (k >= program->n_out && k < insn->n_out) args[k].how = ABSENT;
   }
   if (n < 2 * GP_PARALLEL) {
-    rc = tile_range(&program, args, 0, n, &bad);
+    rc = tile_range(program, args, 0, n, &bad);
   } else { /* whole tiles, so that what stays is gathered once a task */
-    const int64_t tile = tile_length(&program, args, n);
+    const int64_t tile = tile_length(program, args, n);
     const int64_t least = (GP_PARALLEL + tile - 1) / tile * tile;
-    tile_job job = {&program, args, n, piece_of(n, least, MAX_TASKS), {{0}}};
+    tile_job job = {program, args, n, piece_of(n, least, MAX_TASKS), {{0}}};
     const int64_t n_tasks = (n + job.chunk - 1) / job.chunk;
     gp_parallel(run->threads, n_tasks, tile_task, &job);
     for (int64_t t = n_tasks - 1; t >= 0; t--)
@@ -400,24 +443,60 @@ static int tile_kernel(gp_run *run, const gp_insn *insn) {
   return rc ? fail(run, rc, bad, 0, 0) : GP_OK;
 }
 
+static int tile_kernel(gp_run *run, const gp_insn *insn) {
+  const tile_program program = tile_program_of(run->plan, insn);
+  const int64_t n = count(arg_buf(run->plan, insn, 0));
+  return n ? run_tiles(run, insn, &program, n) : GP_OK;
+}
+
+/* tile_sum   outs what the program writes, then the sums, then what each needs for its blocks
+ *            attrs the program, then for each sum its operand and whether it is a mean */
+static int tile_sum_kernel(gp_run *run, const gp_insn *insn) {
+  const gp_plan *plan = run->plan;
+  tile_program program = tile_program_of(plan, insn);
+  const int64_t *which = program.code + 5 * program.n_ops;
+  const int64_t n = count(arg_buf(plan, insn, insn->n_out));
+  tile_sum sums[GP_MAX_SUMS];
+  program.n_sums = (int)(insn->n_attr - 2 - 5 * program.n_ops) / 2;
+  program.n_out -= 2 * program.n_sums;
+  program.sums = sums;
+  for (int k = 0; k < program.n_sums; k++) {
+    const int out = program.n_out + k, blocks = out + program.n_sums;
+    sums[k] = (tile_sum){.operand = which[2 * k],
+                         .dtype = arg_buf(plan, insn, out)->dtype,
+                         .mean = which[2 * k + 1],
+                         .out = arg_ptr(run, insn, out),
+                         .blocks = arg_ptr(run, insn, blocks)};
+  }
+  const int rc = n ? run_tiles(run, insn, &program, n) : GP_OK;
+  for (int k = 0; rc == GP_OK && k < program.n_sums; k++) {
+    if (sums[k].dtype == GP_F32)
+      finish_sum_float(&sums[k], n);
+    else
+      finish_sum_double(&sums[k], n);
+  }
+  return rc;
+}
+
 /* ---- its checker ---- */
 
 static bool same_place(const gp_buf *a, const gp_buf *b) {
   return a->segment == b->segment && a->slot == b->slot && a->offset == b->offset;
 }
 
-/* A tile program over the arguments args[n_args], of which the first n_out are written. */
+/* A tile program over the arguments args[n_args], of which the first n_out are written and NULL is
+ * no operand; n_sums sums follow it. */
 static const char *program_check(const gp_plan *plan, const gp_insn *insn,
-                                 const gp_buf *const *args, int n_out, int n_args) {
+                                 const gp_buf *const *args, int n_out, int n_args, int n_sums) {
   const int64_t *code = plan->attrs + insn->attr + 2;
   int dtype[N_OPERANDS]; /* what each operand holds by now, -1 for nothing */
   if (insn->n_attr < 2) return "a tile program needs its two counts";
   const int64_t n_ops = code[-2], n_temps = code[-1];
-  if (n_ops < 0 || n_ops > insn->n_attr || insn->n_attr != 2 + 5 * n_ops)
+  if (n_ops < 0 || n_ops > insn->n_attr || insn->n_attr != 2 + 5 * n_ops + 2 * n_sums)
     return "the tile program's length disagrees with its count";
   if (n_temps < 0 || n_temps > GP_MAX_TEMPS) return "too many temporaries";
   for (int k = 0; k < n_args + n_temps; k++)
-    dtype[k] = k < n_out || k >= n_args ? -1 : args[k]->dtype;
+    dtype[k] = k < n_out || k >= n_args || !args[k] ? -1 : args[k]->dtype;
   for (int64_t i = 0; i < n_ops; i++) {
     const int64_t *op = code + 5 * i, dst = op[1];
     if (op[0] < 0 || op[0] >= N_TILE_OPS) return "no such tile operation";
@@ -438,13 +517,20 @@ static const char *program_check(const gp_plan *plan, const gp_insn *insn,
       if (args[dst]->dtype != entry->out) return "an output has the wrong dtype";
       for (const int64_t *late = op + 5; late < code + 5 * n_ops; late += 5)
         for (int j = 2; j < 5; j++)
-          if (late[j] >= n_out && late[j] < n_args && same_place(args[late[j]], args[dst]))
+          if (late[j] >= n_out && late[j] < n_args && args[late[j]] &&
+              same_place(args[late[j]], args[dst]))
             return "an output in place of an input is written before the input's last use";
     }
     dtype[dst] = entry->out;
   }
   for (int k = 0; k < n_out; k++)
     if (dtype[k] == -1) return "an output is never written";
+  for (int k = 0; k < n_sums; k++) {
+    const int64_t operand = code[5 * n_ops + 2 * k];
+    if (operand < 0 || operand >= n_args + n_temps || (operand >= n_out && operand < n_args))
+      return "the operand of a sum is out of range";
+    if (dtype[operand] != arg_buf(plan, insn, n_out + k)->dtype) return "a sum has the wrong dtype";
+  }
   return NULL;
 }
 
@@ -456,5 +542,31 @@ static const char *tile_check(const gp_plan *plan, const gp_insn *insn) {
     args[k] = arg_buf(plan, insn, k);
     if (!same_dims(args[k], args[0])) return "shapes disagree";
   }
-  return program_check(plan, insn, args, insn->n_out, insn->n_out + insn->n_in);
+  return program_check(plan, insn, args, insn->n_out, insn->n_out + insn->n_in, 0);
+}
+
+static const char *tile_sum_check(const gp_plan *plan, const gp_insn *insn) {
+  const gp_buf *args[GP_MAX_ARGS];
+  const int64_t n_ops = insn->n_attr < 2 ? 0 : plan->attrs[insn->attr];
+  if (insn->n_attr < 2 || n_ops < 0 || n_ops > insn->n_attr) return "a tile program is expected";
+  const int64_t n_sums = (insn->n_attr - 2 - 5 * n_ops) / 2, n_out = insn->n_out - 2 * n_sums;
+  if (n_sums < 1 || n_sums > GP_MAX_SUMS || n_out < 0) return "bad number of sums";
+  if (insn->n_in < 1) return "a tile program with sums needs an input";
+  const gp_buf *like = arg_buf(plan, insn, insn->n_out);
+  const int64_t n = count(like);
+  for (int k = 0; k < insn->n_out + insn->n_in; k++) {
+    if (!arg_wanted(plan, insn, k)) return "an argument is missing";
+    const gp_buf *arg = arg_buf(plan, insn, k);
+    args[k] = k < n_out || k >= insn->n_out ? arg : NULL;
+    if (args[k] && !same_dims(arg, like)) return "shapes disagree";
+    if (args[k]) continue;
+    if (!is_float(arg)) return "wrong dtype";
+    if (!is_contiguous(arg)) return "an argument is not contiguous";
+    if (k < n_out + n_sums && count(arg) != 1) return "a sum is a scalar";
+    if (k >= n_out + n_sums && count(arg) < (n + FOLD_BLOCK - 1) / FOLD_BLOCK)
+      return "too few blocks for a sum";
+    if (k >= n_out + n_sums && arg->dtype != arg_buf(plan, insn, k - (int)n_sums)->dtype)
+      return "wrong dtype";
+  }
+  return program_check(plan, insn, args, (int)n_out, insn->n_out + insn->n_in, (int)n_sums);
 }

@@ -56,6 +56,8 @@ cdef extern from *:
 MAX_RANK = GP_MAX_RANK
 MAX_ARGS = GP_MAX_ARGS
 MAX_TEMPS = GP_MAX_TEMPS
+SUM_BLOCK = GP_SUM_BLOCK
+MAX_SUMS = GP_MAX_SUMS
 BUILD = GP_BUILD.decode()
 
 # NumPy's type numbers and dtypes, in the order of enum gp_dtype

@@ -9,6 +9,8 @@ BUILD: str
 MAX_ARGS: int
 MAX_RANK: int
 MAX_TEMPS: int
+SUM_BLOCK: int
+MAX_SUMS: int
 
 def check_layout(buf_dtype: np.dtype, insn_dtype: np.dtype) -> None: ...
 def isa() -> str: ...

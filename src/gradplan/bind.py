@@ -15,7 +15,14 @@ import numpy as np
 from gradplan import _core, errors, memory, schedule, shapes, tile
 from gradplan.dtypes import int64
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import HOST, MAP, REGISTRY, VIEW, constant_value, infer_shapes
+from gradplan.opdef import (
+    HOST,
+    MAP,
+    REGISTRY,
+    VIEW,
+    constant_value,
+    infer_shapes,
+)
 from gradplan.plan import Plan
 from gradplan.program import Program, is_pure
 from gradplan.views import ARENA, CONST, EXTERN, STATE, Storage, View, collapse
@@ -124,7 +131,7 @@ class Binder:
             self._lower(op)
             for t in op.outputs:
                 if t in self._order.snapshots:
-                    self._views[t] = self._copy_of(self._views[t])
+                    self._views[t] = self.copied(self._views[t])
                 if t in fetched and self.view(t).storage.segment == STATE:
                     self._fetch_by_copy(t, copied)  # now, before the variable is written
         self._fetch(copied)
@@ -319,12 +326,13 @@ class Binder:
             return view
         key = (id(view.storage), view.offset, view.dims, view.strides)
         if view.storage.segment == STATE:
-            return self._copy_of(view)  # the variable may be written between two uses
+            return self.copied(view)  # the variable may be written between two uses
         if key not in self._copies:
-            self._copies[key] = self._copy_of(view)
+            self._copies[key] = self.copied(view)
         return self._copies[key]
 
-    def _copy_of(self, view: View) -> View:
+    def copied(self, view: View) -> View:
+        """A copy, row-major and without gaps."""
         new = View(Storage(view.storage.name, view.size * view.dtype.size), view.dtype, view.dims)
         self.copy(new, view)
         return new
@@ -333,10 +341,10 @@ class Binder:
         """An instruction that copies elements; both may have any strides."""
         self.tile([out], [x], tile.single(f"copy.{x.dtype.short}", 1))
 
-    def matrices(self, op: Operation) -> list[View]:
+    def matrices(self, op: Operation, factors: Sequence[Tensor]) -> list[View]:
         """The factors of a product as BLAS reads them: transposed where the attributes say so."""
         out = []
-        for t, flag in zip(op.inputs, ("transpose_a", "transpose_b"), strict=False):
+        for t, flag in zip(factors, ("transpose_a", "transpose_b"), strict=True):
             view = self.view(t).transposed((1, 0)) if op.attrs[flag] else self.view(t)
             out.append(view if view.is_blas_matrix() else self.contiguous(view))
         return out
@@ -346,21 +354,32 @@ class Binder:
         name = op.opdef.tile_name([v.dtype for v in views], out.dtype)
         self.tile([out], views, tile.single(name, len(views)))
 
-    def tile(self, outs: list[View], views: list[View], code: Sequence[int]) -> None:
-        """An instruction that runs a tile program over the shape of ``outs``, which is one."""
-        out = outs[0]
-        wide = [v.broadcast(out.dims) for v in views]
-        if out.storage.segment == STATE:
+    def tile(
+        self, outs: list[View], views: list[View], code: Sequence[int], sums: Sequence[View] = ()
+    ) -> None:
+        """An instruction that runs a tile program over one shape, that of all ``outs``.
+
+        ``sums`` are the places for the sums that ``code`` tells of.
+        """
+        dims = outs[0].dims if outs else tuple(np.broadcast_shapes(*[v.dims for v in views]))
+        wide = [v.broadcast(dims) for v in views]
+        if any(out.storage.segment == STATE for out in outs):
             # A transposed look at the variable itself would see what was written already.
+            out = outs[0]
             wide = [
-                self._copy_of(v)
+                self.copied(v)
                 if v.storage is out.storage and (v.offset, v.strides) != (out.offset, out.strides)
                 else v
                 for v in wide
             ]
         flat = collapse([*outs, *wide])
-        n = len(outs)
-        self.emit("tile", flat[:n], flat[n:], code, operands=range(n, len(flat)))
+        blocks = -(-shapes.size(dims) // _core.SUM_BLOCK)
+        apart = [
+            View(Storage(s.storage.name, blocks * s.dtype.size), s.dtype, (blocks,)) for s in sums
+        ]
+        results, n = [*flat[: len(outs)], *sums, *apart], len(outs)
+        operands = range(len(results), len(results) + len(wide))
+        self.emit("tile_sum" if sums else "tile", results, flat[n:], code, operands=operands)
 
     def emit(
         self,

@@ -316,20 +316,25 @@ _TILE_NAMES: dict[int, str] = {number: name for name, number in tile.NUMBERS.ite
 def _program(insn: Insn) -> str:
     """The tile program of an instruction: ``t0 = mul(x0, x1); y = relu(t0)``."""
     code = insn.attrs
-    n_out = len(insn.outs) if insn.kernel == "tile" else 1
+    end = 2 + 5 * code[0]
+    sums = list(zip(code[end::2], code[end + 1 :: 2], strict=True))
+    tiles = insn.kernel != "matmul_map"
+    n_out = len(insn.outs) - 2 * len(sums) if tiles else 1
     inputs = [k for k in insn.operands if k is not None]
     names = {k: f"x{i}" for i, k in enumerate(inputs)}
     names |= {0: "y"} if n_out == 1 else {k: f"y{k}" for k in range(n_out)}
-    if insn.kernel != "tile":
+    if not tiles:
         names[1] = "product"
-    first_temp = len(names)
+    first_temp = (len(insn.outs) if tiles else 2) + len(inputs)
 
     def operand(k: int) -> str:
         return names.get(k, f"t{k - first_temp}")
 
     lines = []
-    for at in range(2, len(code), 5):
+    for at in range(2, end, 5):
         number, target, *operands = code[at : at + 5]
         given = ", ".join(operand(k) for k in operands if k >= 0)
         lines.append(f"{operand(target)} = {_TILE_NAMES[number].split('.')[0]}({given})")
+    for i, (k, mean) in enumerate(sums):
+        lines.append(f"s{i} = {'mean' if mean else 'sum'}({operand(k)})")
     return "; ".join(lines)

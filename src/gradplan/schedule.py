@@ -1,9 +1,9 @@
 """The order in which a program runs: found once, before any size is known.
 
-Operations keep the order in which they were made, but for those that write state. These run as
-soon as nothing that could still fail is left and nobody waits for the old value; so a run that
-fails has, wherever the data allows it, changed nothing, and a gradient dies as soon as it has been
-applied.
+Operations keep the order in which they were made, but for those that need no instruction, which
+come first so that nothing waits for them, and those that write state. These run as soon as nothing
+that could still fail is left and nobody waits for the old value; so a run that fails has, wherever
+the data allows it, changed nothing, and a gradient dies as soon as it has been applied.
 """
 
 from __future__ import annotations
@@ -111,6 +111,11 @@ def _aliases(ops: list[Operation]) -> dict[Tensor, Operation]:
     return out
 
 
+def _is_free(op: Operation) -> bool:
+    """Whether the operation needs no instruction: it names a place, looks at one, or is known."""
+    return not op.inputs or op.opdef.kind is Kind.VIEW or op.opdef.static is not None
+
+
 def _list_schedule(
     ops: list[Operation], before: list[list[int]], users: dict[int, set[int]]
 ) -> list[int]:
@@ -120,11 +125,19 @@ def _list_schedule(
         for j in edges:
             after[j].append(i)
     fallible = sum(map(is_fallible, ops))
-    ready: list[int] = []  # operations that write nothing, by their place in the program
+    # Of what writes nothing: what needs no instruction first, then by the place in the program.
+    ready: list[tuple[bool, int]] = []
     writers: list[int] = []
+
+    def make_ready(i: int) -> None:
+        if ops[i].opdef.writes:
+            writers.append(i)
+        else:
+            heapq.heappush(ready, (not _is_free(ops[i]), i))
+
     for i, n in enumerate(waiting):
         if n == 0:
-            heapq.heappush(writers if ops[i].opdef.writes else ready, i)
+            make_ready(i)
     finished = [False] * len(ops)
     done: list[int] = []
     while ready or writers:
@@ -135,7 +148,7 @@ def _list_schedule(
             i = eager
             writers.remove(i)
         elif ready:
-            i = heapq.heappop(ready)
+            i = heapq.heappop(ready)[1]
         else:
             i = min(writers)
             writers.remove(i)
@@ -145,10 +158,7 @@ def _list_schedule(
         for j in after[i]:
             waiting[j] -= 1
             if waiting[j] == 0:
-                if ops[j].opdef.writes:
-                    writers.append(j)
-                else:
-                    heapq.heappush(ready, j)
+                make_ready(j)
     if len(done) < len(ops):
         stuck = next(i for i, f in enumerate(finished) if not f)
         raise errors.InvalidArgumentError(

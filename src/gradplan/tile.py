@@ -31,7 +31,10 @@ class Step(NamedTuple):
 
 
 def compile_steps(
-    steps: Sequence[Step], n_inputs: int, results: Sequence[int] | None = None
+    steps: Sequence[Step],
+    n_inputs: int,
+    results: Sequence[int] | None = None,
+    sums: Sequence[tuple[int, bool]] = (),
 ) -> list[int] | None:
     """The program as C reads it.
 
@@ -41,18 +44,23 @@ def compile_steps(
     n_inputs : int
     results : sequence of int, optional
         The steps whose results are the outputs. Default: the last one alone.
+    sums : sequence of (int, bool)
+        The steps whose results are summed over all elements, and whether it is their mean that is
+        wanted.
 
     Returns
     -------
     list of int or None
-        ``[steps, temps, (operation, destination, a, b, c) ...]``; the outputs are the first
-        arguments, the inputs follow, then the temps. None if it needs more than ``MAX_TEMPS``.
+        ``[steps, temps, (operation, destination, a, b, c) ..., (operand, is mean) ...]``; the
+        outputs are the first arguments, then come two for each sum (its value, its blocks), the
+        inputs, and the temps. None if it needs more than ``MAX_TEMPS``.
     """
     results = [len(steps) - 1] if results is None else results
-    n_out = len(results)
+    n_out = len(results) + 2 * len(sums)
     # An output is written once and stays, so what it held is never overwritten by a temp.
     place = {-1 - i: n for n, i in enumerate(results)}
     last_use = {k: i for i, step in enumerate(steps) for k in step.operands}
+    last_use |= {-1 - i: len(steps) for i, _ in sums}
     free: list[int] = []
     temps = 0
     code = []
@@ -76,13 +84,13 @@ def compile_steps(
         code += [NUMBERS[step.name], place[-1 - i], *operands, *[-1] * (3 - len(operands))]
     if temps > _core.MAX_TEMPS:
         return None
-    return [len(steps), temps, *code]
+    return [len(steps), temps, *code, *[word for i, mean in sums for word in (place[-1 - i], mean)]]
 
 
 def uses(code: Sequence[int]) -> tuple[dict[int, int], dict[int, int]]:
     """For every argument the step that writes it, and the last step that reads it."""
     written, read = {}, {}
-    for i, at in enumerate(range(2, len(code), 5)):
+    for i, at in enumerate(range(2, 2 + 5 * code[0], 5)):
         written[code[at + 1]] = i
         for k in code[at + 2 : at + 5]:
             read[k] = i

@@ -92,4 +92,4 @@ def _(op: Any, dy: Any) -> Any:
 
 @matmul.lower
 def _(binder: Any, op: Any) -> None:
-    binder.emit("matmul", [binder.result(op)], binder.matrices(op))
+    binder.emit("matmul", [binder.result(op)], binder.matrices(op, op.inputs))

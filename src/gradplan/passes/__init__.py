@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradplan.passes import cse, epilogue, fold, fuse, simplify
+from gradplan.passes import cse, epilogue, fold, fuse, reduce, simplify, update
 from gradplan.program import Program
 
 #: In the order in which they run, after ``extract`` has made the program.
@@ -12,6 +12,8 @@ PASSES = (
     ("cse", cse.run),  # what is computed twice is computed once
     ("fuse", fuse.run),  # chains of elementwise operations become one tile program
     ("epilogue", epilogue.run),  # and run on the rows of a matrix product while these are in cache
+    ("reduce", reduce.run),  # a sum of everything closes the tile program of what it sums
+    ("update", update.run),  # and optimizers' steps on those of a weight gradient
 )
 
 

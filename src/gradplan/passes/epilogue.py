@@ -34,13 +34,13 @@ def _flops(attrs: dict[str, Any], in_shapes: Any) -> int:
 
 def _shape(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     out = fused_shape(attrs, in_shapes, value)
-    return out if attrs["sums"] is None else [*out, attrs["sums"]]
+    return out if attrs["column_sums"] is None else [*out, attrs["column_sums"]]
 
 
 def _lower(binder: Any, op: Operation) -> None:
-    a, b = binder.matrices(op)
+    a, b = binder.matrices(op, op.inputs[:2])
     y = binder.result(op)
-    sums = binder.result(op, 1) if op.attrs["sums"] is not None else None
+    sums = binder.result(op, 1) if op.attrs["column_sums"] is not None else None
     others = [binder.view(t).broadcast(y.dims) for t in op.inputs[2:]]
     binder.emit(
         "matmul_map",
@@ -164,9 +164,10 @@ def _make(
         **matmul.attrs,
         "code": compile_steps(steps, 1 + len(others)),
         "results": [len(members)],
+        "sums": [],
         "flops_per_element": sum(m.opdef.flops for m in members),
         "fallible": any(m.opdef.fallible for m in members),
-        "sums": None if column_sum is None else column_sum.outputs[0]._shape,
+        "column_sums": None if column_sum is None else column_sum.outputs[0]._shape,
         "members": [_renamed(matmul, inner), *members],
         "taken": [*matmul.inputs, *others],
     }

@@ -38,28 +38,32 @@ FUSED = OpDef(
     out_types=("T",),
     type_set=(),
     kernel=None,
-    flops=lambda attrs, in_shapes: attrs["flops_per_element"] * max(map(shapes.size, in_shapes)),
+    flops=lambda attrs, in_shapes: (
+        (attrs["flops_per_element"] + len(attrs["sums"])) * max(map(shapes.size, in_shapes))
+    ),
     writes=0,
     fallible=False,
 )
 
 
 def fused_shape(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    """The shape of all results; members with a rule of their own are asked one by one."""
-    members = attrs["members"]
+    """The shapes of the results, then of the sums; members with a rule of their own are asked one
+    by one."""
+    members, sums = attrs["members"], attrs["sums"]
     if all([m.opdef.shape is None for m in members]):
-        return [broadcast_all(in_shapes)] * len(attrs["results"])
+        return [broadcast_all(in_shapes)] * len(attrs["results"]) + sums
     shape_of = dict(zip(attrs["taken"], in_shapes, strict=True))
     for m in members:
         given = [shape_of[t] for t in m.inputs]
         shape_of[m.outputs[0]] = infer_shapes(m.opdef, m.attrs, given, value)[0]
-    return [shape_of[members[i].outputs[0]] for i in attrs["results"]]
+    return [shape_of[members[i].outputs[0]] for i in attrs["results"]] + sums
 
 
 def _lower_fused(binder: Any, op: Operation) -> None:
     views = [binder.view(t) for t in op.inputs]
     outs = [binder.result(op, i) for i in range(len(op.outputs))]
-    binder.tile(outs, views, op.attrs["code"])
+    n = len(op.attrs["results"])
+    binder.tile(outs[:n], views, op.attrs["code"], outs[n:])
 
 
 FUSED.shape = fused_shape
@@ -188,6 +192,7 @@ def _make(
         {
             "code": compile_steps(steps, len(taken), results),
             "results": results,
+            "sums": [],  # shapes of sums over everything (reduce.py)
             "flops_per_element": sum(m.opdef.flops for m in members),
             "fallible": any(m.opdef.fallible for m in members),
             "members": members,  # for errors, which name the operation that the user wrote

@@ -13,9 +13,13 @@ This table is the one place outside the declarations that knows operations by na
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
+from gradplan.dtypes import int32
 from gradplan.graph import Operation, Tensor
 from gradplan.opdef import HOST, REGISTRY, constant_value
 from gradplan.probe import probe
@@ -47,6 +51,9 @@ def run(program: Program) -> Program:
             return inputs[:1]
         if shape is not None and op.opdef.static is not None and first[shape] is not op.inputs[0]:
             return _make(out, op, op.type, [tensors[first[shape]]], op.attrs)  # it looks no further
+        if shape is not None and op.type in _CUTTING and op.outputs[0] in sizes:
+            if math.prod(shape) == math.prod(sizes[op.outputs[0]]):
+                return _whole(out, op, inputs)
         rule = _RULES.get(op.type)
         return rule(out, op, inputs) if rule is not None else None
 
@@ -55,6 +62,22 @@ def run(program: Program) -> Program:
 
 #: They do nothing where the shape stays what it is.
 _RESHAPING = ("Reshape", "SumToShape", "BroadcastTo")
+#: They only reshape where the number of elements stays what it is.
+_CUTTING = ("StridedSlice", "StridedSliceGrad")
+
+
+def _whole(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    """A slice that takes everything, such as the only column of a matrix."""
+    steps = [item[2] for item in op.attrs["key"] if isinstance(item, tuple)]
+    static = op.outputs[0]._shape
+    if static is None or any(step is not None and step < 0 for step in steps):
+        return None
+    if static.count(None) > 1 or 0 in static:  # no -1 could say it
+        return None
+    dims = np.array([-1 if d is None else d for d in static], np.int32)
+    attrs = {"value": dims, "dtype": int32}
+    target = out.make(REGISTRY["Const"], (), attrs, [(int32, dims.shape)], op).outputs[0]
+    return _make(out, op, "Reshape", [inputs[0], target], {})
 
 
 def _rule(*types: str) -> Callable[[Rule], Rule]:
