@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -56,15 +57,18 @@ def compile_steps(
         inputs, and the temps. None if it needs more than ``MAX_TEMPS``.
     """
     results = [len(steps) - 1] if results is None else results
+    merged = _with_mul_add(steps, {*results, *[i for i, _ in sums]})
     n_out = len(results) + 2 * len(sums)
     # An output is written once and stays, so what it held is never overwritten by a temp.
     place = {-1 - i: n for n, i in enumerate(results)}
-    last_use = {k: i for i, step in enumerate(steps) for k in step.operands}
+    last_use = {k: i for i, step in enumerate(merged) if step for k in step.operands}
     last_use |= {-1 - i: len(steps) for i, _ in sums}
     free: list[int] = []
     temps = 0
     code = []
-    for i, step in enumerate(steps):
+    for i, step in enumerate(merged):
+        if step is None:
+            continue
         operands = [n_out + k if k >= 0 else place[k] for k in step.operands]
         dying = [
             k
@@ -84,7 +88,29 @@ def compile_steps(
         code += [NUMBERS[step.name], place[-1 - i], *operands, *[-1] * (3 - len(operands))]
     if temps > _core.MAX_TEMPS:
         return None
-    return [len(steps), temps, *code, *[word for i, mean in sums for word in (place[-1 - i], mean)]]
+    return [
+        len(code) // 5,
+        temps,
+        *code,
+        *[word for i, mean in sums for word in (place[-1 - i], mean)],
+    ]
+
+
+def _with_mul_add(steps: Sequence[Step], wanted: set[int]) -> list[Step | None]:
+    """The steps with a sum that is all that takes a product made one with it: one walk over memory
+    for two, and the same bits, since both are rounded. None stands where the product was."""
+    out: list[Step | None] = list(steps)
+    uses = Counter(k for step in steps for k in step.operands)
+    for i, step in enumerate(steps):
+        name, _, dtype = step.name.partition(".")
+        for at, k in enumerate(step.operands if name == "add" else ()):
+            product = out[-1 - k] if k < 0 else None
+            alone = uses[k] == 1 and -1 - k not in wanted
+            if product is not None and alone and product.name == f"mul.{dtype}":
+                operands = (*product.operands, step.operands[1 - at])
+                out[i], out[-1 - k] = Step(f"mul_add.{dtype}", operands, step.size), None
+                break
+    return out
 
 
 def uses(code: Sequence[int]) -> tuple[dict[int, int], dict[int, int]]:
