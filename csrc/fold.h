@@ -9,6 +9,7 @@
 #define ROW PASTE(row, FOLD)
 #define LANES_OF PASTE(lanes, FOLD)
 #define COLS PASTE(cols, FOLD)
+#define SIDE PASTE(side, FOLD)
 #define LEVEL PASTE(level, FOLD)
 #define RUN PASTE(fold, FOLD)
 #define ITEMS PASTE(items, FOLD)
@@ -49,6 +50,15 @@ static T ROW(const T *p, int64_t n, int64_t stride) {
   return acc;
 }
 
+/* FOLD_SIDE columns, whose accumulators stay in registers. */
+static void SIDE(const T *p, int64_t rows, int64_t row_step, T *out) {
+  T acc[FOLD_SIDE];
+  for (int j = 0; j < FOLD_SIDE; j++) acc[j] = INIT;
+  for (int64_t i = 0; i < rows; i++, p += row_step)
+    for (int j = 0; j < FOLD_SIDE; j++) acc[j] = STEP_FN(acc[j], p[j]);
+  for (int j = 0; j < FOLD_SIDE; j++) out[j] = acc[j];
+}
+
 /* w <= FOLD_WIDTH columns at once, down `rows` rows: acc[w]. */
 static void COLS(const T *p, int64_t rows, int64_t row_step, int64_t w, int64_t col_step, T *acc) {
   if (rows > FOLD_ROWS) {
@@ -59,15 +69,12 @@ static void COLS(const T *p, int64_t rows, int64_t row_step, int64_t w, int64_t 
     for (int64_t j = 0; j < w; j++) acc[j] = STEP_FN(acc[j], right[j]);
     return;
   }
-  for (int64_t j = 0; j < w; j++) acc[j] = INIT;
-  for (int64_t i = 0; i < rows; i++, p += row_step) {
-    if (col_step == 1 && w == FOLD_WIDTH)
-      for (int64_t j = 0; j < FOLD_WIDTH; j++) acc[j] = STEP_FN(acc[j], p[j]);
-    else if (col_step == 1)
-      for (int64_t j = 0; j < w; j++) acc[j] = STEP_FN(acc[j], p[j]);
-    else
-      for (int64_t j = 0; j < w; j++) acc[j] = STEP_FN(acc[j], p[j * col_step]);
-  }
+  int64_t done = 0;
+  if (col_step == 1)
+    for (; done + FOLD_SIDE <= w; done += FOLD_SIDE) SIDE(p + done, rows, row_step, acc + done);
+  for (int64_t j = done; j < w; j++) acc[j] = INIT;
+  for (int64_t i = 0; i < rows && done < w; i++, p += row_step)
+    for (int64_t j = done; j < w; j++) acc[j] = STEP_FN(acc[j], p[j * col_step]);
 }
 
 /* Reduced dims `level` and inwards, of which n steps of this one: acc[w]. */
@@ -184,6 +191,7 @@ static void RUN(int threads, const fold_shape *s, const void *in, void *out) {
 #undef ROW
 #undef LANES_OF
 #undef COLS
+#undef SIDE
 #undef LEVEL
 #undef RUN
 #undef ITEMS

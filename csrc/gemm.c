@@ -96,10 +96,9 @@ BLAS_PRODUCT(f64, dgemm, dgemv)
 /* ---- our own ---- */
 
 enum {
-  FEW = 4, /* rows: fewer do not fill the FMA pipelines as a block */
-  SMALL_DEPTH =
-      512, /* the largest k where something is copied: scratch on the stack is made for it */
-  TURNED_SIZE = 4096 /* the largest m n where the result is */
+  FEW = 4,                      /* rows: fewer do not fill the FMA pipelines as a block */
+  SMALL_DEPTH = GP_SMALL_DEPTH, /* the largest k where something is copied, to the stack */
+  TURNED_SIZE = 4096            /* the largest m n where the result is */
 };
 
 /* The accumulators of a block and what feeds them just fit the registers: 32 or 16. (Measured: 12 x

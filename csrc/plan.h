@@ -14,6 +14,8 @@
 enum { GP_MAX_RANK = 8, GP_MAX_ARGS = 24, GP_MAX_TEMPS = 12 };
 /* A sum is one of blocks of so many elements; a tile_sum needs room for theirs, and has so many. */
 enum { GP_SUM_BLOCK = 512, GP_MAX_SUMS = 4 };
+/* The largest k of a product m k n for which our own kernels do all they can. */
+enum { GP_SMALL_DEPTH = 512 };
 
 /* dtypes, in the order of gradplan/dtypes.py */
 enum gp_dtype { GP_BOOL, GP_I32, GP_I64, GP_F32, GP_F64, GP_NDTYPES };

@@ -14,6 +14,7 @@ enum {
   FOLD_BLOCK = GP_SUM_BLOCK, /* elements summed by them before halves are paired */
   FOLD_ROWS = 32,            /* rows added one by one down a column */
   FOLD_WIDTH = 128,          /* columns at once */
+  FOLD_SIDE = 16,            /* of them side by side in registers */
   FOLD_DEPTH = 4             /* a long row is cut into 2^4 tasks */
 };
 _Static_assert(1 << FOLD_DEPTH <= MAX_TASKS, "a task for every leaf");

@@ -58,6 +58,7 @@ MAX_ARGS = GP_MAX_ARGS
 MAX_TEMPS = GP_MAX_TEMPS
 SUM_BLOCK = GP_SUM_BLOCK
 MAX_SUMS = GP_MAX_SUMS
+SMALL_DEPTH = GP_SMALL_DEPTH
 BUILD = GP_BUILD.decode()
 
 # NumPy's type numbers and dtypes, in the order of enum gp_dtype

@@ -175,7 +175,14 @@ RULES = {
         lambda x: gp.matmul(gp.transpose(x), gp.transpose(x), True, False),
         {"MatMul": 1},
     ),
+    "a slice of everything": (lambda x: x[:, 0:3], {}),
+    "the only column": (lambda x: gp.reshape(x, [6, 1])[:, 0], {"Reshape": 2}),
     # and what only looks like one of them
+    "reversed": (lambda x: x[::-1], {"StridedSlice": 1}),
+    "the only row, reversed": (
+        lambda x: gp.reshape(x, [1, 6])[::-1],
+        {"Reshape": 1, "StridedSlice": 1},
+    ),
     "x - 1": (lambda x: x - 1.0, {"Sub": 1}),
     "0 - x": (lambda x: 0.0 - x, {"Sub": 1}),
     "x + 0": (lambda x: x + 0.0, {"Add": 1}),  # -0.0 + 0.0 is 0.0

@@ -11,6 +11,7 @@ MAX_RANK: int
 MAX_TEMPS: int
 SUM_BLOCK: int
 MAX_SUMS: int
+SMALL_DEPTH: int
 
 def check_layout(buf_dtype: np.dtype, insn_dtype: np.dtype) -> None: ...
 def isa() -> str: ...

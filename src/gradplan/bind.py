@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from gradplan import _core, errors, memory, schedule, shapes, tile
-from gradplan.dtypes import int64
+from gradplan.dtypes import DType, int64
 from gradplan.graph import Operation, Tensor
 from gradplan.opdef import (
     HOST,
@@ -309,9 +309,12 @@ class Binder:
         """New memory for output ``i``; without gaps, in row-major order."""
         t = op.outputs[i]
         dims = self._shapes[t]
-        view = View(Storage(op.name, shapes.size(dims) * t.dtype.size), t.dtype, dims)
-        self._views[t] = view
+        view = self._views[t] = self.scratch(op.name, t.dtype, dims)
         return view
+
+    def scratch(self, name: str, dtype: DType, dims: tuple[int, ...]) -> View:
+        """New memory that is no operation's result."""
+        return View(Storage(name, shapes.size(dims) * dtype.size), dtype, dims)
 
     def written(self, op: Operation, i: int = 0) -> View:
         """The variable that the operation writes as its input ``i``; its result lies there too."""
@@ -333,7 +336,7 @@ class Binder:
 
     def copied(self, view: View) -> View:
         """A copy, row-major and without gaps."""
-        new = View(Storage(view.storage.name, view.size * view.dtype.size), view.dtype, view.dims)
+        new = self.scratch(view.storage.name, view.dtype, view.dims)
         self.copy(new, view)
         return new
 
@@ -374,9 +377,7 @@ class Binder:
             ]
         flat = collapse([*outs, *wide])
         blocks = -(-shapes.size(dims) // _core.SUM_BLOCK)
-        apart = [
-            View(Storage(s.storage.name, blocks * s.dtype.size), s.dtype, (blocks,)) for s in sums
-        ]
+        apart = [self.scratch(s.storage.name, s.dtype, (blocks,)) for s in sums]
         results, n = [*flat[: len(outs)], *sums, *apart], len(outs)
         operands = range(len(results), len(results) + len(wide))
         self.emit("tile_sum" if sums else "tile", results, flat[n:], code, operands=operands)

@@ -53,7 +53,7 @@ def run(program: Program) -> Program:
             return _make(out, op, op.type, [tensors[first[shape]]], op.attrs)  # it looks no further
         if shape is not None and op.type in _CUTTING and op.outputs[0] in sizes:
             if math.prod(shape) == math.prod(sizes[op.outputs[0]]):
-                return _whole(out, op, inputs)
+                return _whole(out, op, inputs, shape == sizes[op.outputs[0]])
         rule = _RULES.get(op.type)
         return rule(out, op, inputs) if rule is not None else None
 
@@ -66,7 +66,7 @@ _RESHAPING = ("Reshape", "SumToShape", "BroadcastTo")
 _CUTTING = ("StridedSlice", "StridedSliceGrad")
 
 
-def _whole(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+def _whole(out: Program, op: Operation, inputs: tuple[Tensor, ...], alike: bool) -> Any:
     """A slice that takes everything, such as the only column of a matrix."""
     steps = [item[2] for item in op.attrs["key"] if isinstance(item, tuple)]
     static = op.outputs[0]._shape
@@ -74,6 +74,8 @@ def _whole(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
         return None
     if static.count(None) > 1 or 0 in static:  # no -1 could say it
         return None
+    if alike:
+        return inputs[:1]
     dims = np.array([-1 if d is None else d for d in static], np.int32)
     attrs = {"value": dims, "dtype": int32}
     target = out.make(REGISTRY["Const"], (), attrs, [(int32, dims.shape)], op).outputs[0]
