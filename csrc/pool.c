@@ -9,10 +9,12 @@
  * spin for SPIN_NS, as the next instruction may want them, and then sleep; an idle process has no
  * spinning thread.
  *
- * A thread's run is published in its `ticket`: the number of the job in the upper half, the next
- * task in the lower. A task is taken by compare-and-swap, which fails if the job is no longer the
- * one that was looked at. While the fields of a new job are written, the lower halves are CLOSED,
- * so that nobody can take a task with half of the old job's fields.
+ * What a core must know of another's doings costs it some 100 ns a cache line, so everything
+ * between the caller and a worker is in one line, the worker's lane: the worker spins on it, finds
+ * the job there, takes its tasks from it and counts in it what it has done. A lane's `ticket` holds
+ * the number of the job, its next task and the end of its run. A task is taken by
+ * compare-and-swap, which fails if the lane has been given another job: as long as a job has tasks
+ * to be taken, nobody overwrites what was read about it.
  */
 #include "core.h"
 
@@ -37,29 +39,35 @@
 #define GP_WAKE_NS 50000
 #endif
 enum { SPIN_NS = 100000, WAKE_NS = GP_WAKE_NS, FORGET_NS = 1000000, STACK_BYTES = 4 << 20 };
-#define CLOSED 0xffffffffu
 
 typedef void (*task_fn)(void *ctx, int64_t task);
 
-static struct {
-  _Alignas(64) atomic_uint_fast64_t ticket;
-} lanes[GP_MAX_THREADS];    /* [0] is the caller's, [1 + i] worker i's */
-static atomic_uint current; /* number of the last job published */
-static _Atomic(task_fn) job_fn;
-static _Atomic(void *) job_ctx;
-static atomic_uint job_tasks;  /* their number */
-static atomic_int job_threads; /* how many may work */
-static atomic_uint tasks_done;
+typedef struct {
+  _Alignas(64) atomic_uint_fast64_t ticket; /* job << 32 | next task << 16 | end */
+  atomic_uint_fast64_t done;                /* job << 32 | tasks of it that this thread has done */
+  _Atomic(task_fn) fn;
+  _Atomic(void *) ctx;
+  atomic_int threads; /* lanes of the job */
+} lane;
+
+static lane lanes[GP_MAX_THREADS]; /* [0] is the caller's, [1 + i] worker i's */
 static atomic_flag busy = ATOMIC_FLAG_INIT;
 
-/* Where workers sleep until `current` changes. */
+#define GET(from) atomic_load_explicit(&(from), memory_order_acquire)
+#define PUT(to, value) atomic_store_explicit(&(to), (value), memory_order_release)
+#define JOB(word) ((uint32_t)((word) >> 32))
+#define NEXT(ticket) ((uint32_t)(ticket) >> 16)
+#define END(ticket) ((uint32_t)(ticket) & MAX_TASKS)
+enum { MAX_TASKS = 0xffff };
+
+/* Where workers sleep until their lane has another job. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t awake = PTHREAD_COND_INITIALIZER;
 static atomic_int sleepers;
 
 /* Who has `busy` may look at these. */
 static int n_workers;                /* made so far */
-static int n_lanes;                  /* that any job has had */
+static uint32_t last_job;            /* its number */
 static int64_t alone_ns, alone_last; /* a caller's time without workers, and when that was */
 
 static int64_t now_ns(void) {
@@ -68,66 +76,62 @@ static int64_t now_ns(void) {
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-/* The first task of a lane; that of the next lane ends it. */
-static uint32_t first_of(int lane, int threads, uint32_t n_tasks) {
-  return (uint32_t)((uint64_t)n_tasks * (uint64_t)lane / (uint64_t)threads);
-}
-
 static void make_workers(int n);
 
-static void wake(void) {
-  make_workers(atomic_load(&job_threads) - 1); /* fewer are no harm */
+static void wake(int threads) {
+  make_workers(threads - 1); /* fewer are no harm */
   pthread_mutex_lock(&mutex);
   pthread_cond_broadcast(&awake);
   pthread_mutex_unlock(&mutex);
   alone_ns = 0;
 }
 
-/* Does tasks of the job, beginning with those of its own lane, until there is none left; at
- * `wake_at`, if it is not 0, the workers are woken. */
-static void work(uint32_t job, int own, int64_t wake_at) {
-  const int threads = atomic_load(&job_threads);
+/* Does tasks of the job, beginning with those of its own lane, until none is left, and returns
+ * their number; at `wake_at`, if it is not 0, the workers are woken. */
+static uint32_t work(uint32_t job, int own, int64_t wake_at) {
+  const task_fn fn = GET(lanes[own].fn);
+  void *ctx = GET(lanes[own].ctx);
+  const int threads = GET(lanes[own].threads);
+  uint32_t done = 0;
   for (int i = 0; i < threads; i++) {
-    const int lane = (own + i) % threads;
-    uint64_t t = atomic_load(&lanes[lane].ticket);
-    while (t >> 32 == job && (uint32_t)t != CLOSED) {
-      const task_fn fn = atomic_load(&job_fn);
-      void *ctx = atomic_load(&job_ctx);
-      if ((uint32_t)t >= first_of(lane + 1, threads, atomic_load(&job_tasks))) break;
-      if (!atomic_compare_exchange_weak(&lanes[lane].ticket, &t, t + 1)) continue;
-      fn(ctx, (uint32_t)t);
-      atomic_fetch_add(&tasks_done, 1);
-      if (wake_at && now_ns() >= wake_at) wake(), wake_at = 0;
-      t = atomic_load(&lanes[lane].ticket);
+    lane *from = &lanes[(own + i) % threads];
+    uint64_t t = GET(from->ticket);
+    while (JOB(t) == job && NEXT(t) < END(t)) {
+      if (!atomic_compare_exchange_weak(&from->ticket, &t, t + (1 << 16))) continue;
+      fn(ctx, NEXT(t));
+      PUT(lanes[own].done, (uint64_t)job << 32 | ++done);
+      if (wake_at && now_ns() >= wake_at) wake(threads), wake_at = 0;
+      t = GET(from->ticket);
     }
   }
+  return done;
 }
 
-/* Waits for another job than `last` and returns its number. */
-static uint32_t next_job(uint32_t last) {
+/* Waits until the lane has another job than `last` and returns its number. */
+static uint32_t next_job(lane *own, uint32_t last) {
   const int64_t end = now_ns() + SPIN_NS;
   uint32_t job;
   do {
     for (int i = 0; i < 50; i++) {
-      if ((job = atomic_load(&current)) != last) return job;
+      if ((job = JOB(GET(own->ticket))) != last) return job;
       RELAX();
     }
   } while (now_ns() < end);
   pthread_mutex_lock(&mutex);
-  atomic_fetch_add(&sleepers, 1); /* before the last look: the publisher looks after publishing */
-  while ((job = atomic_load(&current)) == last) pthread_cond_wait(&awake, &mutex);
+  atomic_fetch_add(&sleepers, 1);
+  while ((job = JOB(GET(own->ticket))) == last) pthread_cond_wait(&awake, &mutex);
   atomic_fetch_sub(&sleepers, 1);
   pthread_mutex_unlock(&mutex);
   return job;
 }
 
 static void *worker(void *number) {
-  const int lane = 1 + (int)(intptr_t)number;
+  const int own = 1 + (int)(intptr_t)number;
   uint32_t job = 0;
   gp_flush_denormals();
   for (;;) {
-    job = next_job(job);
-    if (lane < atomic_load(&job_threads)) work(job, lane, 0);
+    job = next_job(&lanes[own], job);
+    work(job, own, 0);
   }
   return NULL;
 }
@@ -137,6 +141,7 @@ static void after_fork(void) {
   pthread_mutex_init(&mutex, NULL);
   pthread_cond_init(&awake, NULL);
   atomic_store(&sleepers, 0);
+  for (int i = 0; i < GP_MAX_THREADS; i++) atomic_store(&lanes[i].ticket, 0);
   n_workers = 0;
   atomic_flag_clear(&busy);
 }
@@ -158,36 +163,44 @@ static void make_workers(int n) {
   pthread_attr_destroy(&attr);
 }
 
+/* The tasks of a job that the workers have done. */
+static uint32_t done_by_workers(uint32_t job, int threads) {
+  uint32_t done = 0;
+  for (int i = 1; i < threads; i++) {
+    const uint64_t word = GET(lanes[i].done);
+    if (JOB(word) == job) done += (uint32_t)word;
+  }
+  return done;
+}
+
 void gp_parallel(int threads, int64_t n_tasks, task_fn fn, void *ctx) {
   if (threads > n_tasks) threads = (int)n_tasks;
   if (threads > GP_MAX_THREADS) threads = GP_MAX_THREADS;
-  if (threads <= 1 || n_tasks >= CLOSED || atomic_flag_test_and_set(&busy)) {
+  if (threads <= 1 || n_tasks > MAX_TASKS || atomic_flag_test_and_set(&busy)) {
     for (int64_t i = 0; i < n_tasks; i++) fn(ctx, i);
     return;
   }
-  const uint32_t job = atomic_load(&current) + 1;
-  const uint64_t name = (uint64_t)job << 32;
-  for (int i = 0; i < n_lanes; i++) atomic_store(&lanes[i].ticket, name | CLOSED);
-  if (n_lanes < threads) n_lanes = threads;
-  atomic_store(&job_fn, fn);
-  atomic_store(&job_ctx, ctx);
-  atomic_store(&job_tasks, (uint32_t)n_tasks);
-  atomic_store(&job_threads, threads);
-  atomic_store(&tasks_done, 0);
-  for (int i = 0; i < threads; i++)
-    atomic_store(&lanes[i].ticket, name | first_of(i, threads, (uint32_t)n_tasks));
-  atomic_store(&current, job);
-  if (n_workers < threads - 1 || atomic_load(&sleepers)) {
+  const uint32_t job = last_job = last_job == UINT32_MAX ? 1 : last_job + 1; /* 0 is none */
+  for (int i = threads - 1; i >= 0; i--) { /* the lane's line is asked for by its first store */
+    const uint64_t first = (uint64_t)(n_tasks * i / threads);
+    const uint64_t end = (uint64_t)(n_tasks * (i + 1) / threads);
+    PUT(lanes[i].fn, fn);
+    PUT(lanes[i].ctx, ctx);
+    PUT(lanes[i].threads, threads);
+    PUT(lanes[i].ticket, (uint64_t)job << 32 | first << 16 | end);
+  }
+  uint32_t rest = (uint32_t)n_tasks;
+  if (n_workers < threads - 1 || GET(sleepers)) { /* a worker just falling asleep misses a job */
     const int64_t start = now_ns();
     if (start - alone_last > FORGET_NS) alone_ns = 0;
-    if (alone_ns >= WAKE_NS) wake();
-    work(job, 0, start + WAKE_NS - alone_ns);
+    if (alone_ns >= WAKE_NS) wake(threads);
+    rest -= work(job, 0, start + WAKE_NS - alone_ns);
     alone_last = now_ns();
     alone_ns += alone_last - start;
   } else {
-    work(job, 0, 0);
+    rest -= work(job, 0, 0);
   }
-  for (int i = 0; atomic_load(&tasks_done) < n_tasks; i++) {
+  for (int i = 0; done_by_workers(job, threads) < rest; i++) {
     RELAX();
     if (i > 10000) sched_yield(); /* a worker's core may be taken by somebody else */
   }
