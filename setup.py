@@ -20,6 +20,7 @@ FLAGS = {
         "-DGP_PANEL_ROWS=5",
         "-DGP_PARALLEL=16",
         "-DGP_WAKE_NS=0",
+        "-DGP_TRIALS=0",
         "-DGP_POISON=1",
     ],
     "sanitize": [

@@ -46,7 +46,13 @@ int gp_loop_run(const gp_table *table, gp_run *run, gp_loop *loop, int64_t nanos
 /* pool.c */
 enum { GP_MAX_THREADS = 256 };
 void gp_parallel(int threads, int64_t n_tasks, void (*fn)(void *ctx, int64_t task), void *ctx);
+void gp_wake(int threads); /* a job is about to come */
+uint32_t gp_jobs(void);    /* that came so far */
+int64_t gp_now_ns(void);
 int gp_n_workers(void); /* threads made so far, for tests */
+/* Memory of the calling thread, made when it first asks; NULL if there is none to be had. */
+enum { GP_SCRATCH_BYTES = 704 << 10 };
+void *gp_scratch(void);
 
 /* Denormals cost 100 cycles each: flushed to zero in the workers, and elsewhere during a run. */
 void gp_flush_denormals(void);

@@ -21,12 +21,13 @@ typedef struct {
   bool relu;
 } product;
 
-/* How a product is done. The first three end in registers: c is written once, and may lie where the
- * gate does. */
+/* How a product is done. The first four end in registers; the first three write c once, so that it
+ * may lie where the gate does. */
 enum way {
   ROWS,          /* a row of a after the other, with the rows of b */
   BLOCKS,        /* blocks of c */
   PACKED_BLOCKS, /* the same, after the columns of b have been copied into rows */
+  DEEP,          /* packed blocks for slices of k, one added to the other */
   DOTS,          /* a row of a with each column of b */
   TURNED,        /* c' = b' a' in one of these ways */
   BLAS
@@ -97,9 +98,14 @@ BLAS_PRODUCT(f64, dgemm, dgemv)
 
 enum {
   FEW = 4,                      /* rows: fewer do not fill the FMA pipelines as a block */
-  SMALL_DEPTH = GP_SMALL_DEPTH, /* the largest k where something is copied, to the stack */
-  TURNED_SIZE = 4096            /* the largest m n where the result is */
+  SMALL_DEPTH = GP_SMALL_DEPTH, /* the largest k that is done in one */
+  SMALL_WHOLE = 1 << 26,        /* the largest m n k that does not pay for copies of a and b */
+  TURNED_SIZE = 4096,           /* the largest m n where the result is copied, to the stack */
+  SLICE_BYTES = 1024,           /* of a row of a: what a deep product does of k at once */
+  DEEP_ROWS = 192,              /* of a and ... */
+  DEEP_COLUMNS = 512            /* of b that it copies at once, to the thread's scratch */
 };
+_Static_assert((DEEP_ROWS + DEEP_COLUMNS) * SLICE_BYTES <= GP_SCRATCH_BYTES, "scratch too small");
 
 /* The accumulators of a block and what feeds them just fit the registers: 32 or 16. (Measured: 12 x
  * 2 vectors reach 95% of the peak, 8 x 3 90%.) */
@@ -128,16 +134,19 @@ enum { BLOCK_ROWS = 6 };
 
 /* ---- the choice ---- */
 
-/* The largest m n k (in float32; half of it in float64) that our own ways do faster than OpenBLAS's
- * kernels for the level's CPUs, if the rows of a are contiguous and if its columns are; and the
- * largest matrix that a few rows are multiplied with. Measured by benchmarks/crossover.py: there
- * ours are still 1.05 to 1.2 times faster; with b by columns or odd shapes up to twice. */
+/* The largest m n k (in float32; half of it in float64) that our own ways do at least as fast as
+ * OpenBLAS's kernels for the level's CPUs, if the rows of a are contiguous and if its columns are;
+ * and the largest matrix that a few rows are multiplied with. Measured by benchmarks/crossover.py.
+ * At v4 there is none: cut into tasks, ours are 1.2 times faster at 2^26, level beyond. */
 #if defined(__AVX512F__)
-enum { SMALL_BY_ROWS = 1 << 25, SMALL_BY_COLUMNS = 1 << 25, SMALL_MATRIX = 1 << 19 };
+static const int64_t SMALL_BY_ROWS = GP_MAX_BYTES, SMALL_BY_COLUMNS = GP_MAX_BYTES;
+enum { SMALL_MATRIX = 1 << 19 };
 #elif defined(__AVX2__)
-enum { SMALL_BY_ROWS = 1 << 24, SMALL_BY_COLUMNS = 1 << 22, SMALL_MATRIX = 1 << 18 };
+static const int64_t SMALL_BY_ROWS = 1 << 26, SMALL_BY_COLUMNS = 1 << 22;
+enum { SMALL_MATRIX = 1 << 18 };
 #else
-enum { SMALL_BY_ROWS = 1 << 25, SMALL_BY_COLUMNS = 1 << 25, SMALL_MATRIX = 1 << 18 };
+static const int64_t SMALL_BY_ROWS = 1 << 25, SMALL_BY_COLUMNS = 1 << 25;
+enum { SMALL_MATRIX = 1 << 18 };
 #endif
 
 static bool is_small(const product *p, int32_t dtype) {

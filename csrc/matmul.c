@@ -79,7 +79,7 @@ static const char *matmul_check(const gp_plan *plan, const gp_insn *insn) {
 
 enum {
   PANEL_BYTES = GP_PANEL,             /* of y: with what belongs to it, a part of the L2 */
-  BLAS_PANEL_BYTES = 16 * GP_PANEL,   /* larger, since every call copies all of b */
+  COPIED_BYTES = 16 * GP_PANEL,       /* larger, where each panel copies all of b */
   PANEL_ROWS = GP_PANEL_ROWS,         /* at least, or the copies are what takes the time */
   PARALLEL_PRODUCT = GP_PARALLEL << 3 /* m n k from which a product is cut into tasks */
 };
@@ -233,7 +233,8 @@ static void map_task(void *ctx, int64_t task) {
   const bool ends = map->p.bias || map->p.relu || map->p.gate;
   const bool whole = map->program.n_ops == 0 && !map->colsum && !(map->way == BLAS && ends);
   _Alignas(64) char scratch[PANEL_BYTES];
-  const int64_t bytes = map->way == BLAS && !map->apart ? BLAS_PANEL_BYTES : PANEL_BYTES;
+  const bool copies = map->way == BLAS || map->way == DEEP;
+  const int64_t bytes = copies && !map->apart ? COPIED_BYTES : PANEL_BYTES;
   const int64_t cols = map->apart ? min_i64(n, PANEL_BYTES / size / PANEL_ROWS) : n;
   int64_t rows = bytes / (cols * size);
   if (!map->apart && rows < PANEL_ROWS) rows = PANEL_ROWS;
@@ -257,10 +258,12 @@ static int map_run(gp_run *run, mapped *map) {
   map_job job = {.map = map, .rows = m, .cols = n};
   if (m == 0 || n == 0) return GP_OK;
   const int64_t work = m * n * map->p.k;
+  const bool copies = map->way == BLAS || map->way == DEEP; /* of a and b, each task */
   if (work >= PARALLEL_PRODUCT) {
     const bool by_columns = map->way != TURNED && (map->colsum || n >= m || n >= 512);
-    const int64_t size = by_columns ? n : m, least = map->way == BLAS ? 128 : by_columns ? 32 : 4;
-    const int64_t tasks = map->way == BLAS ? (size < 1024 ? 2 : 4) : 2 * work / PARALLEL_PRODUCT;
+    const int64_t size = by_columns ? n : m;
+    const int64_t least = copies ? 128 : by_columns ? 32 : 4;
+    const int64_t tasks = copies ? (size < 1024 ? 2 : 4) : 2 * work / PARALLEL_PRODUCT;
     const int64_t piece = piece_of(size, least, min_i64(tasks, MAX_TASKS));
     if (by_columns)
       job.cols = piece;

@@ -77,6 +77,16 @@ typedef struct {
 typedef struct gp_run gp_run;
 typedef int (*gp_host)(void *data, int64_t insn);
 
+/* What run.c has found out about threads for this run; zeros at first. */
+typedef struct {
+  int64_t wait;    /* runs till the next trial */
+  int64_t start;   /* of the trial */
+  int64_t best[2]; /* ns of its fastest run alone, and with all threads */
+  int32_t made;    /* runs of this half of it */
+  int8_t half;     /* 0: with all, 1: alone */
+  int8_t alone;    /* what was found */
+} gp_trial;
+
 /* One plan being run. The caller sets `base` and `slot` before every run; `ptr` is filled from them
  * and stays valid for the next run unless a base has moved. */
 struct gp_run {
@@ -88,6 +98,7 @@ struct gp_run {
   int32_t *externs;  /* [n_externs] numbers of the EXTERN buffers */
   int64_t n_externs;
   int threads; /* that the run may use */
+  gp_trial trial;
   gp_host host;
   void *host_data;
   gp_error error;

@@ -23,6 +23,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -67,10 +68,10 @@ static atomic_int sleepers;
 
 /* Who has `busy` may look at these. */
 static int n_workers;                /* made so far */
-static uint32_t last_job;            /* its number */
+static atomic_uint last_job;         /* its number; others may look, too */
 static int64_t alone_ns, alone_last; /* a caller's time without workers, and when that was */
 
-static int64_t now_ns(void) {
+int64_t gp_now_ns(void) {
   struct timespec t;
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
@@ -100,7 +101,7 @@ static uint32_t work(uint32_t job, int own, int64_t wake_at) {
       if (!atomic_compare_exchange_weak(&from->ticket, &t, t + (1 << 16))) continue;
       fn(ctx, NEXT(t));
       PUT(lanes[own].done, (uint64_t)job << 32 | ++done);
-      if (wake_at && now_ns() >= wake_at) wake(threads), wake_at = 0;
+      if (wake_at && gp_now_ns() >= wake_at) wake(threads), wake_at = 0;
       t = GET(from->ticket);
     }
   }
@@ -109,14 +110,14 @@ static uint32_t work(uint32_t job, int own, int64_t wake_at) {
 
 /* Waits until the lane has another job than `last` and returns its number. */
 static uint32_t next_job(lane *own, uint32_t last) {
-  const int64_t end = now_ns() + SPIN_NS;
+  const int64_t end = gp_now_ns() + SPIN_NS;
   uint32_t job;
   do {
     for (int i = 0; i < 50; i++) {
       if ((job = JOB(GET(own->ticket))) != last) return job;
       RELAX();
     }
-  } while (now_ns() < end);
+  } while (gp_now_ns() < end);
   pthread_mutex_lock(&mutex);
   atomic_fetch_add(&sleepers, 1);
   while ((job = JOB(GET(own->ticket))) == last) pthread_cond_wait(&awake, &mutex);
@@ -180,7 +181,8 @@ void gp_parallel(int threads, int64_t n_tasks, task_fn fn, void *ctx) {
     for (int64_t i = 0; i < n_tasks; i++) fn(ctx, i);
     return;
   }
-  const uint32_t job = last_job = last_job == UINT32_MAX ? 1 : last_job + 1; /* 0 is none */
+  const uint32_t job = gp_jobs() == UINT32_MAX ? 1 : gp_jobs() + 1; /* 0 is none */
+  atomic_store_explicit(&last_job, job, memory_order_relaxed);
   for (int i = threads - 1; i >= 0; i--) { /* the lane's line is asked for by its first store */
     const uint64_t first = (uint64_t)(n_tasks * i / threads);
     const uint64_t end = (uint64_t)(n_tasks * (i + 1) / threads);
@@ -191,11 +193,12 @@ void gp_parallel(int threads, int64_t n_tasks, task_fn fn, void *ctx) {
   }
   uint32_t rest = (uint32_t)n_tasks;
   if (n_workers < threads - 1 || GET(sleepers)) { /* a worker just falling asleep misses a job */
-    const int64_t start = now_ns();
-    if (start - alone_last > FORGET_NS) alone_ns = 0;
+    const int64_t start = gp_now_ns();
+    /* but a job that was long by itself is remembered */
+    if (start - alone_last > FORGET_NS && alone_ns < WAKE_NS) alone_ns = 0;
     if (alone_ns >= WAKE_NS) wake(threads);
     rest -= work(job, 0, start + WAKE_NS - alone_ns);
-    alone_last = now_ns();
+    alone_last = gp_now_ns();
     alone_ns += alone_last - start;
   } else {
     rest -= work(job, 0, 0);
@@ -207,4 +210,27 @@ void gp_parallel(int threads, int64_t n_tasks, task_fn fn, void *ctx) {
   atomic_flag_clear(&busy);
 }
 
+void gp_wake(int threads) {
+  if (atomic_flag_test_and_set(&busy)) return;
+  wake(threads);
+  atomic_flag_clear(&busy);
+}
+
+uint32_t gp_jobs(void) { return atomic_load_explicit(&last_job, memory_order_relaxed); }
+
 int gp_n_workers(void) { return n_workers; }
+
+static _Thread_local void *scratch;
+static pthread_key_t scratch_key; /* frees it at the thread's end */
+static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
+static bool scratch_ready;
+
+static void make_scratch_key(void) { scratch_ready = pthread_key_create(&scratch_key, free) == 0; }
+
+void *gp_scratch(void) {
+  if (scratch) return scratch;
+  pthread_once(&scratch_once, make_scratch_key);
+  void *memory = scratch_ready ? aligned_alloc(64, GP_SCRATCH_BYTES) : NULL;
+  if (memory && pthread_setspecific(scratch_key, memory)) free(memory), memory = NULL;
+  return scratch = memory;
+}

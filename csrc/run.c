@@ -1,6 +1,7 @@
 /* Checking a plan, once, and running it, often. */
 #include "core.h"
 
+#include <stdbool.h>
 #include <string.h>
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -137,21 +138,80 @@ static void resolve(gp_run *run) {
   }
 }
 
-int gp_plan_run(const gp_table *table, gp_run *run) {
+static int run_insns(const gp_table *table, gp_run *run) {
   const gp_plan *plan = run->plan;
-  int status = GP_OK;
-  resolve(run);
-#ifdef GP_POISON
-  memset(run->base[GP_ARENA], 0xFF, (size_t)plan->segment_bytes[GP_ARENA]);
-#endif
-  const fp_mode mode = fp_flush();
   for (int64_t i = 0; i < plan->n_insns; i++) {
     const gp_insn *insn = &plan->insns[i];
-    status = table->kernels[insn->kernel].run(run, insn);
-    if (status) {
-      run->error.insn = (int32_t)i;
-      break;
-    }
+    const int status = table->kernels[insn->kernel].run(run, insn);
+    if (!status) continue;
+    run->error.insn = (int32_t)i;
+    return status;
+  }
+  return GP_OK;
+}
+
+/* Whether threads pay in a run of some microseconds depends on what it costs this machine to bring
+ * data from core to core, and on what else it is doing. So both ways are tried, and again now and
+ * then; the results are the same. Short runs go alone, long ones never. */
+#ifndef GP_TRIALS
+#define GP_TRIALS 1
+#endif
+enum {
+  TRIAL_RUNS = 8,         /* each way, at least */
+  TRIAL_NS = 300000,      /* with all threads: till workers that slept are certainly awake */
+  BETWEEN_NS = 100000000, /* two trials */
+  SHORT_NS = 5000,
+  LONG_NS = 5000000
+};
+
+static void end_trial(gp_trial *trial, int64_t took, bool alone) {
+  *trial = (gp_trial){.wait = BETWEEN_NS / (took > 1000 ? took : 1000), .alone = alone};
+}
+
+static int run_in_trial(const gp_table *table, gp_run *run) {
+  gp_trial *t = &run->trial;
+  const int threads = run->threads;
+  const bool first = t->start == 0, alone = t->half;
+  const uint32_t jobs = gp_jobs();
+  const int64_t start = gp_now_ns();
+  if (alone) run->threads = 1;
+  const int status = run_insns(table, run);
+  run->threads = threads;
+  const int64_t end = gp_now_ns(), took = end - start;
+  if (first) {
+    t->best[0] = t->best[1] = INT64_MAX;
+    t->start = start;
+  }
+  if (took < t->best[!alone]) t->best[!alone] = took;
+  t->made++;
+  if (first && (jobs == gp_jobs() || took < SHORT_NS))
+    end_trial(t, took, true);
+  else if (took >= LONG_NS)
+    end_trial(t, took, false);
+  else if (first)
+    gp_wake(threads);
+  else if (!alone && t->made >= TRIAL_RUNS && end - t->start >= TRIAL_NS)
+    t->half = 1, t->made = 0;
+  else if (alone && t->made >= TRIAL_RUNS)
+    end_trial(t, took, t->best[0] <= t->best[1]);
+  return status;
+}
+
+int gp_plan_run(const gp_table *table, gp_run *run) {
+  const int threads = run->threads;
+  int status;
+  resolve(run);
+#ifdef GP_POISON
+  memset(run->base[GP_ARENA], 0xFF, (size_t)run->plan->segment_bytes[GP_ARENA]);
+#endif
+  const fp_mode mode = fp_flush();
+  if (GP_TRIALS && threads > 1 && run->trial.wait == 0) {
+    status = run_in_trial(table, run);
+  } else {
+    if (run->trial.wait) run->trial.wait--;
+    if (run->trial.alone) run->threads = 1;
+    status = run_insns(table, run);
+    run->threads = threads;
   }
   fp_restore(mode);
   return status;

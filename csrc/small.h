@@ -21,7 +21,7 @@ typedef struct {
   int64_t k, ars, acs, ldb, ldc, ldg;
   int64_t last;         /* lanes of the last vector that are in the matrix, where `part` is said */
   const T *bias, *gate; /* at the block, or NULL */
-  bool relu;
+  bool relu, more;      /* more: c holds the sum so far */
 } FN(block_shape);
 
 /* What is done to a vector of c before it is stored. */
@@ -31,6 +31,24 @@ static inline __attribute__((always_inline)) VEC FN(end)(VEC x, const T *bias, b
   if (relu) x = FN(relu)(x);
   if (gate) x = FN(gate)(x, part ? FN(load_part)(gate, n) : FN(load)(gate));
   return x;
+}
+
+/* bias, relu and gate where c was written without them */
+static void FN(finish)(const product *p) {
+  const T *bias = p->bias, *gate = p->gate;
+  T *c = C(p);
+  if (!bias && !gate && !p->relu) return;
+  for (int64_t i = 0; i < p->m; i++, c += p->ldc, gate += gate ? p->ldg : 0) {
+    int64_t j = 0;
+    for (; j + V <= p->n; j += V)
+      FN(store)(c + j, FN(end)(FN(load)(c + j), bias ? bias + j : NULL, p->relu,
+                               gate ? gate + j : NULL, false, V));
+    if (j < p->n)
+      FN(store_part)(c + j,
+                     FN(end)(FN(load_part)(c + j, p->n - j), bias ? bias + j : NULL, p->relu,
+                             gate ? gate + j : NULL, true, p->n - j),
+                     p->n - j);
+  }
 }
 
 static inline __attribute__((always_inline)) void FN(block)(const FN(block_shape) * s,
@@ -56,6 +74,15 @@ static inline __attribute__((always_inline)) void FN(block)(const FN(block_shape
 #pragma GCC unroll 2
       for (int v = 0; v < vecs; v++) acc[i][v] = FN(fma)(x, y[v], acc[i][v]);
     }
+  }
+  if (s->more) {
+#pragma GCC unroll 12
+    for (int i = 0; i < rows; i++)
+#pragma GCC unroll 2
+      for (int v = 0; v < vecs; v++) {
+        const T *sum = c + i * s->ldc + v * V;
+        acc[i][v] += part && v == vecs - 1 ? FN(load_part)(sum, last) : FN(load)(sum);
+      }
   }
   if (s->bias || s->relu || s->gate) {
     const T *gate = s->gate;
@@ -123,6 +150,14 @@ static void FN(pack)(const T *b, int64_t step, int64_t k, int64_t w, T *to) {
     for (int64_t l = 0; l < k; l++) to[l * COLUMNS + j] = b[l];
 }
 
+/* The same of a b whose rows are contiguous. */
+static void FN(pack_rows)(const T *b, int64_t step, int64_t k, int64_t w, T *to) {
+  if (w == COLUMNS) /* a size that the compiler knows */
+    for (int64_t l = 0; l < k; l++, b += step, to += COLUMNS) memcpy(to, b, COLUMNS * sizeof(T));
+  else
+    for (int64_t l = 0; l < k; l++, b += step, to += COLUMNS) memcpy(to, b, (size_t)w * sizeof(T));
+}
+
 /* Panels of columns, and in them blocks of rows, of as equal a size as may be. */
 static inline __attribute__((always_inline)) void FN(blocked)(const product *p, T *packed) {
   const bool packs = packed != NULL;
@@ -139,15 +174,16 @@ static inline __attribute__((always_inline)) void FN(blocked)(const product *p, 
   for (int64_t j = 0; j < p->n;) {
     const int64_t panels = (vecs + BLOCK_VECS - 1) / BLOCK_VECS,
                   width = (vecs + panels - 1) / panels;
-    const T *b = packs ? packed : B(p) + j;
-    const bool part = j + width * V > p->n;
-    if (packs) FN(pack)(B(p) + j * p->bcs, p->bcs, p->k, min_i64(width * V, p->n - j), packed);
+    const int64_t w = min_i64(width * V, p->n - j);
+    const T *from = B(p) + j * p->bcs, *b = packs ? packed : from;
+    if (packs) FN(pack)(from, p->bcs, p->k, w, packed);
     for (int64_t i = 0; i < p->m;) {
       const int64_t left = p->m - i, blocks = (left + BLOCK_ROWS - 1) / BLOCK_ROWS;
       const int64_t rows = (left + blocks - 1) / blocks;
       if (p->bias) s.bias = (const T *)p->bias + j;
       if (p->gate) s.gate = (const T *)p->gate + i * p->ldg + j;
-      FN(block_table)[part][width - 1][rows - 1](&s, A(p) + i * p->ars, b, C(p) + i * p->ldc + j);
+      FN(block_table)
+      [w < width * V][width - 1][rows - 1](&s, A(p) + i *p->ars, b, C(p) + i *p->ldc + j);
       i += rows;
     }
     j += width * V;
@@ -160,6 +196,90 @@ static void FN(blocked_in_place)(const product *p) { FN(blocked)(p, NULL); }
 static void FN(blocked_packed)(const product *p) {
   _Alignas(64) T packed[SMALL_DEPTH * COLUMNS];
   FN(blocked)(p, packed);
+}
+
+/* to[l * rows + i] = a[i ars + l acs]: what a block multiplies with, in the order it does. */
+static void FN(pack_block)(const T *a, int64_t ars, int64_t acs, int64_t rows, int64_t k, T *to) {
+  if (ars == 1) {
+    const size_t size = (size_t)rows * sizeof(T);
+    if (rows == BLOCK_ROWS) /* a size that the compiler knows */
+      for (int64_t l = 0; l < k; l++)
+        memcpy(to + l * BLOCK_ROWS, a + l * acs, BLOCK_ROWS * sizeof(T));
+    else
+      for (int64_t l = 0; l < k; l++) memcpy(to + l * rows, a + l * acs, size);
+    return;
+  }
+  int64_t i = 0;
+  for (; acs == 1 && i + LANES <= rows; i += LANES, a += LANES * ars) {
+    int64_t l = 0;
+    for (; l + LANES <= k; l += LANES) FN(turn)(a + l, ars, to + l * rows + i, rows);
+    for (; l < k; l++)
+      for (int64_t j = 0; j < LANES; j++) to[l * rows + i + j] = a[l + j * ars];
+  }
+  for (; i < rows; i++, a += ars)
+    for (int64_t l = 0; l < k; l++) to[l * rows + i] = a[l * acs];
+}
+
+/* c[m, n] (+)= a b for a slice of k: `left` has been packed by blocks of rows, `right` by panels.
+ */
+static void FN(slice)(const FN(block_shape) * whole, int64_t m, int64_t n, const T *left,
+                      const T *right, T *c) {
+  for (int64_t j = 0; j < n; j += COLUMNS)
+    for (int64_t i = 0; i < m; i += BLOCK_ROWS) {
+      const int64_t rows = min_i64(BLOCK_ROWS, m - i), w = min_i64(COLUMNS, n - j);
+      const int64_t vecs = (w + V - 1) / V;
+      FN(block_shape) s = *whole;
+      s.acs = rows;
+      s.last = w - (vecs - 1) * V;
+      if (s.bias) s.bias += j;
+      if (s.gate) s.gate += i * s.ldg + j;
+      FN(block_table)
+      [w < vecs * V][vecs - 1][rows - 1](&s, left + i *s.k, right + j *s.k, c + i *s.ldc + j);
+    }
+}
+
+/* Slices of k: a part of a, copied to stay in the L2, times panels of b, copied to stay in the L1.
+ * (Goto and van de Geijn, Anatomy of High-Performance Matrix Multiplication, 2008.) */
+static void FN(blocked_deep)(const product *p) {
+  const int64_t most = SLICE_BYTES / (int64_t)sizeof(T);
+  const int64_t slice = piece_of(p->k, 1, (p->k + most - 1) / most);
+  const int64_t height = piece_of(p->m, BLOCK_ROWS, (p->m + DEEP_ROWS - 1) / DEEP_ROWS);
+  T *left = gp_scratch(), *right = left + DEEP_ROWS * most;
+  if (!left) { /* no memory */
+    FN(blas)(p);
+    FN(finish)(p);
+    return;
+  }
+  for (int64_t j = 0; j < p->n; j += DEEP_COLUMNS)
+    for (int64_t l = 0; l < p->k; l += slice) {
+      const int64_t n = min_i64(DEEP_COLUMNS, p->n - j), k = min_i64(slice, p->k - l);
+      const T *a = A(p) + l * p->acs, *b = B(p) + l * p->brs + j * p->bcs;
+      const bool ends = l + k == p->k;
+      for (int64_t q = 0; q < n; q += COLUMNS) {
+        const int64_t w = min_i64(COLUMNS, n - q);
+        if (p->bcs == 1)
+          FN(pack_rows)(b + q, p->brs, k, w, right + q * k);
+        else
+          FN(pack)(b + q * p->bcs, p->bcs, k, w, right + q * k);
+      }
+      for (int64_t i = 0; i < p->m; i += height, a += height * p->ars) {
+        const int64_t m = min_i64(height, p->m - i);
+        const FN(block_shape)
+            s = {.k = k,
+                 .ars = 1,
+                 .ldb = COLUMNS,
+                 .ldc = p->ldc,
+                 .ldg = p->ldg,
+                 .bias = ends && p->bias ? (const T *)p->bias + j : NULL,
+                 .gate = ends && p->gate ? (const T *)p->gate + i * p->ldg + j : NULL,
+                 .relu = ends && p->relu,
+                 .more = l > 0};
+        for (int64_t q = 0; q < m; q += BLOCK_ROWS)
+          FN(pack_block)(a + q * p->ars, p->ars, p->acs, min_i64(BLOCK_ROWS, m - q), k,
+                         left + q * k);
+        FN(slice)(&s, m, n, left, right, C(p) + i * p->ldc + j);
+      }
+    }
 }
 
 /* ---- few rows ---- */
@@ -267,7 +387,8 @@ static void FN(rows_by_dots)(const product *p) { /* the columns of b are contigu
 /* The way of a product in the order it has. */
 static enum way FN(straight)(const product *p) {
   if (p->bcs == 1 && (p->m < FEW || (p->k <= 2 && p->n >= 16 * V))) return ROWS;
-  if (p->k > SMALL_DEPTH) return BLAS;
+  if (p->k > SMALL_DEPTH && p->m < FEW) return BLAS;
+  if (p->k > SMALL_DEPTH || p->m * p->k * p->n > SMALL_WHOLE) return DEEP;
   return p->bcs == 1 ? BLOCKS : p->m < FEW ? DOTS : PACKED_BLOCKS;
 }
 
@@ -284,24 +405,6 @@ static bool FN(turns)(const product *p) {
 static enum way FN(small_way)(const product *p) {
   if ((p->ars != 1 && p->acs != 1) || (p->brs != 1 && p->bcs != 1)) return BLAS;
   return FN(turns)(p) ? TURNED : FN(straight)(p);
-}
-
-/* bias, relu and gate where c was written without them */
-static void FN(finish)(const product *p) {
-  const T *bias = p->bias, *gate = p->gate;
-  T *c = C(p);
-  if (!bias && !gate && !p->relu) return;
-  for (int64_t i = 0; i < p->m; i++, c += p->ldc, gate += gate ? p->ldg : 0) {
-    int64_t j = 0;
-    for (; j + V <= p->n; j += V)
-      FN(store)(c + j, FN(end)(FN(load)(c + j), bias ? bias + j : NULL, p->relu,
-                               gate ? gate + j : NULL, false, V));
-    if (j < p->n)
-      FN(store_part)(c + j,
-                     FN(end)(FN(load_part)(c + j, p->n - j), bias ? bias + j : NULL, p->relu,
-                             gate ? gate + j : NULL, true, p->n - j),
-                     p->n - j);
-  }
 }
 
 static void FN(turned)(const product *p) {
@@ -352,6 +455,9 @@ static void FN(multiply)(const product *p, enum way way) {
       return;
     case PACKED_BLOCKS:
       FN(blocked_packed)(p);
+      return;
+    case DEEP:
+      FN(blocked_deep)(p);
       return;
     case DOTS:
       FN(rows_by_dots)(p);
