@@ -120,7 +120,7 @@ def test_an_update_rides_on_its_product_with_the_same_bits(name, batch):
     loss = gp.reduce_mean(gp.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits))
     step = OPTIMIZERS[name]().minimize(loss)
     feed = {x: rng.standard_normal((batch, 20)), y: rng.integers(0, 5, batch)}
-    fused = batch <= _core.SMALL_DEPTH  # beyond, BLAS makes the whole product faster
+    fused = batch <= _core.SMALL_DEPTH  # beyond, the product is made in slices
     assert kernels(gp.Session(), [loss, step], feed).count("matmul_update") == 3 * fused
     (losses, variables), (want, plain) = run_both([loss, step], feed)
     np.testing.assert_allclose(losses, want, 1e-6)

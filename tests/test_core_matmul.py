@@ -11,7 +11,7 @@ OPS = _core.tile_ops()
 SIZES = [(1, 1, 1), (3, 4, 5), (1, 9, 1), (1, 9, 7), (8, 9, 1), (65, 33, 40), (4, 0, 3), (0, 3, 4),
          (4, 3, 0), (7, 1, 6), (2, 40, 150), (3, 17, 33), (64, 64, 4), (64, 32, 10), (33, 31, 17),
          (100, 2, 300), (37, 600, 5), (5, 600, 37), (13, 70, 100), (300, 20, 3),
-         (1, 700, 90)]  # fmt: skip
+         (1, 700, 90), (205, 530, 50), (30, 520, 550)]  # fmt: skip
 
 
 @pytest.fixture(params=_core.isa_levels())
@@ -203,7 +203,7 @@ def test_map_has_the_bits_of_its_parts(isa):
     previous = _core.use_products(1)
     for dtype in FLOATS:
         name = NAMES[dtype]
-        for m, k, n in [(33, 31, 17), (64, 32, 10), (1, 64, 40), (200, 8, 300)]:
+        for m, k, n in [(33, 31, 17), (64, 32, 10), (1, 64, 40), (200, 8, 300), (70, 700, 90)]:
             for a, b in operands(m, k, n, dtype):
                 bias = rng.standard_normal(n).astype(dtype)
                 matrix = rng.standard_normal((m, n)).astype(dtype)
@@ -217,7 +217,7 @@ def test_map_has_the_bits_of_its_parts(isa):
     _core.use_products(previous)
 
 
-@pytest.mark.parametrize("k", [5, 300])
+@pytest.mark.parametrize("k", [5, 300, 600])
 @pytest.mark.parametrize("n", [3, 100, 3000])
 def test_map_in_place(isa, way, n, k):
     """y where an x is, with a program that registers can end and one that they cannot."""
