@@ -233,6 +233,8 @@ static void FN(slice)(const FN(block_shape) * whole, int64_t m, int64_t n, const
       s.last = w - (vecs - 1) * V;
       if (s.bias) s.bias += j;
       if (s.gate) s.gate += i * s.ldg + j;
+      for (int64_t r = 0; r < rows; r++) /* or the block waits for them in the end */
+        for (int64_t v = 0; v < vecs; v++) __builtin_prefetch(c + (i + r) * s.ldc + j + v * V, 1);
       FN(block_table)
       [w < vecs * V][vecs - 1][rows - 1](&s, left + i *s.k, right + j *s.k, c + i *s.ldc + j);
     }
