@@ -16,6 +16,7 @@
  * compare-and-swap, which fails if the lane has been given another job: as long as a job has tasks
  * to be taken, nobody overwrites what was read about it.
  */
+#define _GNU_SOURCE /* the affinity of threads */
 #include "core.h"
 
 #include <pthread.h>
@@ -79,8 +80,24 @@ int64_t gp_now_ns(void) {
 
 static void make_workers(int n);
 
+static pthread_t workers[GP_MAX_THREADS];
+
+/* Sends the workers to other CPUs than the caller's: Linux likes to wake a thread where its waker
+ * runs, and there it would wait for the caller to be done. (Measured on two CPUs: for whole
+ * milliseconds, in one process of three.) */
+static void keep_off_here(void) {
+#if defined(__linux__)
+  cpu_set_t allowed;
+  const int here = sched_getcpu();
+  if (here < 0 || sched_getaffinity(0, sizeof allowed, &allowed)) return;
+  if (CPU_COUNT(&allowed) > 1) CPU_CLR(here, &allowed);
+  for (int i = 0; i < n_workers; i++) pthread_setaffinity_np(workers[i], sizeof allowed, &allowed);
+#endif
+}
+
 static void wake(int threads) {
   make_workers(threads - 1); /* fewer are no harm */
+  keep_off_here();
   pthread_mutex_lock(&mutex);
   pthread_cond_broadcast(&awake);
   pthread_mutex_unlock(&mutex);
@@ -158,8 +175,8 @@ static void make_workers(int n) {
   pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
   sigfillset(&all); /* signals are for the threads that Python knows */
   pthread_sigmask(SIG_SETMASK, &all, &old);
-  for (pthread_t thread; n_workers < n; n_workers++)
-    if (pthread_create(&thread, &attr, worker, (void *)(intptr_t)n_workers)) break;
+  for (; n_workers < n; n_workers++)
+    if (pthread_create(&workers[n_workers], &attr, worker, (void *)(intptr_t)n_workers)) break;
   pthread_sigmask(SIG_SETMASK, &old, NULL);
   pthread_attr_destroy(&attr);
 }
