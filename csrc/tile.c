@@ -83,6 +83,11 @@ static inline int64_t power_i64(int64_t x, int64_t y) {
   _Generic((x), int32_t: power_i32, int64_t: power_i64, float: powf, double: pow)(x, y)
 #define square_root(x) _Generic((x), float: sqrtf, double: sqrt)(x)
 #define F(f) _Generic((T)0, float: f##_f32, double: f##_f64) /* of vmath.h */
+#define LIBM(name) _Generic((T)0, float: name##f, double: name)
+/* Klambauer et al., Self-Normalizing Neural Networks, 2017: the scale, and the scale times alpha.
+ */
+#define SELU_SCALE 1.0507009873554804934193349852946
+#define SELU_LOW 1.7580993408473768599402175208123
 
 #define EACH_BOOLS(M, ...) M(b, __VA_ARGS__)
 #define EACH_INTS(M, ...) M(i32, __VA_ARGS__) M(i64, __VA_ARGS__)

@@ -6,12 +6,15 @@ import re
 
 import numpy as np
 import pytest
-from specs import ALL, ELSEWHERE, FLOATS, SPECS, Bad, Spec
+import specs_functions
+from specs import ALL, ELSEWHERE, FLOATS, Bad, Spec
+from specs import SPECS as CORE
 
 import gradplan as gp
 from gradplan.opdef import REGISTRY
 
 WIDER = {np.dtype("float32"): np.float64, np.dtype("float64"): np.longdouble}
+SPECS = CORE + specs_functions.SPECS
 UNOPTIMISED = gp.ConfigProto(optimize=False)
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 
@@ -644,3 +647,17 @@ def test_the_table_is_legible():
     """An error case names what the message must hold."""
     for spec, bad in BAD:
         assert isinstance(bad, Bad) and bad.words, spec
+
+
+@pytest.mark.parametrize("reduce", [gp.reduce_all, gp.reduce_any])
+def test_truth_is_of_bools_alone(reduce):
+    with pytest.raises(TypeError, match=r"(All|Any): .*must be bool, but is int32 \(at .*test_ops"):
+        reduce([1, 0])
+
+
+def test_old_names():
+    assert gp.mul is gp.multiply and gp.sub is gp.subtract and gp.neg is gp.negative
+    assert gp.mod is gp.floormod and gp.floor_div is gp.floordiv
+    assert [f([1.5]).dtype.name for f in (gp.to_double, gp.to_int32, gp.to_int64)] == [
+        "float64", "int32", "int64"]  # fmt: skip
+    assert gp.to_float([1]).dtype is gp.float32

@@ -516,3 +516,72 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     if x.dtype is wanted:
         return x
     return apply(_cast.opdef, [x], {"DstT": wanted}, name)
+
+
+def _to(public: str, wanted: Any) -> Any:
+    def convert(x: Any, name: str | None = None) -> Tensor:
+        return cast(x, wanted, name or "".join(w.capitalize() for w in public.split("_")))
+
+    convert.__name__ = convert.__qualname__ = public
+    convert.__doc__ = f"""The elements as {wanted.name}: see :func:`cast`.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.{public}([1, 2]).dtype.name
+    '{wanted.name}'
+    """
+    return convert
+
+
+to_float = _to("to_float", dtypes.float32)
+to_double = _to("to_double", dtypes.float64)
+to_int32 = _to("to_int32", dtypes.int32)
+to_int64 = _to("to_int64", dtypes.int64)
+
+
+def div(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """Quotient as Python 2's ``/``: of integers rounded down, of floats exact.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.div([7, -7], 2))
+    array([ 3, -4], dtype=int32)
+    """
+    x, y = _pair(x, y)
+    return (floordiv if x.dtype.is_integer else _real_div)(x, y, name=name or "div")
+
+
+def clip_by_value(
+    t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None
+) -> Tensor:
+    """The elements, none below ``clip_value_min`` and none above ``clip_value_max``.
+
+    Parameters
+    ----------
+    t, clip_value_min, clip_value_max : tensor_like
+        Of one type; shapes that broadcast.
+    name : str, optional
+
+    Returns
+    -------
+    Tensor
+        ``maximum(minimum(t, clip_value_max), clip_value_min)``; the gradient flows to ``t`` where
+        it lies between the two.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.clip_by_value([-2.0, 0.5, 3.0], 0.0, 1.0))
+    array([0. , 0.5, 1. ], dtype=float32)
+    """
+    graph = graph_of([t, clip_value_min, clip_value_max])
+    with graph.as_default(), graph.name_scope(name or "clip_by_value") as scope:
+        t = convert_to_tensor(t)
+        low, high = (convert_to_tensor(c, t.dtype) for c in (clip_value_min, clip_value_max))
+        return maximum(minimum(t, high), low, name=scope)
+
+
+#: TensorFlow's names from before 1.0, and its synonyms.
+mul, sub, neg, mod, realdiv, floor_div = multiply, subtract, negative, floormod, _real_div, floordiv

@@ -1,4 +1,4 @@
-"""Activations, softmax and the cross-entropies: what ``gp.nn`` offers."""
+"""What ``gp.nn`` offers: activations (:mod:`.activations`), softmax and the cross-entropies."""
 
 from __future__ import annotations
 
@@ -8,6 +8,16 @@ from gradplan import dtypes, shapes
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, MAP, op
 from gradplan.ops import math
+from gradplan.ops.activations import (
+    crelu,
+    elu,
+    leaky_relu,
+    relu,
+    relu6,
+    selu,
+    softplus,
+    softsign,
+)
 from gradplan.ops.array import expand_dims, shape, stop_gradient, sum_to_shape, transpose
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import greater_equal
@@ -17,61 +27,23 @@ from gradplan.ops.slicing import where
 
 __all__ = [
     "bias_add",
+    "crelu",
+    "elu",
+    "leaky_relu",
     "log_softmax",
     "relu",
+    "relu6",
+    "selu",
     "sigmoid",
     "sigmoid_cross_entropy_with_logits",
     "softmax",
     "softmax_cross_entropy_with_logits",
     "softmax_cross_entropy_with_logits_v2",
     "softplus",
+    "softsign",
     "sparse_softmax_cross_entropy_with_logits",
     "tanh",
 ]
-
-
-@op("Relu", MAP, kernel="relu", T=dtypes.FLOATS)
-def relu(features: Any, name: str | None = None) -> Any:
-    """Rectified linear: ``max(features, 0)``, elementwise; NaN stays NaN. Its gradient at 0 is 0.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.nn.relu([-1.0, 2.0]))
-    array([0., 2.], dtype=float32)
-    """
-
-
-@relu.gradient
-def _(op: Any, dy: Any) -> Any:
-    return _relu_grad(dy, op.outputs[0])
-
-
-@op("ReluGrad", MAP, kernel="relu_grad", T=dtypes.FLOATS)
-def _relu_grad(gradients: Any, features: Any, name: str | None = None) -> Any:
-    """``gradients`` where ``features > 0``, else 0; ``features`` may be relu's input or result."""
-
-
-@_relu_grad.gradient
-def _(op: Any, g: Any) -> Any:
-    return _relu_grad(g, op.inputs[1]), None
-
-
-@op("Softplus", MAP, kernel="softplus", flops=20)
-def softplus(features: Any, name: str | None = None) -> Any:
-    """``log(1 + exp(features))``, elementwise, without overflow.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.nn.softplus([0.0, 100.0]))
-    array([  0.6931472, 100.       ], dtype=float32)
-    """
-
-
-@softplus.gradient
-def _(op: Any, dy: Any) -> Any:
-    return dy * sigmoid(op.inputs[0])
 
 
 @op("BiasAdd", MAP, kernel="add", T=dtypes.NUMBERS)

@@ -8,12 +8,14 @@ import numpy as np
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import NUMBERS
-from gradplan.graph import Tensor
-from gradplan.opdef import REDUCE, VIEW, op
-from gradplan.ops.array import broadcast_to, expand_dims, shape
-from gradplan.ops.constant import require_constant
-from gradplan.ops.logic import equal
-from gradplan.ops.math import cast
+from gradplan.graph import Tensor, at_user_line
+from gradplan.opdef import REDUCE, VIEW, graph_of, op
+from gradplan.ops.array import broadcast_to, expand_dims, identity, shape, stop_gradient
+from gradplan.ops.constant import constant, convert_to_tensor, require_constant
+from gradplan.ops.functions import is_finite
+from gradplan.ops.logic import equal, greater
+from gradplan.ops.math import cast, exp, log
+from gradplan.ops.slicing import where
 
 
 def _axes(axis: Any, reduction_indices: Any = None) -> Any:
@@ -226,16 +228,132 @@ def reduce_max(
     }
 
 
+@_reduction("Min", "reduce_min", NUMBERS)
+def reduce_min(
+    input_tensor: Any,
+    axis: Any = None,
+    keepdims: Any = None,
+    name: str | None = None,
+    reduction_indices: Any = None,
+    keep_dims: Any = None,
+) -> Any:
+    """The smallest element along ``axis``; NaN if there is one; of no elements, inf.{doc}
+    Notes
+    -----
+    The gradient is shared equally among equal minima, as in TensorFlow.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.reduce_min([[1.0, 2.0], [4.0, 3.0]], axis=1))
+    array([1., 3.], dtype=float32)
+    """
+    return [input_tensor], {
+        "axis": _axes(axis, reduction_indices),
+        "keepdims": bool(keep_dims if keepdims is None else keepdims),
+    }
+
+
 @reduce_max.gradient
+@reduce_min.gradient
 def _(op: Any, dy: Any) -> Any:
     x = op.inputs[0]
-    largest = cast(equal(x, _restore(op, op.outputs[0])), x.dtype)
-    count = reduce_sum(largest, op.attrs["axis"], keepdims=op.attrs["keepdims"])
-    return largest * _restore(op, dy / count)
+    chosen = cast(equal(x, _restore(op, op.outputs[0])), x.dtype)
+    count = reduce_sum(chosen, op.attrs["axis"], keepdims=op.attrs["keepdims"])
+    return chosen * _restore(op, dy / count)
 
 
-for _function in (reduce_sum, reduce_mean, reduce_max):
-    _function.__doc__ = _function.__doc__.replace("{doc}", _REDUCTION_DOC)
+def reduce_all(
+    input_tensor: Any,
+    axis: Any = None,
+    keepdims: Any = None,
+    name: str | None = None,
+    reduction_indices: Any = None,
+    keep_dims: Any = None,
+) -> Tensor:
+    """Whether all bools along ``axis`` are true; of none, true.{doc}
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.reduce_all([[True, False], [True, True]], axis=1)).tolist()
+    [False, True]
+    """
+    keep = keep_dims if keepdims is None else keepdims
+    return _of_bools(reduce_min, "All", input_tensor, axis, keep, name, reduction_indices)
+
+
+def reduce_any(
+    input_tensor: Any,
+    axis: Any = None,
+    keepdims: Any = None,
+    name: str | None = None,
+    reduction_indices: Any = None,
+    keep_dims: Any = None,
+) -> Tensor:
+    """Whether any bool along ``axis`` is true; of none, false.{doc}
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.reduce_any([[True, False], [False, False]], axis=1)).tolist()
+    [True, False]
+    """
+    keep = keep_dims if keepdims is None else keepdims
+    return _of_bools(reduce_max, "Any", input_tensor, axis, keep, name, reduction_indices)
+
+
+def _of_bools(
+    reduction: Any, default: str, x: Any, axis: Any, keep: Any, name: str | None, indices: Any
+) -> Tensor:
+    """The reduction of 0 and 1; of no elements it gives the least or the largest int32."""
+    graph = graph_of([x])
+    with graph.as_default(), graph.name_scope(name or default) as scope:
+        x = convert_to_tensor(x)
+        if x.dtype is not dtypes.bool:
+            raise TypeError(
+                at_user_line(f"{default}: input_tensor must be bool, but is {x.dtype.name}")
+            )
+        found = reduction(cast(x, dtypes.int32), axis, keep, reduction_indices=indices)
+        return greater(found, constant(0), name=scope)
+
+
+def reduce_logsumexp(
+    input_tensor: Any,
+    axis: Any = None,
+    keepdims: Any = None,
+    name: str | None = None,
+    reduction_indices: Any = None,
+    keep_dims: Any = None,
+) -> Tensor:
+    """``log(sum(exp(x)))`` along ``axis``, without overflow; of no elements, -inf.{doc}
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> f"{gp.Session().run(gp.reduce_logsumexp([1000.0, 1000.0])):.3f}"
+    '1000.693'
+    """
+    axes = _axes(axis, reduction_indices)
+    keep = bool(keep_dims if keepdims is None else keepdims)
+    graph = graph_of([input_tensor])
+    with graph.as_default(), graph.name_scope(name or "ReduceLogSumExp") as scope:
+        x = convert_to_tensor(input_tensor)
+        largest = stop_gradient(reduce_max(x, axes, keepdims=True))
+        zero = constant(0, x.dtype)
+        shift = where(is_finite(largest), largest, zero)  # inf - inf is no number
+        out = log(reduce_sum(exp(x - shift), axes, keepdims=True)) + shift
+        # the sum of what is one element along the axes: it only drops them
+        return identity(out, name=scope) if keep else reduce_sum(out, axes, name=scope)
+
+
+for _function in (
+    reduce_sum,
+    reduce_mean,
+    reduce_max,
+    reduce_min,
+    reduce_all,
+    reduce_any,
+    reduce_logsumexp,
+):
+    _function.__doc__ = (_function.__doc__ or "").replace("{doc}", _REDUCTION_DOC)
 
 
 @op("ArgMax", REDUCE, kernel="argmax", types="T -> @output_type", T=NUMBERS, flops=_input_size)
@@ -293,3 +411,28 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 
 
 argmax.lower(_lower_reduction)
+
+
+def argmin(
+    input: Any,
+    axis: Any = None,
+    name: str | None = None,
+    dimension: Any = None,
+    output_type: Any = dtypes.int64,
+) -> Tensor:
+    """Index of the smallest element along ``axis``; parameters and errors as :func:`argmax`.
+
+    The first of equals, the first NaN if any.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.argmin([[1.0, 5.0], [4.0, 3.0]], 1))
+    array([0, 1])
+    """
+    graph = graph_of([input])
+    with graph.as_default(), graph.name_scope(name or "ArgMin") as scope:
+        x = convert_to_tensor(input)
+        # the order of the integers turned round: -x would wrap for the least of them
+        turned = -x if x.dtype.is_floating else constant(-1, x.dtype) - x
+        return argmax(turned, axis, scope, dimension, output_type)
