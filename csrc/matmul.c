@@ -192,10 +192,10 @@ static int map_panel(const mapped *map, int64_t i, int64_t m, int64_t j, int64_t
     for (int k = 0; k < map->program.n_args; k++) {
       const int64_t *strides = map->bufs[k]->strides, its = gp_itemsize(map->bufs[k]->dtype);
       if (k == 1 && map->apart)
-        args[k] = tile_arg_of(scratch, size, 2, dims, packed);
+        make_tile_arg(&args[k], scratch, size, 2, dims, packed);
       else
-        args[k] = tile_arg_of(map->base[k] + (i * strides[0] + j * strides[1]) * its, its, 2, dims,
-                              strides);
+        make_tile_arg(&args[k], map->base[k] + (i * strides[0] + j * strides[1]) * its, its, 2,
+                      dims, strides);
     }
     const int rc = tile_range(&map->program, args, 0, m * n, bad);
     if (rc) {
