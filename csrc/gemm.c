@@ -1,5 +1,5 @@
-/* Matrix products: small ones by our own kernels (small.h), the others by BLAS, integers by a plain
- * wrapping loop. */
+/* Matrix products: by our own kernels (small.h) as far as they are the faster, else by BLAS;
+ * integers by a plain wrapping loop. */
 #include "kernel.h"
 #include "simd.h"
 
@@ -137,7 +137,8 @@ enum { BLOCK_ROWS = 6 };
 /* The largest m n k (in float32; half of it in float64) that our own ways do at least as fast as
  * OpenBLAS's kernels for the level's CPUs, if the rows of a are contiguous and if its columns are;
  * and the largest matrix that a few rows are multiplied with. Measured by benchmarks/crossover.py.
- * At v4 there is none: cut into tasks, ours are 1.2 times faster at 2^26, level beyond. */
+ * At v4 it has no end: ours take 0.75 to 0.95 of the time at 2^24, 0.85 to 0.95 at 2^26 and 0.9 to
+ * 1.05 from 2^29 on (1.08 in float64), where both are cut into tasks. */
 #if defined(__AVX512F__)
 static const int64_t SMALL_BY_ROWS = GP_MAX_BYTES, SMALL_BY_COLUMNS = GP_MAX_BYTES;
 enum { SMALL_MATRIX = 1 << 19 };

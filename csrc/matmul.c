@@ -84,6 +84,9 @@ enum {
   PARALLEL_PRODUCT = GP_PARALLEL << 3 /* m n k from which a product is cut into tasks */
 };
 
+/* Whether each call copies its part of both factors, so that few and large calls are the best. */
+static bool copies(enum way way) { return way == BLAS || way == DEEP; }
+
 typedef struct {
   product p;
   enum way way;
@@ -233,8 +236,7 @@ static void map_task(void *ctx, int64_t task) {
   const bool ends = map->p.bias || map->p.relu || map->p.gate;
   const bool whole = map->program.n_ops == 0 && !map->colsum && !(map->way == BLAS && ends);
   _Alignas(64) char scratch[PANEL_BYTES];
-  const bool copies = map->way == BLAS || map->way == DEEP;
-  const int64_t bytes = copies && !map->apart ? COPIED_BYTES : PANEL_BYTES;
+  const int64_t bytes = copies(map->way) && !map->apart ? COPIED_BYTES : PANEL_BYTES;
   const int64_t cols = map->apart ? min_i64(n, PANEL_BYTES / size / PANEL_ROWS) : n;
   int64_t rows = bytes / (cols * size);
   if (!map->apart && rows < PANEL_ROWS) rows = PANEL_ROWS;
@@ -258,12 +260,11 @@ static int map_run(gp_run *run, mapped *map) {
   map_job job = {.map = map, .rows = m, .cols = n};
   if (m == 0 || n == 0) return GP_OK;
   const int64_t work = m * n * map->p.k;
-  const bool copies = map->way == BLAS || map->way == DEEP; /* of a and b, each task */
   if (work >= PARALLEL_PRODUCT) {
     const bool by_columns = map->way != TURNED && (map->colsum || n >= m || n >= 512);
     const int64_t size = by_columns ? n : m;
-    const int64_t least = copies ? 128 : by_columns ? 32 : 4;
-    const int64_t tasks = copies ? (size < 1024 ? 2 : 4) : 2 * work / PARALLEL_PRODUCT;
+    const int64_t least = copies(map->way) ? 128 : by_columns ? 32 : 4;
+    const int64_t tasks = copies(map->way) ? (size < 1024 ? 2 : 4) : 2 * work / PARALLEL_PRODUCT;
     const int64_t piece = piece_of(size, least, min_i64(tasks, MAX_TASKS));
     if (by_columns)
       job.cols = piece;

@@ -68,7 +68,8 @@ static pthread_cond_t awake = PTHREAD_COND_INITIALIZER;
 static atomic_int sleepers;
 
 /* Who has `busy` may look at these. */
-static int n_workers;                /* made so far */
+static int n_workers; /* made so far */
+static pthread_t workers[GP_MAX_THREADS];
 static atomic_uint last_job;         /* its number; others may look, too */
 static int64_t alone_ns, alone_last; /* a caller's time without workers, and when that was */
 
@@ -79,8 +80,6 @@ int64_t gp_now_ns(void) {
 }
 
 static void make_workers(int n);
-
-static pthread_t workers[GP_MAX_THREADS];
 
 /* Sends the workers to other CPUs than the caller's: Linux likes to wake a thread where its waker
  * runs, and there it would wait for the caller to be done. (Measured on two CPUs: for whole

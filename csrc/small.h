@@ -1,8 +1,9 @@
-/* Small products for one float type; included by gemm.c once for each with T and SUFFIX.
+/* Our own products for one float type; included by gemm.c once for each with T and SUFFIX.
  *
  * A block of c stays in registers while k is walked: rows x vectors of accumulators. An element of
  * a is broadcast, so its strides do not matter; b is read in vectors along its rows, and copied
- * first if its columns are what is contiguous. A vector times a matrix, or a product with so few
+ * first if its columns are what is contiguous. Large products are done in slices of k, with copies
+ * of both factors that fit the caches. A vector times a matrix, or a product with so few
  * columns that a vector would be mostly empty, goes other ways. The order of every sum depends on
  * m, n, k and the strides alone.
  */
@@ -176,14 +177,14 @@ static inline __attribute__((always_inline)) void FN(blocked)(const product *p, 
                   width = (vecs + panels - 1) / panels;
     const int64_t w = min_i64(width * V, p->n - j);
     const T *from = B(p) + j * p->bcs, *b = packs ? packed : from;
+    const bool part = w < width * V;
     if (packs) FN(pack)(from, p->bcs, p->k, w, packed);
     for (int64_t i = 0; i < p->m;) {
       const int64_t left = p->m - i, blocks = (left + BLOCK_ROWS - 1) / BLOCK_ROWS;
       const int64_t rows = (left + blocks - 1) / blocks;
       if (p->bias) s.bias = (const T *)p->bias + j;
       if (p->gate) s.gate = (const T *)p->gate + i * p->ldg + j;
-      FN(block_table)
-      [w < width * V][width - 1][rows - 1](&s, A(p) + i *p->ars, b, C(p) + i *p->ldc + j);
+      FN(block_table)[part][width - 1][rows - 1](&s, A(p) + i * p->ars, b, C(p) + i * p->ldc + j);
       i += rows;
     }
     j += width * V;
@@ -220,23 +221,23 @@ static void FN(pack_block)(const T *a, int64_t ars, int64_t acs, int64_t rows, i
     for (int64_t l = 0; l < k; l++) to[l * rows + i] = a[l * acs];
 }
 
-/* c[m, n] (+)= a b for a slice of k: `left` has been packed by blocks of rows, `right` by panels.
- */
+/* c[m, n] (+)= a b for a slice of k: `left` is packed by blocks of rows, `right` by panels. */
 static void FN(slice)(const FN(block_shape) * whole, int64_t m, int64_t n, const T *left,
                       const T *right, T *c) {
   for (int64_t j = 0; j < n; j += COLUMNS)
     for (int64_t i = 0; i < m; i += BLOCK_ROWS) {
       const int64_t rows = min_i64(BLOCK_ROWS, m - i), w = min_i64(COLUMNS, n - j);
       const int64_t vecs = (w + V - 1) / V;
+      const bool part = w < vecs * V;
       FN(block_shape) s = *whole;
       s.acs = rows;
       s.last = w - (vecs - 1) * V;
       if (s.bias) s.bias += j;
       if (s.gate) s.gate += i * s.ldg + j;
+      T *at = c + i * s.ldc + j;
       for (int64_t r = 0; r < rows; r++) /* or the block waits for them in the end */
-        for (int64_t v = 0; v < vecs; v++) __builtin_prefetch(c + (i + r) * s.ldc + j + v * V, 1);
-      FN(block_table)
-      [w < vecs * V][vecs - 1][rows - 1](&s, left + i *s.k, right + j *s.k, c + i *s.ldc + j);
+        for (int64_t v = 0; v < vecs; v++) __builtin_prefetch(at + r * s.ldc + v * V, 1);
+      FN(block_table)[part][vecs - 1][rows - 1](&s, left + i * s.k, right + j * s.k, at);
     }
 }
 
@@ -246,12 +247,13 @@ static void FN(blocked_deep)(const product *p) {
   const int64_t most = SLICE_BYTES / (int64_t)sizeof(T);
   const int64_t slice = piece_of(p->k, 1, (p->k + most - 1) / most);
   const int64_t height = piece_of(p->m, BLOCK_ROWS, (p->m + DEEP_ROWS - 1) / DEEP_ROWS);
-  T *left = gp_scratch(), *right = left + DEEP_ROWS * most;
+  T *left = gp_scratch();
   if (!left) { /* no memory */
     FN(blas)(p);
     FN(finish)(p);
     return;
   }
+  T *right = left + DEEP_ROWS * most;
   for (int64_t j = 0; j < p->n; j += DEEP_COLUMNS)
     for (int64_t l = 0; l < p->k; l += slice) {
       const int64_t n = min_i64(DEEP_COLUMNS, p->n - j), k = min_i64(slice, p->k - l);

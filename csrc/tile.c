@@ -84,8 +84,7 @@ static inline int64_t power_i64(int64_t x, int64_t y) {
 #define square_root(x) _Generic((x), float: sqrtf, double: sqrt)(x)
 #define F(f) _Generic((T)0, float: f##_f32, double: f##_f64) /* of vmath.h */
 #define LIBM(name) _Generic((T)0, float: name##f, double: name)
-/* Klambauer et al., Self-Normalizing Neural Networks, 2017: the scale, and the scale times alpha.
- */
+/* Klambauer et al., Self-Normalizing Neural Networks, 2017: the scale, and it times alpha. */
 #define SELU_SCALE 1.0507009873554804934193349852946
 #define SELU_LOW 1.7580993408473768599402175208123
 

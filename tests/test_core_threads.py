@@ -78,6 +78,35 @@ def test_same_bits_for_any_number_of_threads(isa):
                         same(a, b)
 
 
+def test_same_bits_whatever_the_trials_find():
+    """The executor tries now and then whether threads pay: in 600 runs, more than once each way."""
+    plans = [large_plan(np.dtype(np.float32), 64, 64, 64)] * 2
+    found = []
+    for plan, threads in zip(plans, (1, 2), strict=True):
+        exe = plan.build(threads=threads)
+        outs = [exe.run(tuple(plan.feeds)) for _ in range(600)]
+        found.append([a for out in outs for a in out] + plan.states())
+    for a, b in zip(*found, strict=True):
+        same(a, b)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="there is no affinity here")
+def test_workers_keep_to_the_cpus_of_the_process():
+    allowed = os.sched_getaffinity(0)
+    plan = large_plan(np.dtype(np.float32))
+    want = results(plan, 3)
+    try:
+        for cpus in (allowed, {min(allowed)}):
+            os.sched_setaffinity(0, cpus)
+            time.sleep(0.01)  # the workers fall asleep, and are sent to other CPUs when woken
+            for a, b in zip(results(plan, 3), want, strict=True):
+                same(a, b)
+            for task in map(int, os.listdir("/proc/self/task")):
+                assert os.sched_getaffinity(task) <= allowed
+    finally:
+        os.sched_setaffinity(0, allowed)
+
+
 def test_values_with_threads(isa):
     dtype = np.dtype(np.float64)
     plan = large_plan(dtype)

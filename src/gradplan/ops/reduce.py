@@ -31,6 +31,12 @@ def _axes(axis: Any, reduction_indices: Any = None) -> Any:
     return tuple(int(a) for a in axis.ravel())
 
 
+def _along(axis: Any, keepdims: Any, reduction_indices: Any, keep_dims: Any) -> dict[str, Any]:
+    """The attributes of a reduction, from its arguments and their old names."""
+    keep = keep_dims if keepdims is None else keepdims
+    return {"axis": _axes(axis, reduction_indices), "keepdims": bool(keep)}
+
+
 def reduced_axes(axes: Any, rank: int) -> tuple[int, ...]:
     """The axes as a sorted tuple of non-negative ints; ValueError if one is out of range or
     twice."""
@@ -138,10 +144,7 @@ def reduce_sum(
     >>> gp.Session().run(gp.reduce_sum([[1.0, 2.0], [3.0, 4.0]], axis=0))
     array([4., 6.], dtype=float32)
     """
-    return [input_tensor], {
-        "axis": _axes(axis, reduction_indices),
-        "keepdims": bool(keep_dims if keepdims is None else keepdims),
-    }
+    return [input_tensor], _along(axis, keepdims, reduction_indices, keep_dims)
 
 
 @reduce_sum.gradient
@@ -165,10 +168,7 @@ def reduce_mean(
     >>> float(gp.Session().run(gp.reduce_mean([[1.0, 2.0], [3.0, 4.0]])))
     2.5
     """
-    return [input_tensor], {
-        "axis": _axes(axis, reduction_indices),
-        "keepdims": bool(keep_dims if keepdims is None else keepdims),
-    }
+    return [input_tensor], _along(axis, keepdims, reduction_indices, keep_dims)
 
 
 @reduce_mean.gradient
@@ -222,10 +222,7 @@ def reduce_max(
     >>> gp.Session().run(gp.reduce_max([[1.0, 2.0], [4.0, 3.0]], axis=1))
     array([2., 4.], dtype=float32)
     """
-    return [input_tensor], {
-        "axis": _axes(axis, reduction_indices),
-        "keepdims": bool(keep_dims if keepdims is None else keepdims),
-    }
+    return [input_tensor], _along(axis, keepdims, reduction_indices, keep_dims)
 
 
 @_reduction("Min", "reduce_min", NUMBERS)
@@ -248,10 +245,7 @@ def reduce_min(
     >>> gp.Session().run(gp.reduce_min([[1.0, 2.0], [4.0, 3.0]], axis=1))
     array([1., 3.], dtype=float32)
     """
-    return [input_tensor], {
-        "axis": _axes(axis, reduction_indices),
-        "keepdims": bool(keep_dims if keepdims is None else keepdims),
-    }
+    return [input_tensor], _along(axis, keepdims, reduction_indices, keep_dims)
 
 
 @reduce_max.gradient
@@ -278,8 +272,8 @@ def reduce_all(
     >>> gp.Session().run(gp.reduce_all([[True, False], [True, True]], axis=1)).tolist()
     [False, True]
     """
-    keep = keep_dims if keepdims is None else keepdims
-    return _of_bools(reduce_min, "All", input_tensor, axis, keep, name, reduction_indices)
+    along = _along(axis, keepdims, reduction_indices, keep_dims)
+    return _of_bools(reduce_min, "All", input_tensor, along, name)
 
 
 def reduce_any(
@@ -297,12 +291,12 @@ def reduce_any(
     >>> gp.Session().run(gp.reduce_any([[True, False], [False, False]], axis=1)).tolist()
     [True, False]
     """
-    keep = keep_dims if keepdims is None else keepdims
-    return _of_bools(reduce_max, "Any", input_tensor, axis, keep, name, reduction_indices)
+    along = _along(axis, keepdims, reduction_indices, keep_dims)
+    return _of_bools(reduce_max, "Any", input_tensor, along, name)
 
 
 def _of_bools(
-    reduction: Any, default: str, x: Any, axis: Any, keep: Any, name: str | None, indices: Any
+    reduction: Any, default: str, x: Any, along: dict[str, Any], name: str | None
 ) -> Tensor:
     """The reduction of 0 and 1; of no elements it gives the least or the largest int32."""
     graph = graph_of([x])
@@ -312,8 +306,7 @@ def _of_bools(
             raise TypeError(
                 at_user_line(f"{default}: input_tensor must be bool, but is {x.dtype.name}")
             )
-        found = reduction(cast(x, dtypes.int32), axis, keep, reduction_indices=indices)
-        return greater(found, constant(0), name=scope)
+        return greater(reduction(cast(x, dtypes.int32), **along), constant(0), name=scope)
 
 
 def reduce_logsumexp(
@@ -331,8 +324,7 @@ def reduce_logsumexp(
     >>> f"{gp.Session().run(gp.reduce_logsumexp([1000.0, 1000.0])):.3f}"
     '1000.693'
     """
-    axes = _axes(axis, reduction_indices)
-    keep = bool(keep_dims if keepdims is None else keepdims)
+    axes, keep = _along(axis, keepdims, reduction_indices, keep_dims).values()
     graph = graph_of([input_tensor])
     with graph.as_default(), graph.name_scope(name or "ReduceLogSumExp") as scope:
         x = convert_to_tensor(input_tensor)

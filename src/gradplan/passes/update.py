@@ -9,7 +9,7 @@ After::
     w = MatMulApplyAdam(w, m, v, ..., a, b)
 
 C computes some rows of the product and makes the optimizer's step with them while they are in
-cache. Large products are still made apart, by BLAS.
+cache. Large products are still made apart.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from gradplan.program import Program, is_pure, rebuild
 #: The optimizers' steps that the kernel matmul_update can make, by their kernels, with its number
 #: for each (csrc/optim.c).
 STEPS = {"apply_gradient_descent": 0, "apply_momentum": 1, "apply_adam": 2}
-#: The largest m k n for which the step rides on the product. It is made by our own kernels then,
-#: which BLAS beats where the product is large. (Measured with two threads at v3: 512 x 128 x 256
-#: 1.08 times faster than apart, 784 x 128 x 512 1.02 times, 1024 x 512 x 2048 2 times slower.)
+#: The largest m k n for which the step rides on the product. Beyond, the product is faster with
+#: copies of its factors, which every panel of an update would make anew. (Measured with two
+#: threads at v3: 512 x 128 x 256 1.08 times faster than apart, 784 x 128 x 512 1.02 times, 1024 x
+#: 512 x 2048 2 times slower.)
 LARGEST = 1 << 26
 
 
