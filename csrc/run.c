@@ -159,13 +159,17 @@ static int run_insns(const gp_table *table, gp_run *run) {
 enum {
   TRIAL_RUNS = 8,         /* each way, at least */
   TRIAL_NS = 300000,      /* with all threads: till workers that slept are certainly awake */
-  BETWEEN_NS = 100000000, /* two trials */
+  BETWEEN_NS = 100000000, /* two trials, and */
+  BETWEEN_RUNS = 1000,    /* at least, or the slower way costs more than 1 %; but */
+  DOUBTFUL_RUNS = 200,    /* where somebody else's threads may have been on the other CPUs */
   SHORT_NS = 5000,
   LONG_NS = 5000000
 };
 
 static void end_trial(gp_trial *trial, int64_t took, bool alone) {
-  *trial = (gp_trial){.wait = BETWEEN_NS / (took > 1000 ? took : 1000), .alone = alone};
+  const int64_t runs = BETWEEN_NS / (took > 1000 ? took : 1000);
+  const int64_t least = alone ? DOUBTFUL_RUNS : BETWEEN_RUNS;
+  *trial = (gp_trial){.wait = runs > least ? runs : least, .alone = alone};
 }
 
 static int run_in_trial(const gp_table *table, gp_run *run) {
