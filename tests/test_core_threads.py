@@ -79,7 +79,7 @@ def test_same_bits_for_any_number_of_threads(isa):
 
 
 def test_same_bits_whatever_the_trials_find():
-    """The executor tries now and then whether threads pay: in 2,200 runs, more than once each way."""
+    """The executor tries whether threads pay: in 2,200 runs more than once each way."""
     plans = [large_plan(np.dtype(np.float32), 64, 64, 64)] * 2
     found = []
     for plan, threads in zip(plans, (1, 2), strict=True):
