@@ -661,3 +661,8 @@ def test_old_names():
     assert [f([1.5]).dtype.name for f in (gp.to_double, gp.to_int32, gp.to_int64)] == [
         "float64", "int32", "int64"]  # fmt: skip
     assert gp.to_float([1]).dtype is gp.float32
+
+
+def test_leaky_relu_of_integers():
+    got = gp.Session().run(gp.nn.leaky_relu([-2, 3], alpha=0.5))
+    assert got.dtype == np.float32 and got.tolist() == [-1, 3]

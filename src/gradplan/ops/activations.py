@@ -9,7 +9,7 @@ from gradplan.graph import Tensor
 from gradplan.opdef import MAP, graph_of, op
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import greater, less
-from gradplan.ops.math import abs, sigmoid, square
+from gradplan.ops.math import abs, sigmoid, square, to_float
 from gradplan.ops.slicing import concat, where
 
 
@@ -141,7 +141,7 @@ def leaky_relu(features: Any, alpha: Any = 0.2, name: str | None = None) -> Tens
     Parameters
     ----------
     features : tensor_like
-        float32 or float64.
+        Floats; integers become float32, as in TensorFlow.
     alpha : float, optional
         The slope below 0. Default: 0.2.
     name : str, optional
@@ -160,6 +160,8 @@ def leaky_relu(features: Any, alpha: Any = 0.2, name: str | None = None) -> Tens
     graph = graph_of([features])
     with graph.as_default(), graph.name_scope(name or "LeakyRelu") as scope:
         features = convert_to_tensor(features)
+        if features.dtype.is_integer:
+            features = to_float(features)
         slope = convert_to_tensor(alpha, features.dtype)
         positive = greater(features, constant(0, features.dtype))
         return where(positive, features, features * slope, name=scope)
