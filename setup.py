@@ -16,6 +16,7 @@ FLAGS = {
     "hostile": [
         "-O3",
         "-DGP_TILE=7",
+        "-DGP_SMALL_TILE=5",
         "-DGP_PANEL=1024",
         "-DGP_PANEL_ROWS=5",
         "-DGP_PARALLEL=16",

@@ -32,6 +32,7 @@ static const char *host_check(const gp_plan *plan, const gp_insn *insn) {
 #define REDUCE(name) {#name, name##_kernel, reduce_check}
 static const gp_kernel_entry kernel_table[] = {
     {"tile", tile_kernel, tile_check},
+    KERNEL(tile_small),
     {"tile_sum", tile_sum_kernel, tile_sum_check},
     {"host", gp_call_host, host_check},
     KERNEL(fill_zero),

@@ -14,6 +14,10 @@
 enum { GP_MAX_RANK = 8, GP_MAX_ARGS = 24, GP_MAX_TEMPS = 12 };
 /* A sum is one of blocks of so many elements; a tile_sum needs room for theirs, and has so many. */
 enum { GP_SUM_BLOCK = 512, GP_MAX_SUMS = 4 };
+/* The most elements of a tile_small. */
+#ifndef GP_SMALL_TILE
+#define GP_SMALL_TILE 512
+#endif
 /* The largest k of a product m k n for which our own kernels do all they can. */
 enum { GP_SMALL_DEPTH = 512 };
 

@@ -206,8 +206,10 @@ static const gp_tile_entry tile_table[] = {
 enum {
   SLOT_BYTES = 4096,      /* a scratch tile: 1024 elements of 4 bytes, 512 of 8 */
   SLOT_STEP = 4096 + 320, /* padded, so that two slots never share their low 12 address bits */
-  N_OPERANDS = GP_MAX_ARGS + GP_MAX_TEMPS
+  N_OPERANDS = GP_MAX_ARGS + GP_MAX_TEMPS,
+  MAX_SMALL = GP_SMALL_TILE
 };
+_Static_assert(MAX_SMALL <= SLOT_BYTES / 8, "a small tile fits a slot");
 
 /* How an argument reaches the operations: in place, as one value repeated, or gathered (and, if an
  * output, scattered) through a scratch tile; or that it is no operand. */
@@ -457,6 +459,34 @@ static int tile_kernel(gp_run *run, const gp_insn *insn) {
   return n ? run_tiles(run, insn, &program, n) : GP_OK;
 }
 
+/* tile_small   a program of few elements, which one scratch slot holds: every argument is n in a
+ *              row, or one that stands for all. Nothing but the program itself is looked at: to
+ *              find out again what the arguments are like takes longer than a small tile.
+ *              attrs the program, then n and a mask of the arguments that are one for all */
+static int tile_small_kernel(gp_run *run, const gp_insn *insn) {
+  const int32_t *numbers = run->plan->args + insn->arg;
+  const int64_t *code = run->plan->attrs + insn->attr, *end = code + 2 + 5 * code[0];
+  const int64_t n = end[0], n_temps = code[1];
+  const int n_args = insn->n_out + insn->n_in;
+  _Alignas(64) char scratch[N_OPERANDS * SLOT_STEP];
+  char *operands[1 + N_OPERANDS], **reg = operands + 1;
+  int64_t bad;
+  reg[-1] = NULL;
+  for (int k = 0; k < n_args; k++) reg[k] = run->ptr[numbers[k]];
+  for (int64_t k = n_args; k < n_args + n_temps; k++) reg[k] = scratch + k * SLOT_STEP;
+  for (int64_t ones = end[1]; ones; ones &= ones - 1) {
+    const int k = __builtin_ctzll((uint64_t)ones);
+    const int64_t size = gp_itemsize(arg_buf(run->plan, insn, k)->dtype);
+    move_row(scratch + k * SLOT_STEP, reg[k], n, 0, size, true);
+    reg[k] = scratch + k * SLOT_STEP;
+  }
+  for (const int64_t *op = code + 2; op < end; op += 5) {
+    const int rc = tile_table[op[0]].run(n, reg[op[1]], reg[op[2]], reg[op[3]], reg[op[4]], &bad);
+    if (rc) return fail(run, rc, bad, 0, 0);
+  }
+  return GP_OK;
+}
+
 /* tile_sum   outs what the program writes, then the sums, then what each needs for its blocks
  *            attrs the program, then for each sum its operand and whether it is a mean */
 static int tile_sum_kernel(gp_run *run, const gp_insn *insn) {
@@ -551,6 +581,30 @@ static const char *tile_check(const gp_plan *plan, const gp_insn *insn) {
     if (!same_dims(args[k], args[0])) return "shapes disagree";
   }
   return program_check(plan, insn, args, insn->n_out, insn->n_out + insn->n_in, 0);
+}
+
+static const char *tile_small_check(const gp_plan *plan, const gp_insn *insn) {
+  gp_insn program = *insn;
+  program.n_attr -= 2;
+  if (insn->n_attr < 4) return "a tile program, a count and a mask are expected";
+  const char *wrong = tile_check(plan, &program);
+  if (wrong) return wrong;
+  const int64_t *last = plan->attrs + insn->attr + program.n_attr;
+  const int64_t n = last[0];
+  const uint64_t ones = (uint64_t)last[1];
+  const int n_args = insn->n_out + insn->n_in;
+  if (n < 1 || n > MAX_SMALL || n != count(arg_buf(plan, insn, 0))) return "bad number of elements";
+  if (ones >> n_args || (ones & ((1u << insn->n_out) - 1))) return "bad mask of arguments";
+  for (int k = 0; k < n_args; k++) {
+    const gp_buf *arg = arg_buf(plan, insn, k);
+    if (ones >> k & 1) {
+      for (int i = 0; i < arg->rank; i++)
+        if (arg->strides[i] && arg->dims[i] > 1) return "an argument is not one for all";
+    } else if (!is_contiguous(arg)) {
+      return "an argument is not contiguous";
+    }
+  }
+  return NULL;
 }
 
 static const char *tile_sum_check(const gp_plan *plan, const gp_insn *insn) {

@@ -59,6 +59,7 @@ MAX_TEMPS = GP_MAX_TEMPS
 SUM_BLOCK = GP_SUM_BLOCK
 MAX_SUMS = GP_MAX_SUMS
 SMALL_DEPTH = GP_SMALL_DEPTH
+SMALL_TILE = GP_SMALL_TILE
 BUILD = GP_BUILD.decode()
 
 # NumPy's type numbers and dtypes, in the order of enum gp_dtype

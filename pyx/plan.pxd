@@ -3,7 +3,7 @@ from libc.stdint cimport int32_t, int64_t
 
 cdef extern from "core.h" nogil:
     enum:
-        GP_MAX_RANK, GP_MAX_ARGS, GP_MAX_TEMPS, GP_SUM_BLOCK, GP_MAX_SUMS, GP_SMALL_DEPTH
+        GP_MAX_RANK, GP_MAX_ARGS, GP_MAX_TEMPS, GP_SUM_BLOCK, GP_MAX_SUMS, GP_SMALL_DEPTH, GP_SMALL_TILE
         GP_NDTYPES
         GP_MAX_THREADS
         GP_ARENA, GP_STATE, GP_CONST, GP_EXTERN

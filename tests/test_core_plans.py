@@ -252,6 +252,46 @@ def test_blas_threads_are_put_back():
         assert 1 in seen[0].values() or not before
 
 
+def small_tile(shape=(4,), one_shape=(), n=None, ones=4):
+    """x + one, in an instruction that is told that argument 2 is one for all."""
+    plan = Plan()
+    n = int(np.prod(shape)) if n is None else n
+    out = plan.output(np.float32, shape)
+    x = plan.input(np.arange(int(np.prod(shape)), dtype=np.float32).reshape(shape))
+    one = plan.input(np.ones(one_shape, np.float32))
+    where = plan.bufs[one]["slot"]
+    strides = (0,) * len(shape) if one_shape == () else None
+    spread = plan.buf(np.float32, shape, EXTERN, where, 0, strides)
+    add = [1, 0, _core.tile_ops()["add.f32"], 0, 1, 2, -1]
+    plan.call("tile_small", [out], [x, spread], [*add, n, ones])
+    return plan
+
+
+def test_small_tiles(isa):
+    for shape in ((1,), (_core.SMALL_TILE,), (_core.SMALL_TILE - 1, 1)):
+        n = int(np.prod(shape))
+        same(small_tile(shape).run()[0], np.arange(1, n + 1, dtype=np.float32).reshape(shape))
+    same(small_tile((4,), (4,), ones=0).run()[0], np.arange(1, 5, dtype=np.float32))
+
+
+@pytest.mark.parametrize(
+    "words, options",
+    [
+        ("bad number of elements", {"n": 3}),
+        ("bad number of elements", {"shape": (0,)}),
+        ("bad number of elements", {"shape": (_core.SMALL_TILE + 1,)}),
+        ("bad mask", {"ones": 8}),
+        ("bad mask", {"ones": -1}),
+        ("bad mask", {"ones": 1}),
+        ("not one for all", {"ones": 2}),
+        ("not contiguous", {"ones": 0}),
+    ],
+)
+def test_small_tiles_are_checked(words, options):
+    with pytest.raises(ValueError, match=words):
+        small_tile(**options).build()
+
+
 def test_threads_share_a_session():
     plan = Plan()
     counter = plan.state(np.zeros(1000, np.int64))

@@ -12,6 +12,7 @@ MAX_TEMPS: int
 SUM_BLOCK: int
 MAX_SUMS: int
 SMALL_DEPTH: int
+SMALL_TILE: int
 
 def check_layout(buf_dtype: np.dtype, insn_dtype: np.dtype) -> None: ...
 def isa() -> str: ...

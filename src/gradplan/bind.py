@@ -380,7 +380,12 @@ class Binder:
         apart = [self.scratch(s.storage.name, s.dtype, (blocks,)) for s in sums]
         results, n = [*flat[: len(outs)], *sums, *apart], len(outs)
         operands = range(len(results), len(results) + len(wide))
-        self.emit("tile_sum" if sums else "tile", results, flat[n:], code, operands=operands)
+        kernel = "tile_sum" if sums else "tile"
+        size = flat[0].size
+        if not sums and 0 < size <= _core.SMALL_TILE and all([v.is_row_or_one() for v in flat]):
+            ones = sum([1 << k for k, v in enumerate(flat) if v.strides == (0,)])
+            kernel, code = "tile_small", [*code, size, ones]
+        self.emit(kernel, results, flat[n:], code, operands=operands)
 
     def emit(
         self,

@@ -318,6 +318,7 @@ def _program(insn: Insn) -> str:
     code = insn.attrs
     end = 2 + 5 * code[0]
     sums = list(zip(code[end::2], code[end + 1 :: 2], strict=True))
+    sums = sums if insn.kernel == "tile_sum" else []
     tiles = insn.kernel != "matmul_map"
     n_out = len(insn.outs) - 2 * len(sums) if tiles else 1
     inputs = [k for k in insn.operands if k is not None]

@@ -121,6 +121,10 @@ class View:
             for m, n, outer, inner in ((rows, cols, down, across), (cols, rows, across, down))
         )
 
+    def is_row_or_one(self) -> bool:
+        """Whether it is a row without gaps, or one element that stands for all."""
+        return self.dense or self.strides == (0,)
+
     def window(self, axis: int, start: int, length: int) -> View:
         """``length`` elements from ``start`` along one dimension."""
         dims = list(self.dims)
