@@ -2,6 +2,7 @@
  * the level's flags. Only the table is visible outside. */
 #include "core.h"
 #include "kernel.h"
+#include "kernels.h"
 #include "vmath.h"
 
 #include "reduce.c"
@@ -30,6 +31,7 @@ static const char *host_check(const gp_plan *plan, const gp_insn *insn) {
 
 #define KERNEL(name) {#name, name##_kernel, name##_check}
 #define REDUCE(name) {#name, name##_kernel, reduce_check}
+#define ONCE(name) KERNEL(name),
 static const gp_kernel_entry kernel_table[] = {
     {"tile", tile_kernel, tile_check},
     KERNEL(tile_small),
@@ -55,7 +57,7 @@ static const gp_kernel_entry kernel_table[] = {
     {"random_uniform", random_uniform_kernel, random_check},
     {"random_normal", random_normal_kernel, random_check},
     {"truncated_normal", truncated_normal_kernel, random_check},
-};
+    GP_KERNELS_ONCE(ONCE)};
 
 #define STRING_(x) #x
 #define STRING(x) STRING_(x)

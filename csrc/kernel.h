@@ -1,4 +1,4 @@
-/* Helpers shared by the kernels: looking up arguments and checking them. Included by isa.c only. */
+/* Helpers shared by the kernels: looking up arguments and checking them. */
 #ifndef GRADPLAN_KERNEL_H
 #define GRADPLAN_KERNEL_H
 
@@ -51,7 +51,7 @@ static inline int64_t piece_of(int64_t size, int64_t least, int64_t tasks) {
   return (even + least - 1) / least * least;
 }
 
-static int fail(gp_run *run, int status, int64_t index, int64_t value, int64_t bound) {
+static inline int fail(gp_run *run, int status, int64_t index, int64_t value, int64_t bound) {
   run->error = (gp_error){.status = status, .index = index, .value = value, .bound = bound};
   return status;
 }
@@ -61,14 +61,14 @@ static int fail(gp_run *run, int status, int64_t index, int64_t value, int64_t b
 static inline bool is_float(const gp_buf *b) { return b->dtype == GP_F32 || b->dtype == GP_F64; }
 static inline bool is_index(const gp_buf *b) { return b->dtype == GP_I32 || b->dtype == GP_I64; }
 
-static bool same_dims(const gp_buf *a, const gp_buf *b) {
+static inline bool same_dims(const gp_buf *a, const gp_buf *b) {
   if (a->rank != b->rank) return false;
   for (int i = 0; i < a->rank; i++)
     if (a->dims[i] != b->dims[i]) return false;
   return true;
 }
 
-static bool is_contiguous(const gp_buf *b) {
+static inline bool is_contiguous(const gp_buf *b) {
   int64_t step = 1;
   if (count(b) == 0) return true;
   for (int i = b->rank - 1; i >= 0; step *= b->dims[i--])
@@ -76,8 +76,8 @@ static bool is_contiguous(const gp_buf *b) {
   return true;
 }
 
-static const char *check_arity(const gp_plan *plan, const gp_insn *insn, int n_out, int n_in,
-                               int n_attr) {
+static inline const char *check_arity(const gp_plan *plan, const gp_insn *insn, int n_out, int n_in,
+                                      int n_attr) {
   if (insn->n_out != n_out || insn->n_in != n_in) return "wrong number of arguments";
   if (insn->n_attr != n_attr) return "wrong number of attributes";
   for (int i = 0; i < n_out + n_in; i++)
@@ -86,7 +86,8 @@ static const char *check_arity(const gp_plan *plan, const gp_insn *insn, int n_o
 }
 
 /* Arguments [from, to) are contiguous floats of the type and dims of argument `from`. */
-static const char *check_float_group(const gp_plan *plan, const gp_insn *insn, int from, int to) {
+static inline const char *check_float_group(const gp_plan *plan, const gp_insn *insn, int from,
+                                            int to) {
   const gp_buf *first = arg_buf(plan, insn, from);
   for (int i = from; i < to; i++) {
     const gp_buf *b = arg_buf(plan, insn, i);

@@ -518,13 +518,15 @@ include "loop.pxi"
 
 cdef class Callable:
     """A compiled function of its feeds. bind(args) -> (Executable, args converted) is asked only
-    when the arguments do not fit the executable of the last call."""
+    when the arguments do not fit the executable of the last call; or every time, with other threads
+    kept out of `state`, if that is given: since bind itself runs something, or looks at values."""
     cdef object bind, pack
     cdef Py_ssize_t n_feeds, index
     cdef Executable current
+    cdef State state
 
-    def __init__(self, bind, pack, Py_ssize_t n_feeds):
-        self.bind, self.pack, self.n_feeds = bind, pack, n_feeds
+    def __init__(self, bind, pack, Py_ssize_t n_feeds, State state=None):
+        self.bind, self.pack, self.n_feeds, self.state = bind, pack, n_feeds, state
         self.index = -1
         if isinstance(pack, int):
             if pack < 0:
@@ -545,12 +547,26 @@ cdef class Callable:
         cdef list out
         if len(args) != self.n_feeds:
             raise TypeError(f"{self.n_feeds} arguments expected, {len(args)} given")
+        if self.state is not None:
+            return self.call_held(args)
         if exe is None or not exe.fits(args):
             exe, args = self.bind(args)
             if exe is None or not exe.fits(args):
                 raise TypeError("the bound arguments do not fit the executable")
             self.current = exe
-        out = exe.launch(args)
+        return self.packed(exe.launch(args))
+
+    cdef call_held(self, tuple args):
+        self.state.hold()
+        try:
+            exe, args = self.bind(args)
+            self.current = exe
+            out = (<Executable?>exe).run(args)
+        finally:
+            self.state.unhold()
+        return self.packed(out)
+
+    cdef inline packed(self, list out):
         if self.index >= 0:
             return out[self.index]
         return out if self.pack is None else self.pack(out)

@@ -38,6 +38,8 @@ cdef class State:
     cdef block variables, flags, arena
     cdef PyThread_type_lock lock
     cdef unsigned long owner  # thread that holds the lock, 0 if none; the GIL guards it
+    cdef bint held  # by hold(), for several runs
+    cdef bint running
     cdef readonly bint closed
 
     def __cinit__(self):
@@ -57,21 +59,34 @@ cdef class State:
 
     cdef int acquire(self) except -1:
         cdef unsigned long me = PyThread_get_thread_ident()
-        if not PyThread_acquire_lock(self.lock, 0):
-            if self.owner == me:
-                raise RuntimeError("the session is in the middle of a run: a Python function "
-                                   "called by that run cannot use it")
+        if self.owner == me and self.running:
+            raise RuntimeError("the session is in the middle of a run: a Python function "
+                               "called by that run cannot use it")
+        if not (self.held and self.owner == me) and not PyThread_acquire_lock(self.lock, 0):
             with nogil:
                 PyThread_acquire_lock(self.lock, 1)
         self.owner = me
+        self.running = True
         if self.closed:
             self.release()
             raise RuntimeError("the session is closed")
         return 0
 
     cdef inline void release(self) noexcept:
-        self.owner = 0
-        PyThread_release_lock(self.lock)
+        self.running = False
+        if not self.held:
+            self.owner = 0
+            PyThread_release_lock(self.lock)
+
+    cdef int hold(self) except -1:
+        """Keep other threads out, till unhold(), of what takes several runs."""
+        self.acquire()
+        self.held, self.running = True, False
+        return 0
+
+    cdef void unhold(self) noexcept:
+        self.held = False
+        self.release()
 
     @property
     def nbytes(self):

@@ -2,19 +2,23 @@
 
 import importlib
 import inspect
+import pathlib
 import re
 
 import numpy as np
 import pytest
-import specs_functions
-from specs import ALL, ELSEWHERE, FLOATS, Bad, Spec
-from specs import SPECS as CORE
+from specs import ALL, FLOATS, Bad, Spec
 
 import gradplan as gp
 from gradplan.opdef import REGISTRY
 
 WIDER = {np.dtype("float32"): np.float64, np.dtype("float64"): np.longdouble}
-SPECS = CORE + specs_functions.SPECS
+#: Every module of rows beside this one: specs.py and specs_*.py.
+TABLES = [
+    importlib.import_module(p.stem) for p in sorted(pathlib.Path(__file__).parent.glob("specs*.py"))
+]
+SPECS = [spec for table in TABLES for spec in table.SPECS]
+ELSEWHERE = {op: test for table in TABLES for op, test in getattr(table, "ELSEWHERE", {}).items()}
 UNOPTIMISED = gp.ConfigProto(optimize=False)
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 

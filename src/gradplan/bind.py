@@ -7,7 +7,7 @@ are alive are lowered to instructions in the schedule's order; then memory is la
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -86,6 +86,7 @@ class Binder:
         state: StateLayout | None = None,
         order: schedule.Schedule | None = None,
         optimised: bool = True,
+        values: Mapping[Tensor, np.ndarray] | None = None,
     ) -> None:
         self.program = program
         self.state = state
@@ -100,8 +101,8 @@ class Binder:
             zip(program.feeds, feed_shapes, strict=True)
         )
         # What follows from constants and shapes, and whether it takes shapes to know it.
-        self._known: dict[Tensor, bool] = {}
-        self._values: dict[Tensor, np.ndarray] = {}
+        self._values: dict[Tensor, np.ndarray] = dict(values or {})  # of feeds, to begin with
+        self._known: dict[Tensor, bool] = dict.fromkeys(self._values, True)
         self._views: dict[Tensor, View] = {}
         self._copies: dict[Any, View] = {}
         self._variables: dict[Tensor, View] = {}
@@ -193,7 +194,7 @@ class Binder:
                 value = static(t.op.attrs, [self._shapes[x] for x in t.op.inputs])
                 self._values[t] = np.asarray(value, t.dtype.np)
             else:
-                self._values[t] = evaluate([t], self.value)[0]
+                self._values[t] = evaluate([t], self.value, self._values)[0]
         return self._values[t]
 
     def _used(self) -> tuple[set[Tensor], set[Operation]]:
@@ -453,7 +454,9 @@ def _culprit(op: Operation, given: Any, error: Exception) -> tuple[Operation, An
 
 
 def evaluate(
-    tensors: Sequence[Tensor], value: Callable[[Tensor], Any] = constant_value
+    tensors: Sequence[Tensor],
+    value: Callable[[Tensor], Any] = constant_value,
+    given: Collection[Tensor] = (),
 ) -> list[np.ndarray]:
     """The values of tensors that depend on known ones alone, by the unoptimised path.
 
@@ -461,8 +464,13 @@ def evaluate(
     ----------
     tensors : sequence of Tensor
     value : callable
-        The value of a tensor whose operation has a ``static`` rule.
+        The value of a tensor whose operation has a ``static`` rule, or that is in ``given``.
+    given : collection of Tensor, optional
     """
+
+    def is_leaf(op: Operation) -> bool:
+        return op.opdef.static is not None or all([t in given for t in op.outputs])
+
     out = Program()
     copies: dict[Tensor, Tensor] = {}
     needed: set[Operation] = set()
@@ -471,18 +479,19 @@ def evaluate(
         op = stack.pop()
         if op not in needed:
             needed.add(op)
-            if op.opdef.static is None:
+            if not is_leaf(op):
                 stack.extend([t.op for t in op.inputs])
     for op in sorted(needed, key=lambda op: op.id):
         types = [(t.dtype, t._shape) for t in op.outputs]
-        if op.opdef.static is None:
+        if not is_leaf(op):
             made = out.make(op.opdef, [copies[t] for t in op.inputs], op.attrs, types, op)
-        else:
-            t = op.outputs[0]
+            copies.update(zip(op.outputs, made.outputs, strict=True))
+            continue
+        for t in op.outputs:
             known = np.asarray(value(t), t.dtype.np)
             attrs = {"value": known, "dtype": t.dtype}
             made = out.make(REGISTRY["Const"], (), attrs, [(t.dtype, known.shape)], op)
-        copies.update(zip(op.outputs, made.outputs, strict=True))
+            copies[t] = made.outputs[0]
     out.fetches = [copies[t] for t in tensors]
     plan = Binder(out, [], optimised=False).bind()
     return [np.asarray(v) for v in plan.executable(_core.State()).run(())]

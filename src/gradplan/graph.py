@@ -58,6 +58,8 @@ class Operation:
         The constants of the operation, such as ``transpose_a``.
     source : tuple of (str, int)
         The user's file and line that made it.
+    asked : tuple of int
+        The inputs on whose values its shape depends, and of which none was known when it was made.
     origin : Operation
         The operation of the user's graph that this one stands for: itself, or, in the private copy
         that the compiler works on, the one it was copied from.
@@ -65,6 +67,7 @@ class Operation:
 
     __slots__ = (
         "__weakref__",
+        "asked",
         "attrs",
         "control_inputs",
         "graph",
@@ -97,6 +100,7 @@ class Operation:
         self.inputs = inputs
         self.attrs = attrs
         self.control_inputs = control_inputs
+        self.asked: tuple[int, ...] = ()
         self.source = source or user_line()
         self.origin = origin or self
         self.outputs = tuple(

@@ -4,6 +4,7 @@ C."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from time import monotonic
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -130,3 +131,26 @@ def run(
         if ran < n:
             break
     return [np.concatenate(parts) for parts in zip(*results, strict=True)]
+
+
+def run_each(
+    call: Callable[[Sequence[Any]], Sequence[Any]],
+    feeds: Sequence[Feed],
+    order: Order,
+    steps: int,
+    on_progress: Callable[[int], Any] | None,
+    every: float,
+) -> list[np.ndarray]:
+    """The same, step by step through ``call``: for what takes several plans a step."""
+    results: list[Sequence[Any]] = []
+    due = monotonic() + every
+    for rows, batch in order.chunks(steps):
+        for at in range(0, len(rows), batch):
+            taken = rows[at : at + batch]
+            results.append(call([f.array[taken] if f.gathered else f.array for f in feeds]))
+            if on_progress is None or monotonic() < due or len(results) == steps:
+                continue
+            if on_progress(len(results)):
+                return [np.array(values) for values in zip(*results, strict=True)]
+            due = monotonic() + every
+    return [np.array(values) for values in zip(*results, strict=True)]

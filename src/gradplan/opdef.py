@@ -301,8 +301,16 @@ def apply(
         raise RuntimeError("Graph is finalized and cannot be modified.")
     full_name = graph.op_name(name or opdef.name)
     tensors = _convert_inputs(opdef, inputs, full_name, graph)
+    asked: list[int] = []
+
+    def value(i: int) -> np.ndarray | None:
+        found = constant_value(tensors[i])
+        if found is None:
+            asked.append(i)
+        return found
+
     try:
-        out = infer(opdef, attrs, [t.dtype for t in tensors], [t._shape for t in tensors], tensors)
+        out = infer(opdef, attrs, [t.dtype for t in tensors], [t._shape for t in tensors], value)
     except (ValueError, TypeError) as error:
         file, line = user_line()
         given = ", ".join(f"{t.dtype.name}{shapes.text(t._shape)}" for t in tensors)
@@ -312,6 +320,8 @@ def apply(
     operation = Operation(
         graph, opdef, full_name, tensors, attrs, out, graph.current_controls(tensors)
     )
+    if asked:
+        operation.asked = tuple(asked)
     graph.add(operation)
     if len(operation.outputs) == 1:
         return operation.outputs[0]
@@ -376,14 +386,12 @@ def infer(
     attrs: dict[str, Any],
     in_types: Sequence[DType],
     in_shapes: Sequence[Shape | None],
-    tensors: Sequence[Tensor] = (),
+    value: Callable[[int], Any],
 ) -> list[tuple[DType, Shape | None]]:
     """The gate: types and shapes of the outputs, or TypeError or ValueError for what does not
     fit."""
     out_types = _infer_types(opdef, attrs, in_types)
-    out_shapes = infer_shapes(
-        opdef, attrs, in_shapes, lambda i: constant_value(tensors[i]), len(out_types)
-    )
+    out_shapes = infer_shapes(opdef, attrs, in_shapes, value, len(out_types))
     return list(zip(out_types, out_shapes, strict=True))
 
 

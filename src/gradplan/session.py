@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from gradplan import _core, bind, errors, loop, passes, probe, schedule, shapes
+from gradplan import _core, errors, loop, shapes, stages
+from gradplan.compiled import Compiled, Staged
 from gradplan.feeds import to_feed
 from gradplan.graph import (
     Graph,
@@ -25,12 +26,9 @@ from gradplan.graph import (
 )
 from gradplan.opdef import STATE
 from gradplan.ops.random import initial_state
-from gradplan.passes import extract
 from gradplan.plan import Plan
-from gradplan.program import Program
 
-#: Shapes that one callable keeps a plan for, and fetches that one session keeps a callable for.
-MAX_PLANS = 16
+#: Fetches that one session keeps a callable for.
 MAX_CALLABLES = 1024
 
 
@@ -75,13 +73,18 @@ class Step(_core.Callable):
     in. Other shapes bind another plan; nothing is optimised anew.
     """
 
-    compiled: Compiled
+    compiled: Compiled | Staged
     pack: Any
 
     @property
     def plan(self) -> Plan | None:
         """The plan of the last call; ``print(step.plan)`` shows every instruction."""
-        return self.compiled.plan
+        return self.compiled.plans[-1]
+
+    @property
+    def plans(self) -> list[Plan | None]:
+        """The plans of the last call: several where shapes depend on values that it computes."""
+        return self.compiled.plans
 
     def loop(
         self,
@@ -149,76 +152,13 @@ class Step(_core.Callable):
         count = epochs * order.steps_per_epoch if steps is None else steps
         if count < 1:
             raise ValueError(f"loop: nothing to do, with {epochs} epochs and {steps} steps")
-        results = loop.run(self.compiled.bind, feeds, order, count, on_progress, every)
+        if isinstance(self.compiled, Staged):
+            results = loop.run_each(self.compiled.run, feeds, order, count, on_progress, every)
+        else:
+            results = loop.run(self.compiled.bind, feeds, order, count, on_progress, every)
         if self.pack is None:
             return results
         return results[self.pack] if isinstance(self.pack, int) else self.pack(results)
-
-
-class Compiled:
-    """A program, optimised and ordered once for a pattern of feeds, with a plan for each
-    combination of feed shapes."""
-
-    def __init__(
-        self,
-        session: Session,
-        fetches: Sequence[Tensor],
-        feeds: Sequence[Tensor],
-        targets: Sequence[Operation],
-    ) -> None:
-        self._session = session
-        self._feeds = list(feeds)
-        self._optimise = session._config.optimize
-        self._extracted = extract.run(fetches, feeds, targets)
-        schedule.order(self._extracted)  # what cannot be ordered is refused here
-        #: The program for each pattern of equal sizes among the feeds, optimised when first met.
-        self.programs: dict[Any, tuple[Program, schedule.Schedule]] = {}
-        self._plans: OrderedDict[Any, tuple[Plan, Any]] = OrderedDict()
-        self.plan: Plan | None = None
-
-    def loop_feeds(self, arrays: Sequence[Any]) -> list[loop.Feed]:
-        """The arrays of a loop, checked and converted as a whole."""
-        if len(arrays) != len(self._feeds):
-            raise TypeError(f"loop: {len(self._feeds)} feeds, but {len(arrays)} arrays")
-        for t in self._extracted.fetches:
-            if t._shape not in (None, ()):
-                raise ValueError(f"loop: a fetch must be a scalar, but {t.name!r} is {t.shape}")
-        feeds = []
-        for t, a in zip(self._feeds, arrays, strict=True):
-            array = to_feed(t, a)
-            rows = array.ndim > 0 and (t._shape is None or t._shape[0] is None)
-            feeds.append(loop.Feed(array, rows))
-        return feeds
-
-    def _optimised(self, fed: Sequence[tuple[int, ...]]) -> tuple[Program, schedule.Schedule]:
-        """The program for feeds of these shapes: another batch size finds that of the first."""
-        pattern = probe.pattern([t._shape for t in self._feeds], fed) if self._optimise else ()
-        if pattern not in self.programs:
-            program = self._extracted
-            if self._optimise:
-                program.pattern = pattern
-                program = passes.optimise(program)
-            self.programs[pattern] = program, schedule.order(program)
-        return self.programs[pattern]
-
-    def bind(self, args: Sequence[Any]) -> tuple[Any, tuple[np.ndarray, ...]]:
-        """The executable for these arguments, and the arguments as arrays that it takes."""
-        arrays = tuple([to_feed(t, a) for t, a in zip(self._feeds, args, strict=True)])
-        key = tuple([a.shape for a in arrays])
-        if key in self._plans:
-            self._plans.move_to_end(key)
-            plan, executable = self._plans[key]
-        else:
-            program, order = self._optimised(key)
-            binder = bind.Binder(program, key, self._session, order, self._optimise)
-            plan = binder.bind()
-            threads = self._session._config.intra_op_parallelism_threads
-            executable = plan.executable(self._session._state, threads)
-            self._plans[key] = plan, executable
-            if len(self._plans) > MAX_PLANS:
-                self._plans.popitem(last=False)
-        self.plan = plan
-        return executable, arrays
 
 
 class Session:
@@ -354,7 +294,11 @@ class Session:
         return self._make_step(fetches, list(feed_list or []))
 
     def plan(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None) -> Plan:
-        """The plan that :meth:`run` would use for these fetches and feeds, without running it."""
+        """The plan that :meth:`run` would use for these fetches and feeds, without running it.
+
+        Where shapes depend on values that the run computes, it is the last of several plans, and
+        the others are run.
+        """
         feeds = dict(feed_dict or {})
         step = self._make_step(fetches, list(feeds))
         step.compiled.bind(tuple(feeds.values()))
@@ -398,7 +342,8 @@ class Session:
         fed = [_element(self._graph, key, "feed_dict key") for key in feeds]
         if len(set(fed)) < len(fed):
             raise ValueError("feed_dict feeds one tensor twice, under two names")
-        compiled = Compiled(self, tensors, fed, targets)
+        parts = stages.split(tensors, fed, targets)
+        compiled = Compiled(self, parts[0]) if len(parts) == 1 else Staged(self, parts, fed)
         number = {t: i for i, t in enumerate(tensors)}
         places = [number.get(e) for e in elements]  # of each leaf among the results
         pack: Any = None
@@ -406,7 +351,8 @@ class Session:
             pack = 0
         elif not (type(fetches) is list and places == list(range(len(fetches)))):
             pack = _packer(fetches, places)
-        step = Step(compiled.bind, pack, len(fed))
+        state = self._state if compiled.looks_at_values else None
+        step = Step(compiled.bind, pack, len(fed), state)
         step.compiled, step.pack = compiled, pack
         return step
 

@@ -12,6 +12,8 @@ from gradplan.ops.logic import greater, less
 from gradplan.ops.math import abs, sigmoid, square, to_float
 from gradplan.ops.slicing import concat, where
 
+__all__ = ["crelu", "elu", "leaky_relu", "relu", "relu6", "selu", "softplus", "softsign"]
+
 
 @op("Relu", MAP, kernel="relu", T=dtypes.FLOATS)
 def relu(features: Any, name: str | None = None) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import REDUCE, VIEW, apply, op
+from gradplan.opdef import CALL, REDUCE, VIEW, apply, op
 from gradplan.ops.constant import (
     constant,
     convert_to_tensor,
@@ -17,6 +17,22 @@ from gradplan.ops.constant import (
     require_constant,
     shape_constant,
 )
+
+__all__ = [
+    "broadcast_to",
+    "expand_dims",
+    "fill",
+    "identity",
+    "ones",
+    "ones_like",
+    "reshape",
+    "shape",
+    "stop_gradient",
+    "sum_to_shape",
+    "transpose",
+    "zeros",
+    "zeros_like",
+]
 
 # ---- the same buffer, seen in another way --------------------------------------------------------
 
@@ -390,6 +406,65 @@ def _(binder: Any, op: Any) -> None:
 @sum_to_shape.gradient
 def _(op: Any, dy: Any) -> Any:
     return broadcast_to(dy, shape(op.inputs[0])), None
+
+
+@op("TakeFirst", VIEW, types="T I -> T", T=ALL)
+def take_first(x: Any, count: Any, name: str | None = None) -> Any:
+    """The first ``count`` elements or rows of ``x``.
+
+    It is how a result gets a size that only a run can tell: a kernel fills as much as there can be
+    and counts, then the program is cut (``stages.py``) and goes on with this.
+    """
+
+
+@take_first.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    x, count = in_shapes[0], value(1)
+    if x is None:
+        return None
+    if not x:
+        raise ValueError("a scalar has no first elements")
+    if in_shapes[1] not in (None, ()):
+        raise ValueError(f"count must be a scalar, not of shape {shapes.text(in_shapes[1])}")
+    if count is None:
+        return (None, *x[1:])
+    n = int(count)
+    if n < 0 or x[0] is not None and n > x[0]:
+        raise ValueError(f"{n} rows of {shapes.text(x)} cannot be taken")
+    return (n, *x[1:])
+
+
+@take_first.lower
+def _(binder: Any, op: Any) -> None:
+    binder.alias(op, binder.view(op.inputs[0]).window(0, 0, binder.shape(op.outputs[0])[0]))
+
+
+@take_first.gradient
+def _(op: Any, dy: Any) -> Any:
+    return _pad_rows(dy, shape(op.inputs[0])), None
+
+
+@op("PadRows", CALL, types="T I -> T", T=ALL, flops=0)
+def _pad_rows(dy: Any, shape: Any, name: str | None = None) -> Any:
+    """``dy`` with rows of zeros after it, to ``shape``: the adjoint of :func:`take_first`."""
+
+
+@_pad_rows.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    dims, unknown = shape_argument(value(1), in_shapes[1])
+    return unknown if dims is None else dims
+
+
+@_pad_rows.lower
+def _(binder: Any, op: Any) -> None:
+    dy, out = binder.view(op.inputs[0]), binder.result(op)
+    binder.emit("fill_zero", [out], [])
+    binder.copy(out.window(0, 0, dy.dims[0]), dy)
+
+
+@_pad_rows.gradient
+def _(op: Any, g: Any) -> Any:
+    return take_first(g, shape(op.inputs[0])[0]), None
 
 
 def sum_to_like(gradient: Tensor, x: Tensor, op: Operation) -> Tensor:

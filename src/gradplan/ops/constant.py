@@ -20,6 +20,8 @@ from gradplan.opdef import (
 )
 from gradplan.shapes import as_shape
 
+__all__ = ["constant", "convert_to_tensor", "placeholder", "placeholder_with_default"]
+
 # ---- constants -----------------------------------------------------------------------------------
 
 

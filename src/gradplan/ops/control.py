@@ -12,6 +12,8 @@ from gradplan.graph import Operation, Tensor, get_default_graph
 from gradplan.opdef import HOST, VIEW, apply, graph_of, op
 from gradplan.ops.constant import convert_to_tensor
 
+__all__ = ["Print", "group", "no_op"]
+
 
 @op("NoOp", VIEW, types="->")
 def no_op(name: str | None = None) -> Any:

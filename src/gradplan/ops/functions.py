@@ -11,6 +11,34 @@ from gradplan.ops.array import sum_to_like
 from gradplan.ops.constant import constant
 from gradplan.ops.math import exp, square, subtract
 
+__all__ = [
+    "acos",
+    "acosh",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "ceil",
+    "cos",
+    "cosh",
+    "erf",
+    "erfc",
+    "expm1",
+    "floor",
+    "is_finite",
+    "is_inf",
+    "is_nan",
+    "reciprocal",
+    "rint",
+    "round",
+    "rsqrt",
+    "sin",
+    "sinh",
+    "squared_difference",
+    "tan",
+]
+
 # ---- powers and roots ----------------------------------------------------------------------------
 
 

@@ -10,6 +10,18 @@ from gradplan.graph import Tensor
 from gradplan.ops import array, random
 from gradplan.ops import constant as constants
 
+__all__ = [
+    "constant_initializer",
+    "glorot_normal_initializer",
+    "glorot_uniform_initializer",
+    "ones_initializer",
+    "random_normal_initializer",
+    "random_uniform_initializer",
+    "truncated_normal_initializer",
+    "variance_scaling_initializer",
+    "zeros_initializer",
+]
+
 
 class Initializer:
     """Base of the initializers: called with a shape, gives the tensor of initial values."""

@@ -8,6 +8,8 @@ from gradplan import shapes
 from gradplan.dtypes import NUMBERS
 from gradplan.opdef import CALL, op
 
+__all__ = ["matmul"]
+
 
 def _matmul_flops(attrs: dict[str, Any], in_shapes: Any) -> int:
     (a, b), columns = in_shapes, 0 if attrs["transpose_b"] else 1

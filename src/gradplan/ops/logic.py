@@ -8,6 +8,19 @@ from typing import Any
 from gradplan.dtypes import ALL, BOOLEAN, NUMBERS
 from gradplan.opdef import MAP, op
 
+__all__ = [
+    "equal",
+    "greater",
+    "greater_equal",
+    "less",
+    "less_equal",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "not_equal",
+]
+
 
 def _comparison(name: str, public: str, kernel: str, sign: str, T: Any) -> Any:
     """Declare the six comparisons, which differ in their sign alone."""

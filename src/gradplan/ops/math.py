@@ -13,6 +13,42 @@ from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import greater_equal, less_equal
 from gradplan.ops.slicing import where
 
+__all__ = [
+    "abs",
+    "add",
+    "cast",
+    "clip_by_value",
+    "div",
+    "divide",
+    "exp",
+    "floor_div",
+    "floordiv",
+    "floormod",
+    "log",
+    "log1p",
+    "maximum",
+    "minimum",
+    "mod",
+    "mul",
+    "multiply",
+    "neg",
+    "negative",
+    "pow",
+    "realdiv",
+    "sigmoid",
+    "sign",
+    "sqrt",
+    "square",
+    "sub",
+    "subtract",
+    "tanh",
+    "to_double",
+    "to_float",
+    "to_int32",
+    "to_int64",
+    "truediv",
+]
+
 # ---- arithmetic ----------------------------------------------------------------------------------
 
 

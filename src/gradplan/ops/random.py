@@ -19,6 +19,8 @@ from gradplan.ops.array import shape_argument
 from gradplan.ops.constant import convert_to_tensor, has_tensor, shape_constant
 from gradplan.ops.math import add, multiply
 
+__all__ = ["random_normal", "random_uniform", "set_random_seed", "truncated_normal"]
+
 
 def set_random_seed(seed: int) -> None:
     """Set the seed of the default graph, so that every run of the program gives the same numbers.

@@ -17,6 +17,18 @@ from gradplan.ops.logic import equal, greater
 from gradplan.ops.math import cast, exp, log
 from gradplan.ops.slicing import where
 
+__all__ = [
+    "argmax",
+    "argmin",
+    "reduce_all",
+    "reduce_any",
+    "reduce_logsumexp",
+    "reduce_max",
+    "reduce_mean",
+    "reduce_min",
+    "reduce_sum",
+]
+
 
 def _axes(axis: Any, reduction_indices: Any = None) -> Any:
     """The ``axis`` argument in any of its forms, as None, or a tuple of ints."""

@@ -27,6 +27,8 @@ from gradplan.ops.constant import (
     require_constant,
 )
 
+__all__ = ["concat", "where"]
+
 # ---- joining and cutting -------------------------------------------------------------------------
 
 

@@ -11,6 +11,19 @@ from gradplan.opdef import STATE, VIEW, apply, graph_of, op, register_tensor_con
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.shapes import TensorShape
 
+__all__ = [
+    "Variable",
+    "assign",
+    "assign_add",
+    "assign_sub",
+    "global_variables",
+    "global_variables_initializer",
+    "local_variables",
+    "local_variables_initializer",
+    "trainable_variables",
+    "variables_initializer",
+]
+
 
 @op("VariableV2", STATE, types="-> @dtype")
 def _variable(shape: Any = (), dtype: Any = None, name: str | None = None) -> Any:

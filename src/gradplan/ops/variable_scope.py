@@ -15,6 +15,8 @@ from gradplan.ops import initializers
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.state import Variable
 
+__all__ = ["AUTO_REUSE", "VariableScope", "get_variable", "get_variable_scope", "variable_scope"]
+
 
 class _Reuse(enum.Enum):
     AUTO_REUSE = 1

@@ -11,7 +11,7 @@ After::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 from gradplan import errors
@@ -22,9 +22,13 @@ from gradplan.shapes import text
 
 
 def run(
-    fetches: Sequence[Tensor], feeds: Sequence[Tensor], targets: Sequence[Operation]
+    fetches: Sequence[Tensor],
+    feeds: Sequence[Tensor],
+    targets: Sequence[Operation],
+    done: Set[Operation] = frozenset(),
 ) -> Program:
-    """The program that computes ``fetches`` and executes ``targets`` from ``feeds``.
+    """The program that computes ``fetches`` and executes ``targets`` from ``feeds``, where the
+    operations of ``done`` have been executed and what is taken of them is fed.
 
     Raises
     ------
@@ -39,7 +43,7 @@ def run(
         if op not in seen:
             seen.add(op)
             stack.extend([t.op for t in op.inputs if t not in fed])
-            stack.extend(op.control_inputs)
+            stack.extend([c for c in op.control_inputs if c not in done])
     out = Program()
     tensors: dict[Tensor, Tensor] = {}
     placeholder = REGISTRY["Placeholder"]
@@ -59,7 +63,7 @@ def run(
             op.attrs,
             [(t.dtype, t._shape) for t in op.outputs],
             op,
-            tuple(ops[c] for c in op.control_inputs),
+            tuple([ops[c] for c in op.control_inputs if c not in done]),
         )
         for old, new in zip(op.outputs, made.outputs, strict=True):
             tensors.setdefault(old, new)

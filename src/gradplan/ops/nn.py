@@ -1,0 +1,5 @@
+"""The names of ``gp.nn``; each is declared in one of the modules below."""
+
+from gradplan.ops.activations import *
+from gradplan.ops.math import sigmoid, tanh
+from gradplan.ops.softmax import *

@@ -1,0 +1,233 @@
+"""Stages: where a shape depends on a value that only a run computes, the run is cut in two.
+
+Before::
+
+    x --> Where --> count, rows --> TakeFirst(rows, count) --> y          y has count rows
+
+After::
+
+    stage 0:  x --> Where --> count, rows
+    stage 1:  rows, count = ... --> TakeFirst(rows, count) --> y          bound when count is known
+
+Nearly every program has one stage, and nothing is done for it. A value that is fed, such as the
+batch size that a script feeds beside its data, needs no stage of its own, nor does arithmetic on
+it: the plan is bound for that value as it is bound for the shapes of the feeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from gradplan.graph import Operation, Tensor
+from gradplan.opdef import HOST, STATE, VIEW
+from gradplan.program import is_pure
+
+#: A fed vector of up to so many elements may hold sizes; a longer one holds data.
+MAX_SIZES = 64
+
+
+class Stage(NamedTuple):
+    """A part of a program that is optimised, bound and run by itself.
+
+    Attributes
+    ----------
+    fetches, feeds : list of Tensor
+    targets : list of Operation
+        What is executed though nobody takes a value from it.
+    valued : set of Tensor
+        The feeds whose values, not only their shapes, must be known when a plan is bound.
+    done : set of Operation
+        What earlier stages have executed.
+    """
+
+    fetches: list[Tensor]
+    feeds: list[Tensor]
+    targets: list[Operation]
+    valued: set[Tensor]
+    done: set[Operation]
+
+
+def split(
+    fetches: Sequence[Tensor], feeds: Sequence[Tensor], targets: Sequence[Operation]
+) -> list[Stage]:
+    """The stages, in order; the last one fetches ``fetches``, in their order."""
+    fed = set(feeds)
+    needed = _needed([*[t.op for t in fetches if t not in fed], *targets], fed)
+    if not any([op.asked for op in needed]):
+        return [Stage(list(fetches), list(feeds), list(targets), set(), set())]
+    ops = sorted(needed, key=lambda op: op.id)
+    known, valued = _known(ops, fed)
+    computed = _asked(ops, fed, known)
+    if not computed:
+        return [Stage(list(fetches), list(feeds), list(targets), valued, set())]
+    level = _levels(ops, fed, known)
+    early = _needed(computed, fed)
+    late = {op: max(level.values()) for op in ops if _has_effect(op) and op not in early}
+    if late:  # what cannot be undone waits until all is known that can fail
+        level = _levels(ops, fed, known, late)
+    return _stages(ops, level, known, valued, list(fetches), feeds, set(targets))
+
+
+def _needed(roots: Iterable[Operation], fed: set[Tensor]) -> set[Operation]:
+    seen: set[Operation] = set()
+    stack = list(roots)
+    while stack:
+        op = stack.pop()
+        if op not in seen:
+            seen.add(op)
+            stack.extend([t.op for t in op.inputs if t not in fed])
+            stack.extend(op.control_inputs)
+    return seen
+
+
+def _has_effect(op: Operation) -> bool:
+    return op.opdef.writes > 0 or op.opdef.kind is HOST
+
+
+def _known(ops: Sequence[Operation], fed: set[Tensor]) -> tuple[set[Tensor], set[Tensor]]:
+    """What is known when a plan is bound: what follows from constants, shapes and fed sizes; and
+    the fed sizes from which something follows that a shape depends on."""
+    sizes = {t for t in fed if _may_be_sizes(t)}
+    known = set(sizes)
+    follows: dict[Tensor, frozenset[Tensor]] = {t: frozenset([t]) for t in sizes}
+    for op in ops:
+        if op.opdef.static is not None:
+            known.update(op.outputs)
+        elif op.inputs and is_pure(op) and all([t in known for t in op.inputs]):
+            known.update(op.outputs)
+            origin = frozenset().union(*[follows.get(t, frozenset()) for t in op.inputs])
+            follows.update(dict.fromkeys(op.outputs, origin))
+    valued: set[Tensor] = set()
+    for op in ops:
+        for i in op.asked:
+            t = op.inputs[i]
+            valued |= follows.get(t, frozenset())
+            if t in fed:
+                valued.add(t)
+    return known, valued
+
+
+def _may_be_sizes(t: Tensor) -> bool:
+    shape = t._shape
+    if not t.dtype.is_integer or shape is None or len(shape) > 1:
+        return False
+    return not shape or shape[0] is not None and shape[0] <= MAX_SIZES
+
+
+def _asked(ops: Sequence[Operation], fed: set[Tensor], known: set[Tensor]) -> list[Operation]:
+    """The operations whose values shapes depend on, and which a run must compute."""
+    asked = [op.inputs[i] for op in ops for i in op.asked]
+    return [t.op for t in asked if t not in known and t not in fed]
+
+
+def _levels(
+    ops: Sequence[Operation],
+    fed: set[Tensor],
+    known: set[Tensor],
+    least: dict[Operation, int] | None = None,
+) -> dict[Operation, int]:
+    """The stage of every operation: one after that of the values which its shape depends on."""
+    level: dict[Operation, int] = {}
+    for op in ops:
+        at = 0 if least is None else least.get(op, 0)
+        for t in op.inputs:
+            if t not in fed:
+                at = max(at, level[t.op])
+        for c in op.control_inputs:
+            at = max(at, level[c])
+        for i in op.asked:
+            t = op.inputs[i]
+            if t not in known and t not in fed:
+                at = max(at, level[t.op] + 1)
+        level[op] = at
+    return level
+
+
+def _stages(
+    ops: Sequence[Operation],
+    level: dict[Operation, int],
+    known: set[Tensor],
+    valued: set[Tensor],
+    fetches: list[Tensor],
+    feeds: Sequence[Tensor],
+    targets: set[Operation],
+) -> list[Stage]:
+    fed = set(feeds)
+    asked = {op.inputs[i] for op in ops for i in op.asked}
+    last = max(level.values())
+    written: dict[Operation, int] = {}  # variable -> the first stage that writes it
+    for op in ops:
+        for ref in op.inputs[: op.opdef.writes]:
+            written[ref.op] = min(level[op], written.get(ref.op, last))
+    #: What a stage needs from earlier ones.
+    crossing: list[dict[Tensor, None]] = [{} for _ in range(last + 1)]
+    wanted: list[list[Operation]] = [[] for _ in range(last + 1)]
+    used: list[set[Tensor]] = [set() for _ in range(last + 1)]
+    done: list[set[Operation]] = [set() for _ in range(last + 1)]
+    for at in range(last + 1):
+        again = _repeatable(ops, level, written, at, fed)
+        done[at] = {op for op in ops if level[op] < at and op not in again}
+        mine = [op for op in ops if level[op] == at]
+        mine += [c for op in mine for c in op.control_inputs if c in again]
+        seen: set[Operation] = set()
+        while mine:
+            op = mine.pop()
+            if op in seen:
+                continue
+            seen.add(op)
+            for t in op.inputs:
+                if t in fed:
+                    used[at].add(t)
+                elif t.op in done[at]:
+                    crossing[at][t] = None
+                elif level[t.op] < at:
+                    mine.append(t.op)
+            for c in op.control_inputs:
+                if c in done[at]:
+                    wanted[level[c]].append(c)
+    for t in fetches:
+        if t in fed:
+            used[last].add(t)
+        elif t.op in done[last]:
+            crossing[last][t] = None
+    out = []
+    for at in range(last + 1):
+        later = [t for more in crossing[at + 1 :] for t in more if level[t.op] == at]
+        mine = [op for op in ops if level[op] == at and op in targets]
+        own = [t for t in feeds if t in used[at]]
+        given = [*own, *crossing[at]]
+        out.append(
+            Stage(
+                fetches if at == last else list(dict.fromkeys(later)),
+                given,
+                list(dict.fromkeys([*mine, *wanted[at]])),
+                {t for t in given if t in valued or t not in fed and (t in known or t in asked)},
+                done[at],
+            )
+        )
+    return out
+
+
+def _repeatable(
+    ops: Sequence[Operation],
+    level: dict[Operation, int],
+    written: dict[Operation, int],
+    at: int,
+    fed: set[Tensor],
+) -> set[Operation]:
+    """The operations of earlier stages that cost nothing to make again in stage ``at``: constants,
+    places of variables, and looks at a variable that no stage before writes."""
+    out: set[Operation] = set()
+    for op in ops:
+        if level[op] >= at or op.control_inputs:
+            continue
+        if not op.inputs:
+            if op.opdef.kind is VIEW or op.opdef.kind is STATE:
+                out.add(op)
+        elif op.opdef.kind is VIEW and op.opdef.static is None:
+            if all(
+                [t not in fed and t.op in out and written.get(t.op, at) >= at for t in op.inputs]
+            ):
+                out.add(op)
+    return out
