@@ -128,6 +128,7 @@ typedef int (*gp_tile_op)(int64_t n, void *dst, const void *a, const void *b, co
 typedef struct {
   const char *name; /* "add.f32": operation and type of the operands; "cast.f32.i32" */
   gp_tile_op run;
+  gp_tile_op one; /* the same where b is one element for the whole tile; a and b may be exchanged */
   int8_t arity;
   int8_t in[3], out; /* dtypes of the operands */
 } gp_tile_entry;

@@ -125,6 +125,9 @@ static inline int64_t power_i64(int64_t x, int64_t y) {
 #define X1 const T x = ((const T *)a)[i];
 #define X2 const T x = ((const T *)a)[i], y = ((const T *)b)[i];
 #define X3 const T x = ((const T *)a)[i], y = ((const T *)b)[i], z = ((const T *)c)[i];
+#define Y_ONE const T y = *(const T *)b;
+#define X2_ONE const T x = ((const T *)a)[i];
+#define X3_ONE const T x = ((const T *)a)[i], z = ((const T *)c)[i];
 #define X3_BOOL                              \
   const uint8_t x = ((const uint8_t *)a)[i]; \
   const T y = ((const T *)b)[i], z = ((const T *)c)[i];
@@ -139,6 +142,16 @@ static inline int64_t power_i64(int64_t x, int64_t y) {
 #define TERNARY(op, types, first, expr) EACH_##types(TERNARY_LOOP, op, first, expr)
 #define TERNARY_LOOP(type, op, first, expr) \
   HEAD(tile_##op##_##type) TYPES(type) LOOP(T, X3_##first, expr)
+#define BINARY_ONE(op, types, res, expr) \
+  BINARY(op, types, res, expr)           \
+  EACH_##types(BINARY_ONE_LOOP, op, res, expr)
+#define BINARY_ONE_LOOP(type, op, res, expr) \
+  HEAD(tile_##op##_##type##_one) TYPES(type) Y_ONE LOOP(RESULT_##res(type), X2_ONE, expr)
+#define TERNARY_ONE(op, types, first, expr) \
+  TERNARY(op, types, first, expr)           \
+  EACH_##types(TERNARY_ONE_LOOP, op, expr)
+#define TERNARY_ONE_LOOP(type, op, expr) \
+  HEAD(tile_##op##_##type##_one) TYPES(type) Y_ONE LOOP(T, X3_ONE, expr)
 #define CHECKED_BINARY(op, types, status, fault, expr) \
   EACH_##types(CHECKED_BINARY_LOOP, op, status, fault, expr)
 #define CHECKED_BINARY_LOOP(type, op, status, fault, expr) \
@@ -151,7 +164,9 @@ static inline int64_t power_i64(int64_t x, int64_t y) {
 
 #undef UNARY
 #undef BINARY
+#undef BINARY_ONE
 #undef TERNARY
+#undef TERNARY_ONE
 #undef CHECKED_BINARY
 #undef CAST
 #undef CHECKED_CAST
@@ -163,7 +178,9 @@ enum { d_b = GP_BOOL, d_i32 = GP_I32, d_i64 = GP_I64, d_f32 = GP_F32, d_f64 = GP
 #define D_BOOL(type) d_b
 #define UNARY(op, types, ...) EACH_##types(NUMBER, op)
 #define BINARY UNARY
+#define BINARY_ONE UNARY
 #define TERNARY UNARY
+#define TERNARY_ONE UNARY
 #define CHECKED_BINARY UNARY
 #define NUMBER(type, op) TILE_##op##_##type,
 #define CAST(from, to, ...) TILE_cast_##from##_##to,
@@ -174,23 +191,29 @@ enum tile_number {
 };
 #undef UNARY
 #undef BINARY
+#undef BINARY_ONE
 #undef TERNARY
+#undef TERNARY_ONE
 #undef CHECKED_BINARY
 #undef CAST
 #undef CHECKED_CAST
 
 #define ENTRY1(type, op, res, ...) \
-  {#op "." #type, tile_##op##_##type, 1, {d_##type, -1, -1}, D_##res(type)},
-#define ENTRY2(type, op, res, ...) \
-  {#op "." #type, tile_##op##_##type, 2, {d_##type, d_##type, -1}, D_##res(type)},
-#define ENTRY3(type, op, first, ...) \
-  {#op "." #type, tile_##op##_##type, 3, {D_##first(type), d_##type, d_##type}, d_##type},
+  {#op "." #type, tile_##op##_##type, NULL, 1, {d_##type, -1, -1}, D_##res(type)},
+#define ENTRY2(type, op, res, one) \
+  {#op "." #type, tile_##op##_##type, one, 2, {d_##type, d_##type, -1}, D_##res(type)},
+#define ENTRY3(type, op, first, one) \
+  {#op "." #type, tile_##op##_##type, one, 3, {D_##first(type), d_##type, d_##type}, d_##type},
+#define ENTRY2_ONE(type, op, res) ENTRY2(type, op, res, tile_##op##_##type##_one)
+#define ENTRY3_ONE(type, op, first) ENTRY3(type, op, first, tile_##op##_##type##_one)
 #define UNARY(op, types, res, expr) EACH_##types(ENTRY1, op, res)
-#define BINARY(op, types, res, expr) EACH_##types(ENTRY2, op, res)
-#define TERNARY(op, types, first, expr) EACH_##types(ENTRY3, op, first)
-#define CHECKED_BINARY(op, types, status, fault, expr) EACH_##types(ENTRY2, op, SAME)
+#define BINARY(op, types, res, expr) EACH_##types(ENTRY2, op, res, NULL)
+#define BINARY_ONE(op, types, res, expr) EACH_##types(ENTRY2_ONE, op, res)
+#define TERNARY(op, types, first, expr) EACH_##types(ENTRY3, op, first, NULL)
+#define TERNARY_ONE(op, types, first, expr) EACH_##types(ENTRY3_ONE, op, first)
+#define CHECKED_BINARY(op, types, status, fault, expr) EACH_##types(ENTRY2, op, SAME, NULL)
 #define CAST(from, to, expr) \
-  {"cast." #from "." #to, tile_cast_##from##_##to, 1, {d_##from, -1, -1}, d_##to},
+  {"cast." #from "." #to, tile_cast_##from##_##to, NULL, 1, {d_##from, -1, -1}, d_##to},
 #define CHECKED_CAST(from, to, fault, expr) CAST(from, to, expr)
 
 static const gp_tile_entry tile_table[] = {
@@ -372,6 +395,18 @@ static bool repeats(const tile_arg *arg, int64_t tile) {
   return tile % period == 0;
 }
 
+/* One operation of a program; is_one[k] tells of operand k that all its elements are one value. */
+static inline int run_step(int64_t n, const int64_t *op, char *const *reg, const bool *is_one,
+                           int64_t *bad) {
+  const gp_tile_entry *entry = &tile_table[op[0]];
+  char *dst = reg[op[1]], *a = reg[op[2]], *b = reg[op[3]], *c = reg[op[4]];
+  if (entry->one) {
+    if (is_one[op[3]]) return entry->one(n, dst, a, b, c, bad);
+    if (is_one[op[2]]) return entry->one(n, dst, b, a, c, bad);
+  }
+  return entry->run(n, dst, a, b, c, bad);
+}
+
 /* Elements [from, to) of the arguments' row-major order. GP_OK or a status with *bad the element.
  */
 static int tile_range(const tile_program *program, const tile_arg *args, int64_t from, int64_t to,
@@ -381,11 +416,13 @@ static int tile_range(const tile_program *program, const tile_arg *args, int64_t
   _Alignas(64) char scratch[N_OPERANDS * SLOT_STEP];
   char *operands[1 + N_OPERANDS], **reg = operands + 1; /* reg[-1] is the absent operand */
   bool stays[GP_MAX_ARGS];                              /* gathered once for all tiles */
+  bool ones[1 + N_OPERANDS] = {0}, *is_one = ones + 1;
 
   for (int64_t k = 0; k < n_args + program->n_temps; k++) reg[k] = scratch + k * SLOT_STEP;
   reg[-1] = NULL;
   for (int k = 0; k < n_args; k++) {
-    if (args[k].how == SPLAT) move_row(reg[k], args[k].base, tile, 0, args[k].size, true);
+    is_one[k] = args[k].how == SPLAT;
+    if (is_one[k]) move_row(reg[k], args[k].base, tile, 0, args[k].size, true);
     stays[k] = args[k].how == GATHER && from % tile == 0 && repeats(&args[k], tile);
   }
   for (int64_t start = from; start < to; start += tile) {
@@ -399,7 +436,7 @@ static int tile_range(const tile_program *program, const tile_arg *args, int64_t
     if (program->renamed >= 0) reg[program->renamed] = reg[1];
     for (const int64_t *op = code; op < code + 5 * program->n_ops; op += 5) {
       int64_t at;
-      const int rc = tile_table[op[0]].run(n, reg[op[1]], reg[op[2]], reg[op[3]], reg[op[4]], &at);
+      const int rc = run_step(n, op, reg, is_one, &at);
       if (rc) return *bad = start + at, rc;
     }
     for (int k = 0; k < n_out; k++)
@@ -470,6 +507,7 @@ static int tile_small_kernel(gp_run *run, const gp_insn *insn) {
   const int n_args = insn->n_out + insn->n_in;
   _Alignas(64) char scratch[N_OPERANDS * SLOT_STEP];
   char *operands[1 + N_OPERANDS], **reg = operands + 1;
+  bool is_ones[1 + N_OPERANDS] = {0}, *is_one = is_ones + 1;
   int64_t bad;
   reg[-1] = NULL;
   for (int k = 0; k < n_args; k++) reg[k] = run->ptr[numbers[k]];
@@ -479,9 +517,10 @@ static int tile_small_kernel(gp_run *run, const gp_insn *insn) {
     const int64_t size = gp_itemsize(arg_buf(run->plan, insn, k)->dtype);
     move_row(scratch + k * SLOT_STEP, reg[k], n, 0, size, true);
     reg[k] = scratch + k * SLOT_STEP;
+    is_one[k] = true;
   }
   for (const int64_t *op = code + 2; op < end; op += 5) {
-    const int rc = tile_table[op[0]].run(n, reg[op[1]], reg[op[2]], reg[op[3]], reg[op[4]], &bad);
+    const int rc = run_step(n, op, reg, is_one, &bad);
     if (rc) return fail(run, rc, bad, 0, 0);
   }
   return GP_OK;
