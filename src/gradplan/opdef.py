@@ -67,6 +67,9 @@ class OpDef:
         ``(binder, op) -> None``: emits the instructions, where one kernel call is not enough.
     static : callable or None
         ``(attrs, shapes) -> ndarray or None``: the value, where it follows from the shapes alone.
+    batch : callable or None
+        ``(op, inputs, size) -> tensor`` or a sequence of them: the outputs for a whole batch at
+        once, along a new first dimension (``vectorize.py``); where the kind does not tell it.
     flops : float or callable
         Per element of the result, or ``(attrs, input shapes) -> total``.
     writes : int
@@ -77,6 +80,7 @@ class OpDef:
 
     __slots__ = (
         "attrs",
+        "batch",
         "fallible",
         "flops",
         "gradient",
@@ -114,6 +118,7 @@ class OpDef:
         self.lower: Callable[..., None] | None = None
         self.static: Callable[..., Any] | None = None
         self.shape: Callable[..., Any] | None = None
+        self.batch: Callable[..., Any] | None = None
         for key, value in fields.items():
             setattr(self, key, value)
         self.uniform = set(self.in_types) == {"T"} and self.out_types == ("T",)
@@ -216,7 +221,7 @@ def op(
 
         result: Any = build
         result.opdef = opdef
-        for field in ("gradient", "shape", "lower", "static"):
+        for field in ("gradient", "shape", "lower", "static", "batch"):
             setattr(result, field, setter(field))
         if operator:
             _overload(operator, build)
@@ -322,6 +327,8 @@ def apply(
     )
     if asked:
         operation.asked = tuple(asked)
+    if graph._overrides:
+        operation.gradient_type = graph._overrides.get(opdef.name)
     graph.add(operation)
     if len(operation.outputs) == 1:
         return operation.outputs[0]

@@ -24,6 +24,7 @@ from gradplan.graph import Operation, Tensor
 from gradplan.opdef import HOST, REGISTRY, constant_value
 from gradplan.probe import probe
 from gradplan.program import Program, is_pure, rebuild
+from gradplan.tile import add_in_order, head_of_sum
 
 Rule = Callable[[Program, Operation, tuple[Tensor, ...]], "Sequence[Tensor] | None"]
 _RULES: dict[str, Rule] = {}
@@ -102,9 +103,9 @@ def _make(out: Program, op: Operation, name: str, inputs: Sequence[Tensor], attr
     return out.make(REGISTRY[name], inputs, attrs, [(result.dtype, result._shape)], op).outputs
 
 
-@_rule("Identity", "StopGradient", "PlaceholderWithDefault")
+@_rule("Identity", "StopGradient", "PlaceholderWithDefault", "CustomGradient")
 def _identity(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
-    return inputs
+    return inputs[: len(op.outputs)]
 
 
 @_rule("Sub")
@@ -170,6 +171,16 @@ def _transpose(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
     if perm == tuple(range(len(perm))):
         return inner.inputs
     return _make(out, op, "Transpose", inner.inputs, {"perm": perm})
+
+
+@_rule("AddN")
+def _add_n(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    """Sums of two, which fuse with what is around them."""
+
+    def plus(x: Tensor, y: Tensor) -> Tensor:
+        return _make(out, op, "Add", [x, y], {})[0]
+
+    return [add_in_order(inputs, plus, head_of_sum(len(inputs)))]
 
 
 @_rule("MatMul")
