@@ -24,6 +24,8 @@ LAYERS = [
     ["ops"],
     ["custom"],
     ["gradients", "train.checkpoint"],
+    ["vectorize"],
+    ["derivatives"],
     ["loop", "feeds"],
     ["compiled"],
     ["session"],

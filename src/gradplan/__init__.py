@@ -20,6 +20,7 @@ from gradplan.custom import (
     RegisterGradient,
     custom_gradient,
 )
+from gradplan.derivatives import batch_jacobian, hessian_vector_product, hessians, jacobian
 from gradplan.dtypes import DType, as_dtype, bool, float32, float64, int32, int64
 from gradplan.gradients import AggregationMethod, UnconnectedGradients, gradients
 from gradplan.graph import (

@@ -251,7 +251,7 @@ def _result(result: Any, grad: Gradient, args: list[Tensor], graph: Graph) -> An
     return type(result)(outputs if n > 1 else [outputs]) if several else outputs
 
 
-def _identities(inputs: Sequence[Tensor], n: int, gradient: Gradient) -> OpDef:
+def _identities(inputs: Sequence[Tensor], n: int, gradient: Gradient | None) -> OpDef:
     """An operation whose outputs are the first ``n`` inputs, with a gradient of its own."""
     types = tuple(t.dtype.name for t in inputs)
     opdef = OpDef(
@@ -275,12 +275,21 @@ def _identities(inputs: Sequence[Tensor], n: int, gradient: Gradient) -> OpDef:
     opdef.shape = lambda attrs, in_shapes, value: list(in_shapes[:n])
     opdef.lower = lower
     opdef.gradient = gradient
+
+    def batch(op: Operation, b: Any) -> Any:
+        # Its gradient speaks of the tensors that it was made for, not of the batch: there is none.
+        whole = [b.full(i) for i in range(len(op.inputs))]
+        return apply(_identities(whole, n, None), whole, {})
+
+    opdef.batch = batch
     return opdef
 
 
 def _variables(results: Sequence[Tensor], args: Sequence[Tensor], graph: Graph) -> list[Variable]:
     """The float variables that the results depend on other than through the arguments."""
-    given, seen, read = set(args), set(), set()
+    given = set(args)
+    seen: set[Operation] = set()
+    read: set[Tensor] = set()
     stack = [t for t in results if t not in given]
     while stack:
         t = stack.pop()

@@ -68,8 +68,9 @@ class OpDef:
     static : callable or None
         ``(attrs, shapes) -> ndarray or None``: the value, where it follows from the shapes alone.
     batch : callable or None
-        ``(op, inputs, size) -> tensor`` or a sequence of them: the outputs for a whole batch at
-        once, along a new first dimension (``vectorize.py``); where the kind does not tell it.
+        ``(op, b) -> tensor`` or a sequence of them: the outputs for a whole batch at once, along a
+        new first dimension, where the kind does not tell how; ``b`` is a :class:`Batch`
+        (``vectorize.py``). None for what it cannot do.
     flops : float or callable
         Per element of the result, or ``(attrs, input shapes) -> total``.
     writes : int

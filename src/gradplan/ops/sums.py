@@ -106,3 +106,8 @@ def _(binder: Any, op: Any) -> None:
 @_add_n.gradient
 def _(op: Any, dy: Any) -> Any:
     return [dy] * len(op.inputs)
+
+
+@_add_n.batch
+def _(op: Any, b: Any) -> Any:
+    return b.apply([b.full(i) for i in range(len(op.inputs))])
