@@ -29,6 +29,7 @@ LAYERS = [
     ["loop", "feeds"],
     ["compiled"],
     ["session"],
+    ["test"],
     ["train"],
 ]
 #: What sees a name of an operation's module though it stands below it, and why.

@@ -12,7 +12,7 @@
 
 from typing import Any
 
-from gradplan import errors, opdef, train
+from gradplan import errors, opdef, test, train
 from gradplan._core import isa, isa_levels
 from gradplan.custom import (
     NoGradient,
@@ -51,6 +51,7 @@ from gradplan.ops.variable_scope import *
 from gradplan.scopes import add_to_collection, control_dependencies, get_collection, name_scope
 from gradplan.session import ConfigProto, InteractiveSession, Session
 from gradplan.shapes import Dimension, TensorShape
+from gradplan.test import check_gradients
 
 opdef.resolve()
 del opdef

@@ -124,7 +124,7 @@ def gradients(
             received.setdefault(y, []).append(dy)
         stopped = {_tensor(t) for t in as_list(stop_gradients or [])}
         totals: dict[Tensor, Tensor] = {}
-        for op in reversed(_between(x_list, y_list, stopped)):
+        for op in reversed(between(x_list, y_list, stopped)):
             dys = [None if t in stopped else _total(received, totals, t) for t in op.outputs]
             if any([dy is not None for dy in dys]):
                 _step_back(op, dys, received)
@@ -168,7 +168,7 @@ def _initial(ys: Sequence[Tensor], grad_ys: Any) -> list[Tensor]:
     return out
 
 
-def _between(xs: Sequence[Tensor], ys: Sequence[Tensor], stopped: set[Tensor]) -> list[Operation]:
+def between(xs: Sequence[Tensor], ys: Sequence[Tensor], stopped: set[Tensor]) -> list[Operation]:
     """The operations on the paths from ``xs`` to ``ys``, in the order in which they were made."""
     above: set[Operation] = set()
     stack = [y.op for y in ys if y not in stopped]
