@@ -122,7 +122,7 @@ def gradients(
         received: dict[Tensor, list[Tensor]] = {}
         for y, dy in zip(y_list, _initial(y_list, grad_ys), strict=True):
             received.setdefault(y, []).append(dy)
-        stopped = {_tensor(t) for t in as_list(stop_gradients or [])}
+        stopped = {_tensor(t) for t in as_list([] if stop_gradients is None else stop_gradients)}
         totals: dict[Tensor, Tensor] = {}
         for op in reversed(between(x_list, y_list, stopped)):
             dys = [None if t in stopped else _total(received, totals, t) for t in op.outputs]

@@ -55,6 +55,8 @@ def run(program: Program) -> Program:
         if shape is not None and op.type in _CUTTING and op.outputs[0] in sizes:
             if math.prod(shape) == math.prod(sizes[op.outputs[0]]):
                 return _whole(out, op, inputs, shape == sizes[op.outputs[0]])
+        if op.type in _EVEN and not _even(op, sizes):
+            return None
         rule = _RULES.get(op.type)
         return rule(out, op, inputs) if rule is not None else None
 
@@ -63,6 +65,16 @@ def run(program: Program) -> Program:
 
 #: They do nothing where the shape stays what it is.
 _RESHAPING = ("Reshape", "SumToShape", "BroadcastTo")
+#: They refuse what broadcasts, and what stands for them would not.
+_EVEN = ("AddN",)
+
+
+def _even(op: Operation, sizes: dict[Tensor, tuple[int, ...]]) -> bool:
+    """Whether all inputs have one shape, whatever it turns out to be."""
+    given = {sizes.get(t) for t in op.inputs}
+    return len(given) == 1 and None not in given
+
+
 #: They only reshape where the number of elements stays what it is.
 _CUTTING = ("StridedSlice", "StridedSliceGrad")
 
