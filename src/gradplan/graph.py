@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gradplan.opdef import OpDef
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_inside: dict[str, bool] = {}  # whether a file is gradplan's own: asked some ten times an operation
 _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\\-/]*")
 _SCOPE_NAME = re.compile(r"[A-Za-z0-9_.\\\-/]*")
 
@@ -37,9 +38,14 @@ def at_user_line(message: str) -> str:
 def user_line() -> tuple[str, int]:
     """File and line of the innermost frame outside gradplan: the user's own source line."""
     frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
+    while True:
+        file = frame.f_code.co_filename
+        inside = _inside.get(file)
+        if inside is None:
+            inside = _inside[file] = file.startswith(_PACKAGE)
+        if not inside or frame.f_back is None:
+            return file, frame.f_lineno
         frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
 
 
 class Operation:

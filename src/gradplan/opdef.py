@@ -250,21 +250,29 @@ def _overload(operator: str, build: Callable[..., Any]) -> None:
 
 Converter = Callable[[Any, "DType | None", str, Graph], Tensor]
 _converters: list[tuple[Any, Converter]] = []
+_converter_of: dict[type, Converter] = {}  # what was found among them, for each type that came
 
 
 def register_tensor_conversion_function(base_type: Any, conversion_func: Converter) -> None:
     """Let values of ``base_type`` stand for tensors: ``func(value, dtype, name, graph) ->
     Tensor``."""
     _converters.append((base_type, conversion_func))
+    _converter_of.clear()
 
 
 def to_tensor(value: Any, dtype: DType | None, name: str, graph: Graph) -> Tensor:
     """``value`` as a tensor of ``graph``; of type ``dtype``, where one is given."""
     if not isinstance(value, Tensor):
-        for base, convert in reversed(_converters):
-            if isinstance(value, base):
-                return convert(value, dtype, name, graph)
-        raise TypeError(f"a {type(value).__name__} cannot be converted to a tensor: {value!r}")
+        convert = _converter_of.get(type(value))
+        if convert is None:
+            convert = next(
+                (f for base, f in reversed(_converters) if isinstance(value, base)), None
+            )
+            if convert is None:
+                name = type(value).__name__
+                raise TypeError(f"a {name} cannot be converted to a tensor: {value!r}")
+            _converter_of[type(value)] = convert
+        return convert(value, dtype, name, graph)
     if dtype is not None and value.dtype is not dtype:
         raise ValueError(
             f"Tensor conversion requested dtype {dtype.name} for Tensor with dtype "
