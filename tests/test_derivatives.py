@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from test_ops import DIFFERENTIABLE, Case, describe, each
 
 import gradplan as gp
 from gradplan.ops.array import take_first
@@ -126,20 +127,17 @@ def test_operation_without_gradient_is_named_with_its_line():
 
 def test_chain_of_ten_thousand_operations_in_linear_time():
     def seconds(n):
-        best = np.inf
-        for _ in range(3):
-            with gp.Graph().as_default():
-                x = h = gp.constant(1.0)
-                for _ in range(n):
-                    h = gp.negative(h)
-                start = time.perf_counter()
-                (g,) = gp.gradients(h, x)
-                best = min(best, time.perf_counter() - start)
-        return best, g
+        with gp.Graph().as_default():
+            x = h = gp.constant(1.0)
+            for _ in range(n):
+                h = gp.negative(h)
+            start = time.perf_counter()
+            (g,) = gp.gradients(h, x)
+            return time.perf_counter() - start, g
 
-    few, _ = seconds(1000)
+    few = min(seconds(1000)[0] for _ in range(3))
     many, g = seconds(10_000)
-    assert many < 40 * few  # ten times the work
+    assert many < 50 * few  # ten times the work; a hundred times if it were quadratic
     assert gp.Session(graph=g.graph).run(g) == 1.0
 
 
@@ -426,6 +424,54 @@ def test_jacobian_and_hessian(name, static):
         assert not want.any()
     else:
         np.testing.assert_allclose(run(product, feed), want, 1e-9, 1e-11)
+
+
+def tiny(spec):
+    """The first case of a row of which a Jacobian is soon made by hand."""
+    few = [c for c in spec.cases if 0 < sum(np.prod(s) for s in c[0]) <= 40]
+    return few[:1]
+
+
+@pytest.mark.parametrize("unknown", [None, "dims"])
+@each(DIFFERENTIABLE)
+def test_jacobian_of_every_operation(spec, unknown):
+    """By its rule, or row by row, which takes static shapes."""
+    for shapes, attrs in tiny(spec):
+        note = describe(shapes, attrs)
+        arrays = spec.inputs(shapes, "float64")
+        try:
+            case = Case(spec, arrays, attrs, unknown=unknown)
+        except ValueError:
+            assert spec.rank_needed, note
+            continue
+        xs = [case.inputs[i] for i in spec.diff if i < len(arrays)]
+        with case.graph.as_default():
+            for y in [y for y in case.outs if y.dtype.is_floating]:
+                try:
+                    found = gp.jacobian(y, xs)
+                except ValueError as error:
+                    assert unknown and "has no rule for a batch" in str(error), note
+                    continue
+                w = gp.placeholder(y.dtype, y._shape)
+                by_row = gp.gradients(y, xs, grad_ys=w)
+                value = case.run(y)
+                units = np.eye(value.size).reshape(value.size, *value.shape)
+                for got, g in zip(found, by_row, strict=True):
+                    assert (got is None) == (g is None), note
+                    if g is None:
+                        continue
+                    feeds = case.feeds(arrays)
+                    want = [case.session.run(g, {**feeds, w: unit}) for unit in units]
+                    got = case.run(got)
+                    want = np.reshape(want, got.shape)
+                    np.testing.assert_allclose(got, want, 1e-9, 1e-9, err_msg=note)
+
+
+def test_derivatives_of_a_jacobian():
+    x = gp.placeholder(gp.float64, [None, 4])
+    y = gp.tanh(gp.matmul(x, A))
+    size = gp.reduce_sum(gp.square(gp.jacobian(y, x)))
+    gp.check_gradients(size, x, {x: RNG.standard_normal((2, 4))})
 
 
 def test_one_plan_serves_jacobians_of_any_size():

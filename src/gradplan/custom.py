@@ -140,7 +140,7 @@ def _fitted(op: Operation, dxs: Sequence[Any], xs: Sequence[Tensor]) -> list[Ten
     """The gradients that a user's function gave, as tensors of the type and shape of ``xs``."""
     out: list[Tensor | None] = []
     for i, (dx, x) in enumerate(zip(dxs, xs, strict=True)):
-        if dx is None:
+        if dx is None or not x.dtype.is_floating:
             out.append(None)
             continue
         try:

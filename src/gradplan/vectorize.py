@@ -181,7 +181,13 @@ def _by_kind(op: Operation, opdef: OpDef, b: Batch) -> Any:
         if len(op.inputs) == 1:
             return b.apply()
         rank = max(b.rank(t) for t in op.inputs)
-        return b.apply([b.aligned(i, rank) for i in range(len(op.inputs))])
+        # Of the full rank all are made alike: TanhGrad and others know no broadcasting backwards.
+        return b.apply(
+            [
+                b.aligned(i, rank) if b.batched[i] or b.rank(t) < rank else b.full(i)
+                for i, t in enumerate(op.inputs)
+            ]
+        )
     if opdef.kind is REDUCE and "axis" in op.attrs and len(op.inputs) == 1:
         return b.apply(axis=_shifted(op.attrs["axis"], op.inputs[0], b))
     return None

@@ -43,6 +43,15 @@ def _of_first(*types: str) -> Callable[[Rule], Rule]:
     return register
 
 
+def _of_one(*types: str) -> Callable[[Rule], Rule]:
+    """The rule where there is one input; an axis that is an input itself is left to each row."""
+
+    def register(rule: Rule) -> Rule:
+        return _rule(*types)(lambda op, b: rule(op, b) if len(op.inputs) == 1 else None)
+
+    return register
+
+
 def _later(axis: int) -> int:
     """The axis after a new first dimension."""
     return axis + 1 if axis >= 0 else axis
@@ -74,12 +83,12 @@ def _(op: Any, b: Any) -> Any:
     return reshape(out, b.shape(target)) if fewer else out
 
 
-@_rule("ExpandDims")
+@_of_one("ExpandDims")
 def _(op: Any, b: Any) -> Any:
     return b.apply(axis=tuple(map(_later, op.attrs["axis"])))
 
 
-@_rule("Transpose")
+@_of_one("Transpose")
 def _(op: Any, b: Any) -> Any:
     rank = b.rank(op.inputs[0])
     perm = op.attrs["perm"]
@@ -87,7 +96,7 @@ def _(op: Any, b: Any) -> Any:
     return b.apply(perm=(0, *[1 + p % rank for p in perm]))
 
 
-@_rule("StridedSlice")
+@_of_first("StridedSlice")
 def _(op: Any, b: Any) -> Any:
     return b.apply(key=((None, None, None), *op.attrs["key"]))
 
@@ -95,7 +104,7 @@ def _(op: Any, b: Any) -> Any:
 @_of_first("StridedSliceGrad")
 def _(op: Any, b: Any) -> Any:
     key = ((None, None, None), *op.attrs["key"])
-    return b.apply([b.inputs[0], b.shape(op.inputs[1])], key=key)
+    return b.apply([b.inputs[0], b.shape(op.inputs[1]), *op.inputs[2:]], key=key)
 
 
 @_rule("ConditionOfRows")
