@@ -352,8 +352,8 @@ class _Check:
             ins = list(dict.fromkeys(t for t in op.inputs if t.dtype.is_floating))
             if not outs or any(t.op.type == "VariableV2" for t in ins):
                 continue
-            values = self.session.run(list(op.inputs), feed)
-            here = {**feed, **dict(zip(op.inputs, values, strict=True))}
+            # Sizes and indices stay what the graph makes of them.
+            here = {**feed, **dict(zip(ins, self.session.run(ins, feed), strict=True))}
             for wrong in self.compare(outs, ins, here, local=True) or []:
                 return self._text(f"{op}", ins[wrong.number], wrong)
         for wrong in self.compare(ys, xs, feed) or []:
