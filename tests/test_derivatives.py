@@ -8,6 +8,8 @@ import pytest
 from test_ops import DIFFERENTIABLE, Case, describe, each
 
 import gradplan as gp
+from gradplan.opdef import REGISTRY
+from gradplan.ops import batching
 from gradplan.ops.array import take_first
 from gradplan.vectorize import vectorize
 
@@ -425,6 +427,11 @@ def test_jacobian_and_hessian(name, static):
         assert not want.any()
     else:
         np.testing.assert_allclose(run(product, feed), want, 1e-9, 1e-11)
+
+
+def test_rules_are_of_operations_that_there_are():
+    assert set(batching.RULES) <= set(REGISTRY)
+    assert not [name for name in batching.RULES if REGISTRY[name].batch is not None]
 
 
 def tiny(spec):

@@ -303,7 +303,7 @@ class Binder:
         return view
 
     def alias(self, op: Operation, view: View, i: int = 0) -> None:
-        """Let output ``i`` of the operation be ``view``: no instruction."""
+        """Let the operation's result ``i`` be ``view``: no instruction."""
         self._views[op.outputs[i]] = view
 
     def result(self, op: Operation, i: int = 0) -> View:

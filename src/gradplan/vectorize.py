@@ -25,7 +25,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.graph import Operation, Tensor
 from gradplan.opdef import HOST, MAP, REDUCE, STATE, VIEW, OpDef, apply, constant_value
-from gradplan.ops import batching  # noqa: F401  the rules of the operations in ops/
+from gradplan.ops import batching
 from gradplan.ops.array import broadcast_to, expand_dims, reshape, shape, zeros
 from gradplan.ops.constant import constant
 from gradplan.ops.math import cast
@@ -166,10 +166,11 @@ def _repeated(t: Tensor, seeds: Tensor) -> Tensor:
 
 def _batched(op: Operation, b: Batch) -> Any:
     opdef = op.opdef
-    if opdef.kind is STATE or opdef.kind is HOST and opdef.batch is None:
+    rule = opdef.batch or batching.RULES.get(opdef.name)
+    if opdef.kind is STATE or opdef.kind is HOST and rule is None:
         raise ValueError(f"{op} has an effect, and cannot be done for many gradients at once")
     try:
-        made = opdef.batch(op, b) if opdef.batch is not None else _by_kind(op, opdef, b)
+        made = _by_kind(op, opdef, b) if rule is None else rule(op, b)
     except _UnknownRank:
         made = None
     return _row_by_row(op, b) if made is None else made

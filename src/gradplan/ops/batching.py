@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gradplan.opdef import REGISTRY
 from gradplan.ops.array import (
     broadcast_to,
     reshape,
@@ -24,11 +23,14 @@ from gradplan.ops.slicing import concat
 
 Rule = Callable[[Any, Any], Any]
 
+#: By the type of the operation.
+RULES: dict[str, Rule] = {}
+
 
 def _rule(*types: str) -> Callable[[Rule], Rule]:
     def register(rule: Rule) -> Rule:
         for name in types:
-            REGISTRY[name].batch = rule
+            RULES[name] = rule
         return rule
 
     return register
