@@ -8,7 +8,7 @@ import pytest
 from test_ops import DIFFERENTIABLE, Case, describe, each
 
 import gradplan as gp
-from gradplan.opdef import REGISTRY
+from gradplan.opdef import REGISTRY, VIEW, OpDef, apply
 from gradplan.ops import batching
 from gradplan.ops.array import take_first
 from gradplan.vectorize import vectorize
@@ -545,18 +545,44 @@ def test_hessian_vector_product_needs_a_vector_for_each_x():
     assert gp.hessian_vector_product(x * 2.0, [x], [x]) == [None]
 
 
+def turned(x):
+    """The transpose of a matrix, by an operation that does not say how it works on a batch."""
+    opdef = OpDef(
+        "Turned", VIEW, inputs=("x",), attrs={}, in_types=("T",), out_types=("T",),
+        type_set=(gp.float64,), kernel=None, flops=0, writes=0, fallible=False,
+    )  # fmt: skip
+    opdef.shape = lambda attrs, in_shapes, value: in_shapes[0] and in_shapes[0][::-1]
+    opdef.lower = lambda binder, op: binder.alias(op, binder.view(op.inputs[0]).transposed((1, 0)))
+    opdef.gradient = lambda op, dy: turned(dy)
+    return apply(opdef, [x], {})
+
+
 def test_operation_without_a_rule_is_made_row_by_row():
     x = gp.placeholder(gp.float64, [3, 4])
     seed = x * 1.0
-    both = gp.matmul(gp.tanh(seed), seed, transpose_a=True)  # batched on both sides
+    y = turned(gp.tanh(seed)) * turned(seed)
     for rows in (0, 1, 5):
         seeds = gp.constant(RNG.standard_normal((rows, 3, 4)))
-        (out,) = vectorize([both], seed, seeds)
+        (out,) = vectorize([y], seed, seeds)
         given, got = run([seeds, out])
-        want = np.reshape([np.tanh(s).T @ s for s in given], (rows, 4, 4))
+        want = np.swapaxes(np.tanh(given) * given, 1, 2)
         np.testing.assert_allclose(got, want, 1e-12)
-    with pytest.raises(ValueError, match="has no rule for a batch whose size is not known"):
-        vectorize([both], seed, gp.placeholder(gp.float64, [None, 3, 4]))
+    np.testing.assert_allclose(
+        run(gp.jacobian(y, x), {x: np.ones((3, 4))}),
+        rows_one_by_one(y, x, {x: np.ones((3, 4))}),
+        1e-12,
+    )
+    with pytest.raises(ValueError, match="Turned.*has no rule for a batch whose size is not known"):
+        vectorize([y], seed, gp.placeholder(gp.float64, [None, 3, 4]))
+
+
+def test_product_of_two_batches():
+    x = gp.placeholder(gp.float64, [3, 4])
+    seed = x * 1.0
+    seeds = gp.constant(RNG.standard_normal((5, 3, 4)))
+    (out,) = vectorize([gp.matmul(gp.tanh(seed), seed, transpose_a=True)], seed, seeds)
+    given, got = run([seeds, out])
+    np.testing.assert_allclose(got, [np.tanh(s).T @ s for s in given], 1e-12)
 
 
 def test_vectorized_functions_of_every_kind():
