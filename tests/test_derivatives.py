@@ -86,6 +86,7 @@ def test_weights_of_a_shape_that_only_a_feed_shows_are_not_broadcast():
     x, w = gp.placeholder(gp.float32, [None]), gp.placeholder(gp.float32, [None])
     (g,) = gp.gradients(x * x, x, grad_ys=w)
     assert run(g, {x: [1, 2], w: [1, 3]}).tolist() == [2, 12]
+    assert len(gp.Session().plan(g, {x: [1, 2], w: [1, 3]}).insns) == 1
     for config in (None, UNOPTIMISED):
         with pytest.raises(gp.errors.InvalidArgumentError, match=r"\(1,\) does not fit .*\(2,\)"):
             run(g, {x: [1, 2], w: [1]}, config)

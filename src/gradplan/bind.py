@@ -384,7 +384,7 @@ class Binder:
         kernel = "tile_sum" if sums else "tile"
         size = flat[0].size
         if not sums and 0 < size <= _core.SMALL_TILE and all([v.is_row_or_one() for v in flat]):
-            ones = sum([1 << k for k, v in enumerate(flat) if v.strides == (0,)])
+            ones = sum([1 << k for k in range(n, len(flat)) if flat[k].strides == (0,)])
             kernel, code = "tile_small", [*code, size, ones]
         self.emit(kernel, results, flat[n:], code, operands=operands)
 

@@ -23,11 +23,14 @@ def of_shape(x: Any, shape: Any, name: str | None = None) -> Any:
 @of_shape.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     target, unknown = shape_argument(value(1), in_shapes[1])
-    wanted = unknown if target is None else target
-    both = shapes.merge(in_shapes[0], wanted)
+    return unknown if target is None else _merged(in_shapes[0], target)
+
+
+def _merged(given: Any, wanted: Any) -> Any:
+    both = shapes.merge(given, wanted)
     if both is False:
         raise ValueError(
-            f"a gradient of shape {shapes.text(in_shapes[0])} does not fit the shape "
+            f"a gradient of shape {shapes.text(given)} does not fit the shape "
             f"{shapes.text(wanted)} of what it is the gradient of"
         )
     return both
@@ -44,8 +47,9 @@ def like(gradient: Tensor, x: Tensor) -> Tensor:
     known = x._shape is not None and None not in x._shape
     if gradient is x or known and gradient._shape == x._shape:
         return gradient
+    both = _merged(gradient._shape, x._shape)
     out = of_shape(gradient, shape(x))
-    out._shape = shapes.merge(out._shape, x._shape)  # type: ignore[assignment]
+    out._shape = both
     return out
 
 

@@ -64,7 +64,7 @@ def run(program: Program) -> Program:
 
 
 #: They do nothing where the shape stays what it is.
-_RESHAPING = ("Reshape", "SumToShape", "BroadcastTo")
+_RESHAPING = ("Reshape", "SumToShape", "BroadcastTo", "OfShape")
 #: They refuse what broadcasts, and what stands for them would not.
 _EVEN = ("AddN",)
 
