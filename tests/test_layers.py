@@ -14,6 +14,7 @@ LAYERS = [
     ["errors", "dtypes", "_core"],
     ["shapes"],
     ["graph"],
+    ["scopes"],
     ["opdef"],
     ["program", "views", "tile"],
     ["probe", "stages"],
@@ -21,10 +22,14 @@ LAYERS = [
     ["bind"],
     ["passes"],
     ["ops"],
+    ["custom"],
     ["gradients", "train.checkpoint"],
+    ["vectorize"],
+    ["derivatives"],
     ["loop", "feeds"],
     ["compiled"],
     ["session"],
+    ["test"],
     ["train"],
 ]
 #: What sees a name of an operation's module though it stands below it, and why.

@@ -12,21 +12,24 @@
 
 from typing import Any
 
-from gradplan import errors, opdef, train
+from gradplan import errors, opdef, test, train
 from gradplan._core import isa, isa_levels
+from gradplan.custom import (
+    NoGradient,
+    NotDifferentiable,
+    RegisterGradient,
+    custom_gradient,
+)
+from gradplan.derivatives import batch_jacobian, hessian_vector_product, hessians, jacobian
 from gradplan.dtypes import DType, as_dtype, bool, float32, float64, int32, int64
-from gradplan.gradients import gradients
+from gradplan.gradients import AggregationMethod, UnconnectedGradients, gradients
 from gradplan.graph import (
     Graph,
     GraphKeys,
     Operation,
     Tensor,
-    add_to_collection,
-    control_dependencies,
-    get_collection,
     get_default_graph,
     get_default_session,
-    name_scope,
     reset_default_graph,
 )
 from gradplan.opdef import register_tensor_conversion_function
@@ -43,9 +46,12 @@ from gradplan.ops.random import *
 from gradplan.ops.reduce import *
 from gradplan.ops.slicing import *
 from gradplan.ops.state import *
+from gradplan.ops.sums import *
 from gradplan.ops.variable_scope import *
+from gradplan.scopes import add_to_collection, control_dependencies, get_collection, name_scope
 from gradplan.session import ConfigProto, InteractiveSession, Session
 from gradplan.shapes import Dimension, TensorShape
+from gradplan.test import check_gradients
 
 opdef.resolve()
 del opdef

@@ -6,14 +6,36 @@ and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 3.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from typing import Any
 
 from gradplan import shapes
+from gradplan.custom import gradient_of
 from gradplan.graph import Operation, Tensor
-from gradplan.ops.array import ones_like
+from gradplan.ops.array import ones_like, zeros_like
 from gradplan.ops.constant import convert_to_tensor
-from gradplan.ops.math import add
+from gradplan.ops.seeds import like
+from gradplan.ops.sums import add_n
+
+
+class AggregationMethod:
+    """How gradients that meet in one tensor are added: TensorFlow 1's choices.
+
+    In gradplan each of them is the sum in one pass over memory, :func:`gp.add_n`.
+    """
+
+    ADD_N = 0
+    DEFAULT = ADD_N
+    EXPERIMENTAL_TREE = 1
+    EXPERIMENTAL_ACCUMULATE_N = 2
+
+
+class UnconnectedGradients(enum.Enum):
+    """What :func:`gp.gradients` gives for an x that no y depends on: None, or zeros."""
+
+    NONE = "none"
+    ZERO = "zero"
 
 
 def gradients(
@@ -25,6 +47,7 @@ def gradients(
     gate_gradients: bool = False,
     aggregation_method: Any = None,
     stop_gradients: Any = None,
+    unconnected_gradients: Any = UnconnectedGradients.NONE,
 ) -> list[Tensor | None]:
     """The derivatives of the sum of ``ys`` with respect to each of ``xs``.
 
@@ -36,24 +59,39 @@ def gradients(
         The weight of every element of ``ys`` in the sum, None for ones. Default: all ones.
     name : str, optional
         The name scope of the new operations.
-    colocate_gradients_with_ops, gate_gradients, aggregation_method : optional
+    colocate_gradients_with_ops, gate_gradients : bool, optional
         Accepted as in TensorFlow 1; they change nothing here.
+    aggregation_method : int, optional
+        One of :class:`gp.AggregationMethod`; they are all the same here.
     stop_gradients : list of Tensor, optional
-        Tensors to take as constants.
+        Tensors to take as constants: what they were computed from gets no gradient through them.
+    unconnected_gradients : UnconnectedGradients or {"none", "zero"}, optional
+        What stands for an x on which no y depends. Default: None.
 
     Returns
     -------
     list of Tensor or None
-        ``sum_j grad_ys[j] * d ys[j] / d x``, of the shape of x; None where no y depends on x.
+        ``sum_j grad_ys[j] * d ys[j] / d x``, of the type and shape of x.
 
     Raises
     ------
     LookupError
         If an operation on the way has no gradient.
     TypeError
-        If a y is no float.
+        If a y is no float, or an x is no tensor.
     ValueError
-        If ``grad_ys`` does not match ``ys``.
+        If ``grad_ys`` does not match ``ys``, in number or in shape, or an option is unknown.
+
+    Notes
+    -----
+    Nothing flows through what is no float: a comparison, an index, a cast to integers.
+
+    A branch that was not chosen still counts where its derivative is no number: 0 times infinity
+    is NaN. ``gp.where(x > 0, gp.sqrt(x), 0.0)`` has NaN for its gradient at 0. Make the argument
+    safe, not the result alone::
+
+        safe = gp.where(x > 0, x, gp.ones_like(x))
+        y = gp.where(x > 0, gp.sqrt(safe), gp.zeros_like(x))
 
     Examples
     --------
@@ -64,67 +102,86 @@ def gradients(
     >>> print(*gp.Session().run([first, second]))
     27.0 18.0
     """
-    y_list = [convert_to_tensor(y) for y in _as_list(ys)]
-    x_list = [_tensor(x) for x in _as_list(xs)]
+    y_list = [convert_to_tensor(y) for y in as_list(ys)]
+    x_list = [_tensor(x) for x in as_list(xs)]
+    try:
+        unconnected = UnconnectedGradients(unconnected_gradients)
+    except ValueError:
+        raise ValueError(
+            f"Unknown value for unconnected_gradients: {unconnected_gradients!r}"
+        ) from None
+    if aggregation_method not in (None, 0, 1, 2):
+        raise ValueError(f"Invalid aggregation_method specified {aggregation_method}.")
     if not y_list:
         raise ValueError("gradients: there is no y to differentiate")
     graph = y_list[0].graph
-    with graph.as_default(), graph.name_scope(name):
+    for t in (*y_list, *x_list):
+        if t.graph is not graph:
+            raise ValueError(f"{t} must be from the same graph as {y_list[0]}.")
+    with graph.as_default(), graph.name_scope(name or "gradients"):
         received: dict[Tensor, list[Tensor]] = {}
         for y, dy in zip(y_list, _initial(y_list, grad_ys), strict=True):
             received.setdefault(y, []).append(dy)
-        stopped = {_tensor(t) for t in _as_list(stop_gradients or [])}
+        stopped = {_tensor(t) for t in as_list([] if stop_gradients is None else stop_gradients)}
         totals: dict[Tensor, Tensor] = {}
-        for op in reversed(_between(x_list, y_list, stopped)):
-            dys = [_total(received, totals, t) for t in op.outputs]
-            if any(dy is not None for dy in dys):
-                _step_back(op, dys, received, stopped)
-        return [_total(received, totals, x) for x in x_list]
+        for op in reversed(between(x_list, y_list, stopped)):
+            dys = [None if t in stopped else _total(received, totals, t) for t in op.outputs]
+            if any([dy is not None for dy in dys]):
+                _step_back(op, dys, received)
+        out = [_total(received, totals, x) for x in x_list]
+        if unconnected is UnconnectedGradients.ZERO:
+            return [zeros_like(x) if dx is None else dx for x, dx in zip(x_list, out, strict=True)]
+        return out
 
 
 def _tensor(x: Any) -> Tensor:
-    return x if isinstance(x, Tensor) else x._as_graph_element()
+    if isinstance(x, Tensor):
+        return x
+    if not hasattr(x, "_as_graph_element"):
+        raise TypeError(f"gradients: a {type(x).__name__} is neither tensor nor variable: {x!r}")
+    return x._as_graph_element()
 
 
-def _as_list(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """A list or tuple as a list; anything else as the only element of one."""
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
 def _initial(ys: Sequence[Tensor], grad_ys: Any) -> list[Tensor]:
     """What flows into the walk at each y: its weight in the sum that is differentiated."""
-    given = [None] * len(ys) if grad_ys is None else _as_list(grad_ys)
+    given = [None] * len(ys) if grad_ys is None else as_list(grad_ys)
     if len(given) != len(ys):
-        raise ValueError(f"gradients: {len(given)} grad_ys for {len(ys)} ys")
+        raise ValueError(f"gradients: Passed {len(given)} grad_ys for {len(ys)} ys")
     out = []
-    for y, dy in zip(ys, given, strict=True):
+    for i, (y, dy) in enumerate(zip(ys, given, strict=True)):
         if not y.dtype.is_floating:
             raise TypeError(f"gradients: {y} is no float and has no derivative (at {y.op.source})")
         if dy is None:
             out.append(ones_like(y))
             continue
-        dy = convert_to_tensor(dy, y.dtype, "grad_ys")
+        dy = convert_to_tensor(dy, y.dtype, f"grad_ys_{i}")
         if shapes.merge(dy._shape, y._shape) is False:
             raise ValueError(
                 f"gradients: grad_y of shape {dy.shape} does not fit {y.op.name} of shape {y.shape}"
             )
-        out.append(dy)
+        out.append(like(dy, y))
     return out
 
 
-def _between(xs: Sequence[Tensor], ys: Sequence[Tensor], stopped: set[Tensor]) -> list[Operation]:
+def between(xs: Sequence[Tensor], ys: Sequence[Tensor], stopped: set[Tensor]) -> list[Operation]:
     """The operations on the paths from ``xs`` to ``ys``, in the order in which they were made."""
     above: set[Operation] = set()
-    stack = [y.op for y in ys]
+    stack = [y.op for y in ys if y not in stopped]
     while stack:
         op = stack.pop()
         if op not in above:
             above.add(op)
-            stack.extend(t.op for t in op.inputs if t not in stopped)
+            stack.extend([t.op for t in op.inputs if t not in stopped])
     depends = set(xs)
     path = []
     for op in sorted(above, key=lambda op: op.id):
-        if any(t in depends and t not in stopped for t in op.inputs):
-            depends.update(op.outputs)
+        if any([t in depends for t in op.inputs]):
+            depends.update([t for t in op.outputs if t not in stopped])
             path.append(op)
     return path
 
@@ -136,25 +193,20 @@ def _total(
     if t not in totals:
         if t not in received:
             return None
-        total, *rest = received[t]
-        for more in rest:
-            total = add(total, more, name="AddN")
-        totals[t] = total
+        terms = received[t]
+        totals[t] = terms[0] if len(terms) == 1 else add_n(terms, name="AddN")
     return totals[t]
 
 
 def _step_back(
-    op: Operation,
-    dys: Sequence[Tensor | None],
-    received: dict[Tensor, list[Tensor]],
-    stopped: set[Tensor],
+    op: Operation, dys: Sequence[Tensor | None], received: dict[Tensor, list[Tensor]]
 ) -> None:
-    gradient = op.opdef.gradient
+    gradient = gradient_of(op)
     if gradient is None:
-        if any(t.dtype.is_floating for t in op.outputs):
+        if op.gradient_type is not None or any([t.dtype.is_floating for t in op.outputs]):
             raise LookupError(
-                f"No gradient defined for operation '{op.name}' (op type: {op.type}, made at "
-                f"{op.made_at})"
+                f"No gradient defined for operation '{op.name}' (op type: "
+                f"{op.gradient_type or op.type}, made at {op.made_at})"
             )
         return
     graph = op.graph
@@ -165,7 +217,15 @@ def _step_back(
     # differentiated.
     for made in graph._ops[before:]:
         made.source = op.source
-    for x, dx in zip(op.inputs, _as_list(dxs), strict=True):
-        if dx is not None and x.dtype.is_floating and x not in stopped:
-            dx.set_shape(x._shape)  # what broadcasting by a shape only known later has lost
-            received.setdefault(x, []).append(dx)
+    for i, (x, dx) in enumerate(zip(op.inputs, as_list(dxs), strict=True)):
+        if dx is None or not x.dtype.is_floating:
+            continue
+        known = shapes.merge(dx._shape, x._shape)  # broadcasting by a shape not known loses it
+        if known is False or dx.dtype is not x.dtype:
+            raise ValueError(
+                "Incompatible shapes or types between op input and calculated input gradient. "
+                f"Forward operation: {op}. Input index: {i}. Original input: {x}. Calculated "
+                f"input gradient: {dx}"
+            )
+        dx._shape = known
+        received.setdefault(x, []).append(dx)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gradplan.opdef import OpDef
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_inside: dict[str, bool] = {}  # whether a file is gradplan's own: asked some ten times an operation
 _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\\-/]*")
 _SCOPE_NAME = re.compile(r"[A-Za-z0-9_.\\\-/]*")
 
@@ -37,9 +38,14 @@ def at_user_line(message: str) -> str:
 def user_line() -> tuple[str, int]:
     """File and line of the innermost frame outside gradplan: the user's own source line."""
     frame = sys._getframe(1)
-    while frame.f_code.co_filename.startswith(_PACKAGE) and frame.f_back is not None:
+    while True:
+        file = frame.f_code.co_filename
+        inside = _inside.get(file)
+        if inside is None:
+            inside = _inside[file] = file.startswith(_PACKAGE)
+        if not inside or frame.f_back is None:
+            return file, frame.f_lineno
         frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
 
 
 class Operation:
@@ -60,6 +66,8 @@ class Operation:
         The user's file and line that made it.
     asked : tuple of int
         The inputs on whose values its shape depends, and of which none was known when it was made.
+    gradient_type : str or None
+        The name of the gradient to take instead of its own (:meth:`Graph.gradient_override_map`).
     origin : Operation
         The operation of the user's graph that this one stands for: itself, or, in the private copy
         that the compiler works on, the one it was copied from.
@@ -70,6 +78,7 @@ class Operation:
         "asked",
         "attrs",
         "control_inputs",
+        "gradient_type",
         "graph",
         "id",
         "inputs",
@@ -101,6 +110,7 @@ class Operation:
         self.attrs = attrs
         self.control_inputs = control_inputs
         self.asked: tuple[int, ...] = ()
+        self.gradient_type: str | None = None
         self.source = source or user_line()
         self.origin = origin or self
         self.outputs = tuple(
@@ -121,6 +131,8 @@ class Operation:
 
     def get_attr(self, name: str) -> Any:
         """The attribute; ValueError if the operation has none of that name."""
+        if name == "_gradient_op_type" and self.gradient_type is not None:
+            return self.gradient_type
         if name not in self.attrs:
             raise ValueError(f"Operation '{self.name}' has no attr named '{name}'.")
         return self.attrs[name]
@@ -269,6 +281,7 @@ class Graph:
         self._names: dict[str, int] = {}
         self._scope = ""  # the current name scope, without a slash at its end
         self._controls: list[tuple[Operation, ...]] = []
+        self._overrides: dict[str, str] = {}  # of gradients: type -> registered name
         self._collections: dict[Any, list[Any]] = {}
         self._finalized = False
         self._lock = threading.RLock()
@@ -385,6 +398,21 @@ class Graph:
             return ()
         direct = {t.op for t in inputs}
         return tuple(dict.fromkeys(o for ops in self._controls for o in ops if o not in direct))
+
+    @contextmanager
+    def gradient_override_map(self, op_type_map: dict[str, str]) -> Iterator[None]:
+        """Give what is built inside, by type, another gradient: one that was registered by name.
+
+        TypeError for anything but a dictionary of strings. See :class:`gp.RegisterGradient`.
+        """
+        pairs = op_type_map.items() if isinstance(op_type_map, dict) else [(None, None)]
+        if not all(isinstance(s, str) for pair in pairs for s in pair):
+            raise TypeError("op_type_map must be a dictionary mapping strings to strings")
+        before, self._overrides = self._overrides, {**self._overrides, **op_type_map}
+        try:
+            yield
+        finally:
+            self._overrides = before
 
     @contextmanager
     def as_default(self) -> Iterator[Graph]:
@@ -570,61 +598,3 @@ def _session_for(session: Any, graph: Graph, purpose: str) -> Any:
     if session.graph is not graph:
         raise ValueError(f"Cannot {purpose}: the session's graph is a different one.")
     return session
-
-
-@contextmanager
-def name_scope(
-    name: str | None, default_name: str | None = None, values: Any = None
-) -> Iterator[str]:
-    """Put the names of operations made inside under a scope of the default graph.
-
-    Parameters
-    ----------
-    name : str or None
-        The scope; None takes ``default_name``.
-    default_name : str, optional
-    values : list, optional
-        Accepted as in TensorFlow 1; the graph is the default one.
-
-    Yields
-    ------
-    str
-        The full scope with a slash at its end.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> with gp.Graph().as_default(), gp.name_scope("hidden") as scope:
-    ...     print(scope, gp.constant(1.0, name="c").name)
-    hidden/ hidden/c:0
-    """
-    with get_default_graph().name_scope(default_name if name is None else name) as scope:
-        yield scope
-
-
-def control_dependencies(control_inputs: Iterable[Any] | None) -> Any:
-    """Make what is built inside run after ``control_inputs`` (operations, tensors or variables).
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> with gp.Graph().as_default():
-    ...     v = gp.Variable(1.0)
-    ...     with gp.control_dependencies([v.assign_add(2.0)]):
-    ...         after = v.read_value()
-    ...     with gp.Session() as sess:
-    ...         sess.run(v.initializer)
-    ...         print(sess.run(after))
-    3.0
-    """
-    return get_default_graph().control_dependencies(control_inputs)
-
-
-def add_to_collection(name: Any, value: Any) -> None:
-    """Add to a collection of the default graph."""
-    get_default_graph().add_to_collection(name, value)
-
-
-def get_collection(key: Any, scope: str | None = None) -> list[Any]:
-    """A copy of a collection of the default graph, filtered by a regular expression on names."""
-    return get_default_graph().get_collection(key, scope)

@@ -67,6 +67,10 @@ class OpDef:
         ``(binder, op) -> None``: emits the instructions, where one kernel call is not enough.
     static : callable or None
         ``(attrs, shapes) -> ndarray or None``: the value, where it follows from the shapes alone.
+    batch : callable or None
+        ``(op, b) -> tensor`` or a sequence of them: the outputs for a whole batch at once, along a
+        new first dimension, where the kind does not tell how; ``b`` is a :class:`Batch`
+        (``vectorize.py``). None for what it cannot do.
     flops : float or callable
         Per element of the result, or ``(attrs, input shapes) -> total``.
     writes : int
@@ -77,6 +81,7 @@ class OpDef:
 
     __slots__ = (
         "attrs",
+        "batch",
         "fallible",
         "flops",
         "gradient",
@@ -114,6 +119,7 @@ class OpDef:
         self.lower: Callable[..., None] | None = None
         self.static: Callable[..., Any] | None = None
         self.shape: Callable[..., Any] | None = None
+        self.batch: Callable[..., Any] | None = None
         for key, value in fields.items():
             setattr(self, key, value)
         self.uniform = set(self.in_types) == {"T"} and self.out_types == ("T",)
@@ -216,7 +222,7 @@ def op(
 
         result: Any = build
         result.opdef = opdef
-        for field in ("gradient", "shape", "lower", "static"):
+        for field in ("gradient", "shape", "lower", "static", "batch"):
             setattr(result, field, setter(field))
         if operator:
             _overload(operator, build)
@@ -244,21 +250,29 @@ def _overload(operator: str, build: Callable[..., Any]) -> None:
 
 Converter = Callable[[Any, "DType | None", str, Graph], Tensor]
 _converters: list[tuple[Any, Converter]] = []
+_converter_of: dict[type, Converter] = {}  # what was found among them, for each type that came
 
 
 def register_tensor_conversion_function(base_type: Any, conversion_func: Converter) -> None:
     """Let values of ``base_type`` stand for tensors: ``func(value, dtype, name, graph) ->
     Tensor``."""
     _converters.append((base_type, conversion_func))
+    _converter_of.clear()
 
 
 def to_tensor(value: Any, dtype: DType | None, name: str, graph: Graph) -> Tensor:
     """``value`` as a tensor of ``graph``; of type ``dtype``, where one is given."""
     if not isinstance(value, Tensor):
-        for base, convert in reversed(_converters):
-            if isinstance(value, base):
-                return convert(value, dtype, name, graph)
-        raise TypeError(f"a {type(value).__name__} cannot be converted to a tensor: {value!r}")
+        convert = _converter_of.get(type(value))
+        if convert is None:
+            convert = next(
+                (f for base, f in reversed(_converters) if isinstance(value, base)), None
+            )
+            if convert is None:
+                name = type(value).__name__
+                raise TypeError(f"a {name} cannot be converted to a tensor: {value!r}")
+            _converter_of[type(value)] = convert
+        return convert(value, dtype, name, graph)
     if dtype is not None and value.dtype is not dtype:
         raise ValueError(
             f"Tensor conversion requested dtype {dtype.name} for Tensor with dtype "
@@ -322,6 +336,8 @@ def apply(
     )
     if asked:
         operation.asked = tuple(asked)
+    if graph._overrides:
+        operation.gradient_type = graph._overrides.get(opdef.name)
     graph.add(operation)
     if len(operation.outputs) == 1:
         return operation.outputs[0]

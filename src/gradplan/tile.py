@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 from gradplan import _core
+
+T = TypeVar("T")
 
 #: Numbers of the tile operations in C, by name.
 NUMBERS: dict[str, int] = _core.tile_ops()
@@ -121,6 +123,27 @@ def uses(code: Sequence[int]) -> tuple[dict[int, int], dict[int, int]]:
         for k in code[at + 2 : at + 5]:
             read[k] = i
     return written, read
+
+
+def head_of_sum(n: int) -> int:
+    """How many of ``n`` terms are added one by one before the others come by eights."""
+    return n if n <= 9 else {0: 8, 1: 9}.get(n % 8, n % 8)
+
+
+def add_in_order(terms: Sequence[T], plus: Callable[[T, T], T], head: int) -> T:
+    """The sum of ``terms`` by ``plus``, grouped as TensorFlow's AddN groups it, so that the
+    roundings are the same: ``head`` terms from left to right, then the sum of each eight more."""
+
+    def row(part: Sequence[T]) -> T:
+        total, *rest = part
+        for term in rest:
+            total = plus(total, term)
+        return total
+
+    total = row(terms[:head])
+    for i in range(head, len(terms), 8):
+        total = plus(total, row(terms[i : i + 8]))
+    return total
 
 
 @functools.cache

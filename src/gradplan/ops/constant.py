@@ -40,6 +40,9 @@ def _(attrs: dict[str, Any], in_shapes: Any) -> Any:
     return attrs["value"]
 
 
+_PLAIN = (None, dtypes.float32, dtypes.float64)
+
+
 def to_array(value: Any, dtype: DType | None = None) -> np.ndarray:
     """A fresh read-only array of one of gradplan's types; Python's own floats and ints become 32
     bits wide.
@@ -51,6 +54,10 @@ def to_array(value: Any, dtype: DType | None = None) -> np.ndarray:
     ValueError
         If the lists are ragged.
     """
+    if type(value) is float and dtype in _PLAIN and -1e38 < value < 1e38:  # most constants
+        out = np.array(value, np.float32 if dtype is None else dtype.np)
+        out.flags.writeable = False
+        return out
     from_numpy = isinstance(value, (np.ndarray, np.generic))
     try:
         given = np.asarray(value)

@@ -75,6 +75,11 @@ def _(op: Any, dy: Any) -> Any:
     return (dy, *[None] * (len(op.inputs) - 1))
 
 
+@_print.batch
+def _(op: Any, b: Any) -> Any:
+    return b.apply()
+
+
 @_print.lower
 def _(binder: Any, op: Any) -> None:
     attrs = op.attrs

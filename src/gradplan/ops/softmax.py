@@ -50,6 +50,11 @@ def _(op: Any, dy: Any) -> Any:
     return dy, sum_to_shape(dy, shape(op.inputs[1]))
 
 
+@_bias_add.batch
+def _(op: Any, b: Any) -> Any:
+    return math.add(b.full(0), b.aligned(1, b.rank(op.inputs[0])))
+
+
 def bias_add(
     value: Any, bias: Any, data_format: str | None = None, name: str | None = None
 ) -> Tensor:
@@ -113,6 +118,7 @@ def _log_softmax(logits: Any, name: str | None = None) -> Any:
 for _declared in (_softmax, _log_softmax):
     _declared.shape(_at_least_vector)
     _declared.lower(_lower_rows)
+    _declared.batch(lambda op, b: b.apply())
 
 
 @_softmax.gradient
@@ -229,6 +235,13 @@ def _(op: Any, dloss: Any, dbackprop: Any) -> Any:
     return dx, dlabels
 
 
+def _batch_of_rows(op: Any, b: Any) -> Any:
+    return b.apply([b.full(0), b.full(1)])
+
+
+_softmax_xent.batch(_batch_of_rows)
+
+
 def _through_softmax(p: Tensor, g: Tensor) -> Tensor:
     """The Jacobian of the softmax, ``diag(p) - p p'``, times g, row by row."""
     return (g - reduce_sum(g * p, -1, keepdims=True)) * p
@@ -267,6 +280,9 @@ def _(binder: Any, op: Any) -> None:
     logits, labels = (binder.contiguous(binder.view(t)) for t in op.inputs)
     logits = _rows(logits)
     _emit_xent(binder, op, logits, labels.reshaped(logits.dims[:1]))
+
+
+_sparse_softmax_xent.batch(_batch_of_rows)
 
 
 @_sparse_softmax_xent.gradient

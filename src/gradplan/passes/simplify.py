@@ -24,6 +24,7 @@ from gradplan.graph import Operation, Tensor
 from gradplan.opdef import HOST, REGISTRY, constant_value
 from gradplan.probe import probe
 from gradplan.program import Program, is_pure, rebuild
+from gradplan.tile import add_in_order, head_of_sum
 
 Rule = Callable[[Program, Operation, tuple[Tensor, ...]], "Sequence[Tensor] | None"]
 _RULES: dict[str, Rule] = {}
@@ -54,6 +55,8 @@ def run(program: Program) -> Program:
         if shape is not None and op.type in _CUTTING and op.outputs[0] in sizes:
             if math.prod(shape) == math.prod(sizes[op.outputs[0]]):
                 return _whole(out, op, inputs, shape == sizes[op.outputs[0]])
+        if op.type in _EVEN and not _even(op, sizes):
+            return None
         rule = _RULES.get(op.type)
         return rule(out, op, inputs) if rule is not None else None
 
@@ -61,7 +64,17 @@ def run(program: Program) -> Program:
 
 
 #: They do nothing where the shape stays what it is.
-_RESHAPING = ("Reshape", "SumToShape", "BroadcastTo")
+_RESHAPING = ("Reshape", "SumToShape", "BroadcastTo", "OfShape")
+#: They refuse what broadcasts, and what stands for them would not.
+_EVEN = ("AddN",)
+
+
+def _even(op: Operation, sizes: dict[Tensor, tuple[int, ...]]) -> bool:
+    """Whether all inputs have one shape, whatever it turns out to be."""
+    given = {sizes.get(t) for t in op.inputs}
+    return len(given) == 1 and None not in given
+
+
 #: They only reshape where the number of elements stays what it is.
 _CUTTING = ("StridedSlice", "StridedSliceGrad")
 
@@ -102,9 +115,9 @@ def _make(out: Program, op: Operation, name: str, inputs: Sequence[Tensor], attr
     return out.make(REGISTRY[name], inputs, attrs, [(result.dtype, result._shape)], op).outputs
 
 
-@_rule("Identity", "StopGradient", "PlaceholderWithDefault")
+@_rule("Identity", "StopGradient", "PlaceholderWithDefault", "CustomGradient")
 def _identity(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
-    return inputs
+    return inputs[: len(op.outputs)]
 
 
 @_rule("Sub")
@@ -170,6 +183,16 @@ def _transpose(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
     if perm == tuple(range(len(perm))):
         return inner.inputs
     return _make(out, op, "Transpose", inner.inputs, {"perm": perm})
+
+
+@_rule("AddN")
+def _add_n(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    """Sums of two, which fuse with what is around them."""
+
+    def plus(x: Tensor, y: Tensor) -> Tensor:
+        return _make(out, op, "Add", [x, y], {})[0]
+
+    return [add_in_order(inputs, plus, head_of_sum(len(inputs)))]
 
 
 @_rule("MatMul")
