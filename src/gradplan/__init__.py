@@ -34,6 +34,7 @@ from gradplan.ops import initializers, nn
 from gradplan.ops.array import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
+from gradplan.ops.control_flow import *
 from gradplan.ops.functions import *
 from gradplan.ops.initializers import *
 from gradplan.ops.linalg import *
