@@ -14,6 +14,7 @@ from typing import Any
 
 from gradplan import errors, opdef, train
 from gradplan._core import isa, isa_levels
+from gradplan.control_flow import *
 from gradplan.dtypes import DType, as_dtype, bool, float32, float64, int32, int64
 from gradplan.gradients import gradients
 from gradplan.graph import (
@@ -34,7 +35,6 @@ from gradplan.ops import initializers, nn
 from gradplan.ops.array import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
-from gradplan.ops.control_flow import *
 from gradplan.ops.functions import *
 from gradplan.ops.initializers import *
 from gradplan.ops.linalg import *

@@ -162,7 +162,8 @@ def op(
     types : str, optional
         Such as ``"bool T T -> T"``: ``T`` is any one of the types in ``T``, ``I`` int32 or int64,
         ``any`` any type, ``@key`` the type in that attribute, another word that very type; a star
-        repeats (``@key*``: the types in that attribute). Default: every input and the only output is ``T``.
+        repeats (``@key*``: the types in that attribute). Default: every input and the only output
+        is ``T``.
     T : sequence of DType
         The types allowed for ``T``. Default: float32 and float64.
     flops : float or callable
@@ -297,8 +298,8 @@ def graph_of(inputs: Sequence[Any]) -> Graph:
     if found.outer is not None and found is not default:
         raise ValueError(
             at_user_line(
-                "a tensor from the inside of a loop or conditional is taken outside: return it from "
-                "its function instead"
+                "a tensor from the inside of a loop or conditional is taken outside: return it "
+                "from its function instead"
             )
         )
     return found
