@@ -29,7 +29,7 @@ from gradplan.control_flow.bodies import (
 from gradplan.gradients import gradients
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of, is_variable
-from gradplan.ops.array import stop_gradient, zeros_like
+from gradplan.ops.array import identity, zeros_like
 from gradplan.ops.constant import convert_to_tensor, require_constant
 
 __all__ = ["while_loop"]
@@ -149,11 +149,14 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         inner = get_default_graph()
         around = [captured(inner, t) for t in taken]
         start = [np.int64(0), *[captured(inner, t) for t in initial]]
-        _, *carried = while_loop(lambda trip, *_: trip < trips - 1, again, start)
-        carried = [stop_gradient(t) for t in carried]  # what led there is for the trips before
+        _, *before = while_loop(lambda trip, *_: trip < trips - 1, again, start)
+        carried = [identity(t) for t in before]
         outs = copy_into(inner, body, dict(zip(body.inputs, [*carried, *around], strict=True)))
         xs = [carried[i] for i in floats] + [around[i] for i in outer]
-        found = gradients([outs[i] for i in floats], xs, rest[: len(floats)])
+        # what led to this trip is for the trips before it
+        found = gradients(
+            [outs[i] for i in floats], xs, rest[: len(floats)], stop_gradients=before
+        )
         found = [zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
         totals = [
             total + g for total, g in zip(rest[len(floats) :], found[len(floats) :], strict=True)
