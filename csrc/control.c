@@ -6,6 +6,9 @@
  * ys[n, ...] ..., rows x[...] ..., trip i64[]   ins xs[n, ...] ..., rows y[...] ... attrs n, how
  * many xs, whether it goes from the last row to the first; a y that is not wanted is -1
  *
+ *   read_row     outs row[...]      ins array[n, ...], index i32 or i64[]
+ *   write_row    outs array[n, ...] ins row[...], index i32 or i64[]
+ *
  * What goes from one trip to the next lies in buffers that a trip's last instructions overwrite.
  */
 #include "kernel.h"
@@ -132,4 +135,46 @@ const char *scan_loop_check(const gp_plan *plan, const gp_insn *insn) {
     if (wrong) return wrong;
   }
   return NULL;
+}
+
+/* ---- rows of arrays, which a loop reads and writes one at a time ---- */
+
+static int64_t index_of(const gp_run *run, const gp_insn *insn) {
+  const void *p = arg_ptr(run, insn, 2);
+  return arg_buf(run->plan, insn, 2)->dtype == GP_I32 ? *(const int32_t *)p : *(const int64_t *)p;
+}
+
+int read_row_kernel(gp_run *run, const gp_insn *insn) {
+  const int64_t i = index_of(run, insn), n = arg_buf(run->plan, insn, 1)->dims[0];
+  size_t bytes;
+  if ((uint64_t)i >= (uint64_t)n) return fail(run, GP_ERR_RANGE, 0, i, n);
+  const char *row = row_of(run, insn, 1, 0, i, &bytes);
+  memcpy(arg_ptr(run, insn, 0), row, bytes);
+  return GP_OK;
+}
+
+int write_row_kernel(gp_run *run, const gp_insn *insn) {
+  const int64_t i = index_of(run, insn), n = arg_buf(run->plan, insn, 0)->dims[0];
+  size_t bytes;
+  if ((uint64_t)i >= (uint64_t)n) return fail(run, GP_ERR_RANGE, 0, i, n);
+  char *row = row_of(run, insn, 0, 1, i, &bytes);
+  memmove(row, arg_ptr(run, insn, 1), bytes);
+  return GP_OK;
+}
+
+static const char *row_check(const gp_plan *plan, const gp_insn *insn, int whole) {
+  const char *wrong = check_arity(plan, insn, 1, 2, 0);
+  if (wrong) return wrong;
+  const gp_buf *array = arg_buf(plan, insn, whole), *index = arg_buf(plan, insn, 2);
+  if (!is_index(index) || count(index) != 1) return "an index is expected";
+  if (array->rank < 1) return "an array of rows is expected";
+  return rows_check(array, arg_buf(plan, insn, 1 - whole), array->dims[0]);
+}
+
+const char *read_row_check(const gp_plan *plan, const gp_insn *insn) {
+  return row_check(plan, insn, 1);
+}
+
+const char *write_row_check(const gp_plan *plan, const gp_insn *insn) {
+  return row_check(plan, insn, 0);
 }

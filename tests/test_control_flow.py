@@ -340,6 +340,11 @@ def test_map(config):
         np.testing.assert_array_equal(b, X[:n, 0] > 1)
 
 
+def test_random_numbers_differ_from_row_to_row(config):
+    y = gp.map_fn(lambda r: r * 0.0 + gp.random_uniform([], seed=3), gp.zeros([5]))
+    assert len(set(gp.Session(config=config).run(y))) == 5
+
+
 def test_scan_and_folds(config):
     x = gp.placeholder(gp.float64, [None, 2])
     sums = gp.scan(lambda a, r: a + r, x)
@@ -425,3 +430,85 @@ def test_plan_shows_what_belongs_to_a_loop():
     y = gp.while_loop(lambda x: x < 100.0, lambda x: x * 3.0, [2.0])
     text = str(gp.Session().plan(y))
     assert "while_loop" in text and "  tile_small" in text.split("while_loop")[1]
+
+
+# ---- TensorArray ---------------------------------------------------------------------------------
+
+
+def test_arrays_are_filled_in_loops(config):
+    n, x = gp.placeholder(gp.int32, []), gp.placeholder(gp.float32, [None])
+
+    def body(i, array):
+        return i + 1, array.write(i, x * gp.cast(i, gp.float32))
+
+    _, array = gp.while_loop(lambda i, a: i < n, body, [0, gp.TensorArray(gp.float32, size=n)])
+    sess = gp.Session(config=config)
+    for rows, cols in ((4, 3), (2, 1), (0, 2)):
+        a = np.arange(cols, dtype=np.float32)
+        got = sess.run([array.stack(), array.size()], {n: rows, x: a})
+        np.testing.assert_array_equal(got[0], np.outer(np.arange(rows), a))
+        assert got[1] == rows
+
+
+def test_arrays_outside_loops(config):
+    a = gp.TensorArray(gp.float64, 3).unstack(X)
+    b = a.write(1, [7.0, 8.0])
+    got = gp.Session(config=config).run([a.read(1), b.read(1), b.concat(), a.stack()])
+    np.testing.assert_array_equal(got[0], X[1])
+    np.testing.assert_array_equal(got[1], [7, 8])
+    np.testing.assert_array_equal(got[2], [1, 2, 7, 8, 0.5, 4])
+    np.testing.assert_array_equal(got[3], X)
+
+
+def test_gradients_through_arrays(config):
+    def build(x):
+        source = gp.TensorArray(gp.float64, 3).unstack(x)
+
+        def body(i, h, out):
+            h = gp.tanh(h * source.read(i))
+            return i + 1, h, out.write(2 - i, h * h)
+
+        _, h, out = gp.while_loop(
+            lambda i, h, a: i < 3, body, [0, x[0], gp.TensorArray(gp.float64, 3)]
+        )
+        return gp.reduce_sum(h) + gp.reduce_sum(out.stack() * x)
+
+    check_derivatives(build, X, config)
+
+
+def test_an_array_is_written_in_its_place():
+    def body(i, a):
+        return i + 1, a.write(i, gp.cast(i, gp.float32))
+
+    array = gp.TensorArray(gp.float32, 1000, element_shape=[])
+    _, done = gp.while_loop(lambda i, a: i < 1000, body, [0, array])
+    sess = gp.Session()
+    np.testing.assert_array_equal(sess.run(done.stack()), np.arange(1000))
+    inside = str(sess.plan(done.stack())).split("while_loop")[1].split("write_row")
+    assert len(inside) == 2 and not any("f32[1000]" in part for part in inside[:1])
+
+
+@pytest.mark.parametrize(
+    "exc, words, build",
+    [
+        (ValueError, "Size must be", lambda: gp.TensorArray(gp.float32)),
+        (ValueError, "does not grow", lambda: gp.TensorArray(gp.float32, 1, dynamic_size=True)),
+        (TypeError, "int32.*float32", lambda: gp.TensorArray(gp.float32, 1).write(
+            0, gp.constant(1))),
+        (ValueError, "(2,).*(3,)", lambda: gp.TensorArray(
+            gp.float32, 2, element_shape=[3]).write(0, [1.0, 2.0])),
+    ],
+)  # fmt: skip
+def test_bad_arrays(exc, words, build):
+    with pytest.raises(exc, match=f"(?s){words}.*test_control_flow.py"):
+        build()
+
+
+def test_rows_out_of_range():
+    i = gp.placeholder(gp.int32, [])
+    array = gp.TensorArray(gp.float64, 3).unstack(X)
+    sess = gp.Session()
+    for bad in (3, -1):
+        for y in (array.read(i), array.write(i, [0.0, 0.0]).stack()):
+            with pytest.raises(gp.errors.InvalidArgumentError, match=f"{bad}.*\\[0, 3\\)"):
+                sess.run(y, {i: bad})

@@ -7,6 +7,7 @@ are alive are lowered to instructions in the schedule's order; then memory is la
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -114,6 +115,7 @@ class Binder:
         self._asked: set[tuple[Operation, int]] = (
             set()
         )  # inputs known by value when shapes are found
+        self._takers: Counter[Tensor] | None = None
         self._op: Any = None
 
     # ---- the three steps -----------------------------------------------------------------------
@@ -362,6 +364,13 @@ class Binder:
         if i < len(op.outputs):
             self._views[op.outputs[i]] = view
         return view
+
+    def dies(self, t: Tensor) -> bool:
+        """Whether nobody but the operation at hand takes ``t``, whose place it may then use."""
+        if self._takers is None:
+            self._takers = Counter(x for op in self.program._ops for x in op.inputs)
+            self._takers.update(self.program.fetches)
+        return self._takers[t] == 1 and self.view(t).storage.segment == ARENA
 
     def contiguous(self, view: View) -> View:
         """``view`` itself if it is row-major without gaps, else a copy."""

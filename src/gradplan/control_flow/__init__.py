@@ -3,3 +3,4 @@
 from gradplan.control_flow.conditionals import *
 from gradplan.control_flow.loops import *
 from gradplan.control_flow.rows import *
+from gradplan.control_flow.tensor_array import *

@@ -105,7 +105,7 @@ def captured_views(binder: Any, op: Operation) -> list[Any]:
     return out
 
 
-def shape_values(op_attrs: dict[str, Any], body: Body, first: int, value: Any) -> Any:
+def shape_values(body: Body, first: int, value: Any) -> Any:
     """``value`` for a body's shape rules: of its captures, which are inputs from ``first`` on."""
     n = len(body.arguments)
     return lambda i: value(first + i - n) if i >= n else None

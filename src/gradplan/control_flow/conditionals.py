@@ -36,7 +36,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
         body.shapes(
             body.inputs,
             in_shapes[first:],
-            shape_values(attrs, body, first, value),
+            shape_values(body, first, value),
         )
         for body in attrs["bodies"]
     ]

@@ -26,6 +26,7 @@ from gradplan.control_flow.bodies import (
     shape_values,
     trace,
 )
+from gradplan.control_flow.tensor_array import TensorArray, is_empty_array
 from gradplan.gradients import gradients
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of, is_variable
@@ -41,10 +42,13 @@ _scan_rules, *_SCAN = declare("StatelessScan", "Scan")
 def _carry(binder: Any, op: Operation, first: int, n: int) -> list[Any]:
     """Places for what goes from trip to trip, holding what the first trip takes."""
     out = []
-    for t in op.inputs[first : first + n]:
-        view = binder.view(t)
-        place = binder.scratch(f"{op.name} carried", view.dtype, view.dims)
-        binder.copy(place, view)
+    for i, t in enumerate(op.inputs[first : first + n]):
+        view, dims = binder.view(t), binder.shape(op.outputs[i])
+        place = binder.scratch(f"{op.name} carried", view.dtype, dims)
+        if view.dims == dims:
+            binder.copy(place, view)
+        else:  # an array of which only the first trip tells the shape
+            binder.emit("fill_zero", [place], [])
         out.append(place)
     return out
 
@@ -59,6 +63,29 @@ def _hand_on(binder: Any, carried: Sequence[Any], results: Sequence[Any]) -> Non
     for c, r in zip(carried, kept, strict=True):
         if r is not c:
             binder.copy(c, r)
+
+
+def _carried_shapes(
+    body: Body, inputs: Sequence[Any], first: int, n: int, value: Any
+) -> tuple[list[Any], list[Any]]:
+    """The shapes of what is carried, inputs [first, first + n) of the body, and of its results.
+
+    A new array (tensor_array.py) has rows of size 0 till something is written.
+    """
+    inputs = list(inputs)
+    found = body.shapes(body.inputs, inputs, value)
+    grown = [
+        i
+        for i, (a, b) in enumerate(zip(inputs[first : first + n], found, strict=False))
+        if a is not None and len(a) == 2 and a[1] == 0 and b not in (None, a)
+    ]
+    for i in grown:
+        inputs[first + i] = (inputs[first + i][0], *found[i][1:])  # type: ignore[index]
+    if grown:
+        found = body.shapes(body.inputs, inputs, value)
+    enters = inputs[first : first + n]
+    _same_shapes(enters, found[:n])
+    return enters, found
 
 
 def _same_shapes(enters: Sequence[Any], leaves: Sequence[Any]) -> None:
@@ -81,13 +108,8 @@ def _same_shapes(enters: Sequence[Any], leaves: Sequence[Any]) -> None:
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     first, n = attrs["writes"], attrs["arguments"]
     body = attrs["bodies"][1]
-    found = body.shapes(
-        body.inputs,
-        in_shapes[first:],
-        shape_values(attrs, body, first + n, value),
-    )
-    enters = in_shapes[first : first + n]
-    _same_shapes(enters, found)
+    values = shape_values(body, first + n, value)
+    enters, _ = _carried_shapes(body, in_shapes[first:], 0, n, values)
     return [*enters, ()]
 
 
@@ -154,9 +176,7 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         outs = copy_into(inner, body, dict(zip(body.inputs, [*carried, *around], strict=True)))
         xs = [carried[i] for i in floats] + [around[i] for i in outer]
         # what led to this trip is for the trips before it
-        found = gradients(
-            [outs[i] for i in floats], xs, rest[: len(floats)], stop_gradients=before
-        )
+        found = gradients([outs[i] for i in floats], xs, rest[: len(floats)], stop_gradients=before)
         found = [zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
         totals = [
             total + g for total, g in zip(rest[len(floats) :], found[len(floats) :], strict=True)
@@ -164,13 +184,13 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         return trips - 1, *found[: len(floats)], *totals
 
     with op.graph.as_default():
-        first = [zeros_like(initial[i]) if dys[i] is None else dys[i] for i in floats]
+        first = [zeros_like(op.outputs[i]) if dys[i] is None else dys[i] for i in floats]
         sums = [zeros_like(taken[i]) for i in outer]
         start = [op.outputs[-1], *first, *sums]
         _, *found = while_loop(lambda trips, *_: trips > 0, back, start)
     out: list[Any] = [None] * len(op.inputs)
     for i, g in zip([op.writes + i for i in floats] + [end + i for i in outer], found, strict=True):
-        out[i] = g
+        out[i] = None if is_empty_array(op.inputs[i]) else g
     return out
 
 
@@ -240,12 +260,9 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
         count = value(first)
         trips = None if count is None else int(count)
     rows = [None if s is None else s[1:] for s in stacks]
-    found = body.shapes(
-        body.inputs,
-        [(), *enters, *rows, *in_shapes[first + n :]],
-        shape_values(attrs, body, first + n, value),
-    )
-    _same_shapes(enters, found[:carried])
+    values = shape_values(body, first + n, value)
+    inputs = [(), *enters, *rows, *in_shapes[first + n :]]
+    enters, found = _carried_shapes(body, inputs, 1, carried, values)
     stacked = [None if s is None else (trips, *s) for s in (*found[carried:], *enters)]
     return [*enters, *stacked]
 
@@ -277,8 +294,12 @@ def _(binder: Any, op: Operation) -> None:
         [trips, len(stacks), op.attrs["reverse"]],
     )
     start = len(binder.insns)
+    n_rows = len(made) - n
+    for row, view, w in zip(made[n_rows:], carried, wanted[n_rows:], strict=True):
+        if w:
+            binder.copy(row, view)  # before the trip may overwrite it
     results = inside(binder, op, body, [trip, *carried, *rows, *given])
-    for row, view, w in zip(made, [*results[n:], *carried], wanted, strict=True):
+    for row, view, w in zip(made[:n_rows], results[n:], wanted[:n_rows], strict=True):
         if w:
             binder.copy(row, view)
     _hand_on(binder, carried, results[:n])
@@ -304,7 +325,7 @@ def _scan_gradient(op: Operation, *dys: Any) -> Any:
     stacked = [i for i, t in enumerate(stacks) if t.dtype.is_floating]
     outer = [i for i, t in enumerate(taken) if t.dtype.is_floating and not is_variable(t)]
     with op.graph.as_default():
-        d_final = [dys[i] if dys[i] is not None else zeros_like(initial[i]) for i in floats]
+        d_final = [dys[i] if dys[i] is not None else zeros_like(op.outputs[i]) for i in floats]
         d_rows = [(j, dys[n + j]) for j in range(n_rows) if dys[n + j] is not None]
         d_history = [(i, dys[n + n_rows + i]) for i in floats if dys[n + n_rows + i] is not None]
         sums = [zeros_like(taken[i]) for i in outer]
@@ -348,7 +369,7 @@ def _scan_gradient(op: Operation, *dys: Any) -> Any:
         outs = scan_loop(trips, made, [*d_final, *sums], elements, "scan_grad", reverse)
     out: list[Any] = [None] * len(op.inputs)
     for k, i in enumerate(floats):
-        out[first + i] = outs[k]
+        out[first + i] = None if is_empty_array(initial[i]) else outs[k]
     for k, i in enumerate(outer):
         out[end + i] = outs[len(floats) + k]
     for k, i in enumerate(stacked):
@@ -422,7 +443,8 @@ def while_loop(
     """
     if not callable(cond) or not callable(body):
         raise TypeError(at_user_line("while_loop: cond and body must be callable"))
-    flat = flatten(loop_vars)
+    like = flatten(loop_vars)
+    flat = [x.value if isinstance(x, TensorArray) else x for x in like]
     if not flat:
         raise ValueError(at_user_line("while_loop: No loop variables provided"))
     several = isinstance(loop_vars, (list, tuple))
@@ -432,11 +454,14 @@ def while_loop(
         wanted = [t._shape for t in initial]
         if shape_invariants is not None:
             wanted = [shapes.as_shape(s) for s in _shape_leaves(shape_invariants, len(flat))]
-        arguments = [(t.dtype, s) for t, s in zip(initial, wanted, strict=True)]
+        arguments = [
+            (t.dtype, None if is_empty_array(t) else s)
+            for t, s in zip(initial, wanted, strict=True)
+        ]
 
         def with_structure(function: Callable[..., Any]) -> Callable[..., Any]:
             def call(*leaves: Tensor) -> Any:
-                given = pack(loop_vars, leaves)
+                given = pack(loop_vars, _wrapped(like, leaves))
                 return function(*given) if several else function(given)
 
             return call
@@ -446,7 +471,7 @@ def while_loop(
         if test.outputs[0].dtype is not dtypes.bool or test.outputs[0]._shape not in ((), None):
             raise TypeError(at_user_line(f"while_loop: cond must give a bool scalar, not {holds}"))
         inside, returned = trace(graph, with_structure(body), arguments, "body")
-        leaves = flatten(returned)
+        leaves = [x.value if isinstance(x, TensorArray) else x for x in flatten(returned)]
         one = several and len(loop_vars) == 1 and not isinstance(returned, (list, tuple))
         if len(leaves) != len(flat) or not one and _outline(returned) != _outline(loop_vars):
             raise ValueError(
@@ -476,10 +501,17 @@ def while_loop(
             most = int(require_constant(maximum_iterations, "maximum_iterations"))
         types = [*[t.dtype for t in initial], dtypes.int64]
         outs = make(_WHILE, [test, inside], initial, types, "Exit", most=most)
-    out = pack(loop_vars, outs[:-1])
+    out = pack(loop_vars, _wrapped(like, outs[:-1]))
     if several and len(out) == 1 and not return_same_structure:
         return out[0]
     return out
+
+
+def _wrapped(like: Sequence[Any], leaves: Sequence[Tensor]) -> list[Any]:
+    """The loop variables as the functions see them: arrays as :class:`TensorArray`."""
+    return [
+        x.holding(t) if isinstance(x, TensorArray) else t for x, t in zip(like, leaves, strict=True)
+    ]
 
 
 def _outline(structure: Any) -> Any:
