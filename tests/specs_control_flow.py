@@ -3,6 +3,9 @@
 SPECS = []
 
 ELSEWHERE = {
+    "Assert": "test_control_flow.test_assertions",
+    "PyFunc": "test_control_flow.test_py_func",
+    "PyFuncResult": "test_control_flow.test_py_func",
     "If": "test_control_flow.test_assignments_in_branches",
     "StatelessIf": "test_control_flow.test_gradients_of_cond",
     "While": "test_control_flow.test_variables_in_loops",

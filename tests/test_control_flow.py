@@ -512,3 +512,93 @@ def test_rows_out_of_range():
         for y in (array.read(i), array.write(i, [0.0, 0.0]).stack()):
             with pytest.raises(gp.errors.InvalidArgumentError, match=f"{bad}.*\\[0, 3\\)"):
                 sess.run(y, {i: bad})
+
+
+# ---- Python in the graph, and assertions ---------------------------------------------------------
+
+
+def test_py_func(config):
+    x = gp.placeholder(gp.float32, [None])
+
+    def split(a):
+        return a[a > 0], np.int64((a <= 0).sum()), np.ones((2, a.size, 1), bool)
+
+    up, rest, ones = gp.py_func(split, [x], [gp.float32, gp.int64, gp.bool])
+    total = gp.reduce_sum(up) * 2.0
+    sess = gp.Session(config=config)
+    for a in ([1.0, -2.0, 3.0], [-1.0], [], [4.0, 5.0]):
+        got = sess.run([up, rest, ones, total], {x: a})
+        want = split(np.array(a, np.float32))
+        for g, w in zip(got, want, strict=False):
+            np.testing.assert_array_equal(g, w)
+        assert got[3] == 2 * want[0].sum()
+
+
+def test_py_func_without_results():
+    seen = []
+    call = gp.py_func(seen.append, [gp.constant(3)], [])
+    assert isinstance(call, gp.Operation)
+    gp.Session().run(call)
+    gp.Session().run([call, gp.constant(1)])
+    assert [int(s) for s in seen] == [3, 3]
+
+
+def test_py_func_in_a_loop():
+    y = gp.while_loop(
+        lambda i, s: i < 4, lambda i, s: (i + 1, s + gp.cond(i > 1, lambda: i, lambda: 0)), [0, 0]
+    )[1]
+    total = gp.py_func(lambda a: a + 1, [y], gp.int32)
+    assert gp.Session().run(total) == 6
+
+
+@pytest.mark.parametrize(
+    "function, exc, words",
+    [
+        (
+            lambda x: x.astype(np.float64),
+            gp.errors.InvalidArgumentError,
+            "value 0 is float64.*float32",
+        ),
+        (lambda x: (x, x), gp.errors.InvalidArgumentError, "2 values, Tout has 1"),
+        (lambda x: 1 // 0, ZeroDivisionError, "zero"),
+    ],
+)
+def test_py_func_that_fails(function, exc, words):
+    v = gp.Variable(1.0)
+    y = gp.py_func(function, [gp.constant([1.0])], gp.float32)
+    sess = gp.Session()
+    sess.run(v.initializer)
+    with pytest.raises(exc, match=words) as caught:
+        sess.run([y, v.assign(2.0)])
+    assert sess.run(v) == 1.0
+    if exc is ZeroDivisionError:
+        assert any(e.path.name == "test_control_flow.py" for e in caught.traceback)
+    else:
+        assert "test_control_flow.py" in str(caught.value)
+
+
+def test_assertions(config):
+    x = gp.placeholder(gp.float32, [None])
+    v = gp.Variable(1.0)
+    checks = {
+        gp.assert_positive(x): ([1.0], [1.0, 0.0]),
+        gp.assert_less(x, 3.0, message="too large"): ([2.0], [1.0, 3.0, 5.0, 6.0]),
+        gp.Assert(gp.reduce_sum(x) > 0.0, ["sum of", x], summarize=2): ([1.0], [-1.0, 0.0, 0.5]),
+    }
+    sess = gp.Session(config=config)
+    sess.run(v.initializer)
+    for check, (good, bad) in checks.items():
+        with gp.control_dependencies([check]):
+            y = gp.identity(x)
+        np.testing.assert_array_equal(sess.run(y, {x: good}), good)
+        with pytest.raises(gp.errors.InvalidArgumentError, match="assertion failed.*test_control"):
+            sess.run([y, v.assign(5.0)], {x: bad})
+        assert sess.run(v) == 1.0
+    with pytest.raises(gp.errors.InvalidArgumentError, match=r"too large.*\[1.0 3.0 5.0\.\.\.\]"):
+        sess.run(list(checks)[1], {x: [1.0, 3.0, 5.0, 6.0]})
+
+
+def test_ranks():
+    gp.assert_rank(gp.zeros([2]), 1)
+    with pytest.raises(ValueError, match="rank 2"):
+        gp.assert_rank(gp.zeros([2]), 2)

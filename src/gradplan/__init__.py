@@ -36,6 +36,7 @@ from gradplan.ops.array import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
 from gradplan.ops.functions import *
+from gradplan.ops.host import *
 from gradplan.ops.initializers import *
 from gradplan.ops.linalg import *
 from gradplan.ops.logic import *
