@@ -555,7 +555,7 @@ def test_py_func_in_a_loop():
     "function, exc, words",
     [
         (
-            lambda x: x.astype(np.float64),
+            lambda x: x.astype("f8"),
             gp.errors.InvalidArgumentError,
             "value 0 is float64.*float32",
         ),
