@@ -21,6 +21,8 @@ const char *gp_plan_check(const gp_table *table, const gp_plan *plan, int64_t *i
 /* Runs a checked plan. GP_OK, or a status with run->error filled. */
 int gp_plan_run(const gp_table *table, gp_run *run);
 int gp_call_host(gp_run *run, const gp_insn *insn);
+/* Runs instructions [first, end) of a run in progress. */
+int gp_run_range(gp_run *run, int64_t first, int64_t end);
 
 /* loop.c */
 typedef struct {

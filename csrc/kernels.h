@@ -8,7 +8,9 @@
 
 #include "plan.h"
 
-#define GP_KERNELS_ONCE(GP_ONCE)
+#define GP_KERNELS_ONCE(GP_ONCE) \
+  GP_ONCE(if_else)               \
+  GP_ONCE(while_loop) GP_ONCE(scan_loop) GP_ONCE(read_row) GP_ONCE(write_row)
 
 #define GP_DECLARE(name)                               \
   int name##_kernel(gp_run *run, const gp_insn *insn); \

@@ -321,7 +321,8 @@ static int matmul_map_kernel(gp_run *run, const gp_insn *insn) {
 
 static const char *matmul_map_check(const gp_plan *plan, const gp_insn *insn) {
   const gp_buf *args[GP_MAX_ARGS];
-  if (insn->n_out != 2 || insn->n_in < 2) return "wrong number of arguments";
+  if (insn->n_out != 2 || insn->n_in < 2 || insn->n_in > GP_MAX_ARGS - 2)
+    return "wrong number of arguments";
   for (int k = 0; k < 2 + insn->n_in; k++)
     if (k != 1 && !arg_wanted(plan, insn, k)) return "an argument is missing";
   const char *wrong = product_check(plan, insn, 2);

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GP_MAX_RANK = 8, GP_MAX_ARGS = 24, GP_MAX_TEMPS = 12 };
+enum { GP_MAX_RANK = 8, GP_MAX_ARGS = 24, GP_MAX_TEMPS = 12, GP_MAX_DEPTH = 16 };
 /* A sum is one of blocks of so many elements; a tile_sum needs room for theirs, and has so many. */
 enum { GP_SUM_BLOCK = 512, GP_MAX_SUMS = 4 };
 /* The most elements of a tile_small. */
@@ -35,7 +35,7 @@ enum gp_status {
   GP_ERR_CAST,   /* float to integer: NaN or out of range at element `index` */
   GP_ERR_POWER,  /* integer to a negative integer power at element `index` */
   GP_ERR_HOST,   /* the Python function called by a HOST instruction raised */
-  GP_ERR_ROW,    /* in a loop: row number `value` at `index` of the order is not in [0, bound) */
+  GP_ERR_ROW,    /* in Step.loop: row number `value` at `index` of the order is not in [0, bound) */
   GP_ERR_PLAN    /* the plan itself is malformed; found by plan_check, never by a kernel */
 };
 
@@ -57,6 +57,7 @@ typedef struct {
   int16_t n_out, n_in;
   int64_t attr; /* first of its entries in `attrs`, or -1 */
   int64_t n_attr;
+  int64_t span; /* so many instructions after it are its own: it runs them, as often as it needs */
 } gp_insn;
 
 typedef struct {
@@ -79,6 +80,7 @@ typedef struct {
 } gp_plan;
 
 typedef struct gp_run gp_run;
+/* Calls the Python function of an instruction; with insn -1 lets Ctrl-C in. */
 typedef int (*gp_host)(void *data, int64_t insn);
 
 /* What run.c has found out about threads for this run; zeros at first. */
@@ -95,6 +97,7 @@ typedef struct {
  * and stays valid for the next run unless a base has moved. */
 struct gp_run {
   const gp_plan *plan;
+  const struct gp_table *table;
   char *base[3];     /* ARENA, STATE, CONST, each aligned to 64 bytes */
   char **slot;       /* [n_slots] arrays of the caller */
   char **ptr;        /* [n_bufs] address of element 0 of every buffer */
@@ -134,7 +137,7 @@ typedef struct {
 } gp_tile_entry;
 
 /* Everything one ISA level offers. The order, hence every number, is the same in all of them. */
-typedef struct {
+typedef struct gp_table {
   const char *isa;
   const gp_kernel_entry *kernels;
   int32_t n_kernels;

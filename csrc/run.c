@@ -78,7 +78,7 @@ static const char *check_output(const gp_plan *plan, const gp_buf *buf) {
 static const char *check_insn(const gp_table *table, const gp_plan *plan, const gp_insn *insn) {
   const int64_t n = (int64_t)insn->n_out + insn->n_in;
   if (insn->kernel < 0 || insn->kernel >= table->n_kernels) return "no such kernel";
-  if (insn->n_out < 0 || insn->n_in < 0 || n > GP_MAX_ARGS) return "bad number of arguments";
+  if (insn->n_out < 0 || insn->n_in < 0) return "bad number of arguments";
   if (insn->arg < 0 || insn->arg > plan->n_args - n) return "arguments out of range";
   if (insn->n_attr < 0 || insn->n_attr > plan->n_attrs) return "bad number of attributes";
   if (insn->attr < (insn->n_attr ? 0 : -1) || insn->attr > plan->n_attrs - insn->n_attr)
@@ -98,8 +98,19 @@ const char *gp_plan_check(const gp_table *table, const gp_plan *plan, int64_t *i
   *insn = *buf = -1;
   for (int64_t i = 0; i < plan->n_bufs; i++)
     if ((wrong = check_buf(plan, &plan->bufs[i]))) return *buf = i, wrong;
-  for (int64_t i = 0; i < plan->n_insns; i++)
-    if ((wrong = check_insn(table, plan, &plan->insns[i]))) return *insn = i, wrong;
+  int64_t ends[GP_MAX_DEPTH + 1] = {plan->n_insns}; /* of the spans around instruction i */
+  int depth = 0;
+  for (int64_t i = 0; i < plan->n_insns; i++) {
+    const int64_t span = plan->insns[i].span;
+    *insn = i;
+    if ((wrong = check_insn(table, plan, &plan->insns[i]))) return wrong;
+    while (i >= ends[depth]) depth--;
+    if (span < 0 || span >= ends[depth] - i) return "its own instructions reach too far";
+    if (span == 0) continue;
+    if (depth == GP_MAX_DEPTH) return "loops and conditionals are nested too deep";
+    ends[++depth] = i + 1 + span;
+  }
+  *insn = -1;
   return NULL;
 }
 
@@ -138,17 +149,19 @@ static void resolve(gp_run *run) {
   }
 }
 
-static int run_insns(const gp_table *table, gp_run *run) {
-  const gp_plan *plan = run->plan;
-  for (int64_t i = 0; i < plan->n_insns; i++) {
-    const gp_insn *insn = &plan->insns[i];
-    const int status = table->kernels[insn->kernel].run(run, insn);
+int gp_run_range(gp_run *run, int64_t first, int64_t end) {
+  const gp_insn *insns = run->plan->insns;
+  const gp_kernel_entry *kernels = run->table->kernels;
+  for (int64_t i = first; i < end; i += 1 + insns[i].span) {
+    const int status = kernels[insns[i].kernel].run(run, &insns[i]);
     if (!status) continue;
-    run->error.insn = (int32_t)i;
+    if (run->error.insn < 0) run->error.insn = (int32_t)i; /* the innermost */
     return status;
   }
   return GP_OK;
 }
+
+static int run_insns(gp_run *run) { return gp_run_range(run, 0, run->plan->n_insns); }
 
 /* Whether threads pay in a run of some microseconds depends on what it costs this machine to bring
  * data from core to core, and on what else it is doing. So both ways are tried, and again now and
@@ -172,14 +185,14 @@ static void end_trial(gp_trial *trial, int64_t took, bool alone) {
   *trial = (gp_trial){.wait = runs > least ? runs : least, .alone = alone};
 }
 
-static int run_in_trial(const gp_table *table, gp_run *run) {
+static int run_in_trial(gp_run *run) {
   gp_trial *t = &run->trial;
   const int threads = run->threads;
   const bool first = t->start == 0, alone = t->half;
   const uint32_t jobs = gp_jobs();
   const int64_t start = gp_now_ns();
   if (alone) run->threads = 1;
-  const int status = run_insns(table, run);
+  const int status = run_insns(run);
   run->threads = threads;
   const int64_t end = gp_now_ns(), took = end - start;
   if (first) {
@@ -205,16 +218,18 @@ int gp_plan_run(const gp_table *table, gp_run *run) {
   const int threads = run->threads;
   int status;
   resolve(run);
+  run->table = table;
+  run->error.insn = -1;
 #ifdef GP_POISON
   memset(run->base[GP_ARENA], 0xFF, (size_t)run->plan->segment_bytes[GP_ARENA]);
 #endif
   const fp_mode mode = fp_flush();
   if (GP_TRIALS && threads > 1 && run->trial.wait == 0) {
-    status = run_in_trial(table, run);
+    status = run_in_trial(run);
   } else {
     if (run->trial.wait) run->trial.wait--;
     if (run->trial.alone) run->threads = 1;
-    status = run_insns(table, run);
+    status = run_insns(run);
     run->threads = threads;
   }
   fp_restore(mode);
@@ -227,6 +242,6 @@ int gp_call_host(gp_run *run, const gp_insn *insn) {
   const int rc = run->host ? run->host(run->host_data, insn - run->plan->insns) : -1;
   fp_flush();
   if (!rc) return GP_OK;
-  run->error = (gp_error){.status = GP_ERR_HOST};
+  run->error = (gp_error){.status = GP_ERR_HOST, .insn = -1};
   return GP_ERR_HOST;
 }

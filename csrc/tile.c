@@ -614,6 +614,7 @@ static const char *program_check(const gp_plan *plan, const gp_insn *insn,
 static const char *tile_check(const gp_plan *plan, const gp_insn *insn) {
   const gp_buf *args[GP_MAX_ARGS];
   if (insn->n_out < 1) return "a tile program needs an output";
+  if (insn->n_out + insn->n_in > GP_MAX_ARGS) return "too many arguments";
   for (int k = 0; k < insn->n_out + insn->n_in; k++) {
     if (!arg_wanted(plan, insn, k)) return "an argument is missing";
     args[k] = arg_buf(plan, insn, k);
@@ -650,6 +651,7 @@ static const char *tile_sum_check(const gp_plan *plan, const gp_insn *insn) {
   const gp_buf *args[GP_MAX_ARGS];
   const int64_t n_ops = insn->n_attr < 2 ? 0 : plan->attrs[insn->attr];
   if (insn->n_attr < 2 || n_ops < 0 || n_ops > insn->n_attr) return "a tile program is expected";
+  if (insn->n_out + insn->n_in > GP_MAX_ARGS) return "too many arguments";
   const int64_t n_sums = (insn->n_attr - 2 - 5 * n_ops) / 2, n_out = insn->n_out - 2 * n_sums;
   if (n_sums < 1 || n_sums > GP_MAX_SUMS || n_out < 0) return "bad number of sums";
   if (insn->n_in < 1) return "a tile program with sums needs an input";

@@ -17,6 +17,9 @@ import numpy as np
 
 cnp.import_array()
 
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() except -1
+
 cdef extern from "pythread.h" nogil:
     ctypedef void *PyThread_type_lock
     PyThread_type_lock PyThread_allocate_lock()
@@ -41,7 +44,7 @@ cdef extern from *:
     static const gp_field gp_insn_fields[] = {
         GP_FIELD(gp_insn, kernel), GP_FIELD(gp_insn, op), GP_FIELD(gp_insn, arg),
         GP_FIELD(gp_insn, n_out), GP_FIELD(gp_insn, n_in), GP_FIELD(gp_insn, attr),
-        GP_FIELD(gp_insn, n_attr), {0, sizeof(gp_insn)}};
+        GP_FIELD(gp_insn, n_attr), GP_FIELD(gp_insn, span), {0, sizeof(gp_insn)}};
     #ifndef GP_BUILD
     #define GP_BUILD "release"
     #endif
@@ -506,7 +509,10 @@ cdef inline cnp.ndarray new_array(const array_spec *s):
 cdef int call_host(void *data, int64_t insn) noexcept with gil:
     cdef Executable self = <Executable>data
     try:
-        self.host_instruction(insn)
+        if insn < 0:
+            PyErr_CheckSignals()
+        else:
+            self.host_instruction(insn)
     except BaseException as error:
         self.host_error = error
         return 1

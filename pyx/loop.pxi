@@ -1,9 +1,6 @@
 # Part of _core.pyx.
 # ---- many steps in one call ----
 
-cdef extern from "Python.h":
-    int PyErr_CheckSignals() except -1
-
 SIGNAL_SECONDS = 0.01  # between two looks for Ctrl-C
 cdef int64_t signal_ns = <int64_t>(SIGNAL_SECONDS * 1e9)
 

@@ -18,7 +18,7 @@ cdef extern from "core.h" nogil:
     ctypedef struct gp_insn:
         int32_t kernel, op, arg
         short n_out, n_in
-        int64_t attr, n_attr
+        int64_t attr, n_attr, span
     ctypedef struct gp_error:
         int32_t status, insn
         int64_t index, value, bound

@@ -14,6 +14,7 @@ from typing import Any
 
 from gradplan import errors, opdef, test, train
 from gradplan._core import isa, isa_levels
+from gradplan.control_flow import *
 from gradplan.custom import (
     NoGradient,
     NotDifferentiable,
@@ -38,6 +39,7 @@ from gradplan.ops.array import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
 from gradplan.ops.functions import *
+from gradplan.ops.host import *
 from gradplan.ops.initializers import *
 from gradplan.ops.linalg import *
 from gradplan.ops.logic import *

@@ -7,7 +7,8 @@ are alive are lowered to instructions in the schedule's order; then memory is la
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -44,6 +45,9 @@ class StateLayout(Protocol):
 class Insn:
     """An instruction before it is encoded.
 
+    ``span`` instructions after it are its own, and ``around`` are the views that live as long as it
+    and they run.
+
     Attributes
     ----------
     kernel : str
@@ -56,7 +60,7 @@ class Insn:
         not know, such as the factors of a product. Empty for other kernels.
     """
 
-    __slots__ = ("attrs", "ins", "kernel", "op", "operands", "outs", "views")
+    __slots__ = ("around", "attrs", "ins", "kernel", "op", "operands", "outs", "span", "views")
 
     def __init__(
         self,
@@ -73,6 +77,8 @@ class Insn:
         self.attrs = attrs
         self.op = op
         self.operands = operands
+        self.span = 0
+        self.around: list[View] = []
         self.views = [v for v in outs if v is not None] + ins
 
 
@@ -96,7 +102,7 @@ class Binder:
         self.needs: list[int] = []
         self.sets: list[int] = []
         self._order = order or schedule.order(program)
-        self._optimised = optimised
+        self.optimised = optimised
         self._shapes: dict[Tensor, tuple[int, ...]] = dict(
             zip(program.feeds, feed_shapes, strict=True)
         )
@@ -109,6 +115,7 @@ class Binder:
         self._asked: set[tuple[Operation, int]] = (
             set()
         )  # inputs known by value when shapes are found
+        self._takers: Counter[Tensor] | None = None
         self._op: Any = None
 
     # ---- the three steps -----------------------------------------------------------------------
@@ -125,6 +132,17 @@ class Binder:
             storage = Storage(t.op.name, nbytes, EXTERN, 0, i)
             self._views[t] = View(storage, t.dtype, self._shapes[t])
         copied: set[int] = set()
+        for t in self._lower_all(live):
+            if t in fetched and self.view(t).storage.segment == STATE:
+                self._fetch_by_copy(t, copied)  # now, before the variable is written
+        self._fetch(copied)
+        if self.optimised:
+            memory.alias(self.insns)
+        peak, bound = memory.place(self.insns, reuse=self.optimised)
+        return Plan(self, peak, bound)
+
+    def _lower_all(self, live: set[Operation]) -> Iterator[Tensor]:
+        """Lower what is alive, in order; yields every result as it is made."""
         for op in self._order.ops:
             if op not in live:
                 continue
@@ -133,13 +151,36 @@ class Binder:
             for t in op.outputs:
                 if t in self._order.snapshots:
                     self._views[t] = self.copied(self._views[t])
-                if t in fetched and self.view(t).storage.segment == STATE:
-                    self._fetch_by_copy(t, copied)  # now, before the variable is written
-        self._fetch(copied)
-        if self._optimised:
-            memory.alias(self.insns)
-        peak, bound = memory.place(self.insns, reuse=self._optimised)
-        return Plan(self, peak, bound)
+                yield t
+
+    def inside(
+        self, program: Program, given: Sequence[View], values: Mapping[int, np.ndarray]
+    ) -> list[View]:
+        """Lower a program that is the inside of the operation at hand: where its results lie.
+
+        Parameters
+        ----------
+        program : Program
+        given : sequence of View
+            Where its feeds lie.
+        values : dict
+            Of feeds, by number, that shapes depend on.
+        """
+        known = {program.feeds[i]: value for i, value in values.items()}
+        dims = [v.dims for v in given]
+        inner = Binder(program, dims, self.state, None, self.optimised, known)
+        inner.insns, inner.hosts, inner.constants = self.insns, self.hosts, self.constants
+        inner.needs, inner.sets = self.needs, self.sets
+        inner._infer()
+        inner._used_tensors, live = inner._used()
+        for t, view in zip(program.feeds, given, strict=True):
+            inner._views[t] = inner._variables[t] = view
+        fetched = set(program.fetches)
+        for t in inner._lower_all(live):
+            if t in fetched and inner.view(t).storage.segment == STATE:
+                inner._views[t] = inner.copied(inner.view(t))
+        self._shapes.update(inner._shapes)
+        return [inner.view(t) for t in program.fetches]
 
     def _infer(self) -> None:
         shapes_of = self._shapes
@@ -214,7 +255,7 @@ class Binder:
                 if op in known or op in live:
                     continue
                 known.add(op)
-                if op.control_inputs or op.opdef.writes or op.opdef.kind is HOST:
+                if op.control_inputs or op.writes or op.opdef.kind is HOST:
                     stack.append(op)
                 else:
                     behind.extend([t.op for t in op.inputs])
@@ -237,7 +278,7 @@ class Binder:
 
     def _folds(self, t: Tensor) -> bool:
         """Whether arithmetic on shapes is done now, not in the run; a view costs nothing there."""
-        return self._optimised and self._known.get(t, False) and t.op.opdef.kind is not VIEW
+        return self.optimised and self._known.get(t, False) and t.op.opdef.kind is not VIEW
 
     def _lower(self, op: Operation) -> None:
         opdef = op.opdef
@@ -324,6 +365,13 @@ class Binder:
             self._views[op.outputs[i]] = view
         return view
 
+    def dies(self, t: Tensor) -> bool:
+        """Whether nobody but the operation at hand takes ``t``, whose place it may then use."""
+        if self._takers is None:
+            self._takers = Counter(x for op in self.program._ops for x in op.inputs)
+            self._takers.update(self.program.fetches)
+        return self._takers[t] == 1 and self.view(t).storage.segment == ARENA
+
     def contiguous(self, view: View) -> View:
         """``view`` itself if it is row-major without gaps, else a copy."""
         if view.dense:
@@ -396,7 +444,7 @@ class Binder:
         attrs: Sequence[int] = (),
         operands: Sequence[int | None] = (),
         updates: bool = False,
-    ) -> None:
+    ) -> Insn:
         """Append an instruction; ``updates`` says that it reads its outputs too."""
         for v in (ins + outs) if updates else ins:
             if v.storage.segment == STATE and v.storage.slot not in self.sets:
@@ -405,7 +453,9 @@ class Binder:
         for v in outs:
             if v is not None and v.storage.segment == STATE and v.storage.slot not in self.sets:
                 self.sets.append(v.storage.slot)
-        self.insns.append(Insn(kernel, outs, ins, attrs, self._op, operands))
+        insn = Insn(kernel, outs, ins, attrs, self._op, operands)
+        self.insns.append(insn)
+        return insn
 
     def host(self, function: Callable[..., Any], outs: list[View], ins: list[View]) -> None:
         """An instruction that calls ``function(*arrays)``, with the GIL."""

@@ -122,6 +122,11 @@ class Operation:
         return self.opdef.name
 
     @property
+    def writes(self) -> int:
+        """The first so many inputs are variables that it changes."""
+        return self.attrs.get("writes", self.opdef.writes)
+
+    @property
     def made_at(self) -> str:
         """The user's source line, as ``file:line``."""
         return f"{self.source[0]}:{self.source[1]}"
@@ -285,6 +290,8 @@ class Graph:
         self._collections: dict[Any, list[Any]] = {}
         self._finalized = False
         self._lock = threading.RLock()
+        #: For the inside of a loop or conditional (body.py): the graph that it is part of.
+        self.outer: Graph | None = None
         self.seed: int | None = None
         #: What other modules keep per graph (variable store, read caches), by their own key.
         self.extras: dict[str, Any] = {}
@@ -295,6 +302,12 @@ class Graph:
     def version(self) -> int:
         """The number of operations made so far."""
         return len(self._ops)
+
+    @property
+    def root(self) -> Graph:
+        """The graph itself, or that around all loops and conditionals that this is the inside
+        of."""
+        return self if self.outer is None else self.outer.root
 
     @property
     def finalized(self) -> bool:

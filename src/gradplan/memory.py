@@ -28,13 +28,13 @@ def lifetimes(insns: Sequence[Insn]) -> list[Storage]:
     """Set ``first`` and ``last`` of every storage in the arena; returns them in order of birth."""
     found: dict[int, Storage] = {}
     for i, insn in enumerate(insns):
-        for view in insn.views:
+        for view in insn.views + insn.around:
             s = view.storage.root()
             if s.segment == 0:
                 if id(s) not in found:
                     found[id(s)] = s
-                    s.first = i
-                s.last = i
+                    s.first = s.last = i
+                s.last = max(s.last, i + insn.span)
     return list(found.values())
 
 

@@ -28,7 +28,14 @@ import numpy as np
 
 from gradplan import _core, dtypes, shapes
 from gradplan.dtypes import DType
-from gradplan.graph import Graph, Operation, Tensor, get_default_graph, user_line
+from gradplan.graph import (
+    Graph,
+    Operation,
+    Tensor,
+    at_user_line,
+    get_default_graph,
+    user_line,
+)
 from gradplan.shapes import Shape
 
 
@@ -161,7 +168,8 @@ def op(
     types : str, optional
         Such as ``"bool T T -> T"``: ``T`` is any one of the types in ``T``, ``I`` int32 or int64,
         ``any`` any type, ``@key`` the type in that attribute, another word that very type; a star
-        repeats. Default: every input and the only output is ``T``.
+        repeats (``@key*``: the types in that attribute). Default: every input and the only output
+        is ``T``.
     T : sequence of DType
         The types allowed for ``T``. Default: float32 and float64.
     flops : float or callable
@@ -278,23 +286,66 @@ def to_tensor(value: Any, dtype: DType | None, name: str, graph: Graph) -> Tenso
             f"Tensor conversion requested dtype {dtype.name} for Tensor with dtype "
             f"{value.dtype.name}: {value}. Use gp.cast."
         )
+    if graph.outer is not None and encloses(value.op.graph, graph):
+        return captured(graph, value)
     if value.graph is not graph:
         raise ValueError(f"{value} must be from the same graph as the other inputs.")
     return value
 
 
 def graph_of(inputs: Sequence[Any]) -> Graph:
-    """The graph of the first tensor or variable among ``inputs``, else the default graph."""
+    """The graph of the first tensor or variable among ``inputs``, else the default graph; inside a
+    loop or conditional of that graph, the inside."""
+    found: Graph | None = None
     for x in inputs:
         if isinstance(x, Tensor):
-            return x.op.graph
-        if isinstance(x, (list, tuple)):
-            for y in x:
-                if isinstance(y, Tensor):
-                    return y.op.graph
+            found = x.op.graph
+        elif isinstance(x, (list, tuple)):
+            found = next((y.op.graph for y in x if isinstance(y, Tensor)), None)
         elif hasattr(x, "_as_graph_element"):
-            return x.graph
-    return get_default_graph()
+            found = x.graph
+        if found is not None:
+            break
+    default = get_default_graph()
+    if found is None or default.outer is not None and encloses(found, default):
+        return default
+    if found.outer is not None and found is not default:
+        raise ValueError(
+            at_user_line(
+                "a tensor from the inside of a loop or conditional is taken outside: return it "
+                "from its function instead"
+            )
+        )
+    return found
+
+
+def encloses(outer: Graph, inner: Graph) -> bool:
+    """Whether ``inner`` is the inside of a loop or conditional of ``outer``."""
+    graph: Graph | None = inner.outer
+    while graph is not None:
+        if graph is outer:
+            return True
+        graph = graph.outer
+    return False
+
+
+def is_variable(t: Tensor) -> bool:
+    """Whether ``t`` is the place of a variable, or stands for one inside a loop or conditional."""
+    op = t.op
+    return op.opdef.kind is STATE and not op.inputs or op.attrs.get("variable", False)
+
+
+def captured(graph: Graph, t: Tensor) -> Tensor:
+    """What stands inside a loop or conditional for a tensor from around it."""
+    known = graph.extras.setdefault("captured", {})
+    if t not in known:
+        assert graph.outer is not None
+        around = t if t.op.graph is graph.outer else captured(graph.outer, t)
+        attrs = {"dtype": t.dtype, "shape": t._shape, "variable": is_variable(t)}
+        name = graph.unique_name(f"captured/{t.op.name}")
+        op = Operation(graph, REGISTRY["Placeholder"], name, (), attrs, [(t.dtype, t._shape)])
+        known[around] = known[t] = graph.add(op).outputs[0]
+    return known[t]
 
 
 # ---- making an operation -------------------------------------------------------------------------
@@ -349,6 +400,11 @@ def _convert_inputs(
 ) -> tuple[Tensor, ...]:
     if all([type(x) is Tensor and x.op.graph is graph for x in inputs]):
         return tuple(inputs)
+    if graph.outer is not None:
+        inputs = [
+            captured(graph, x) if isinstance(x, Tensor) and encloses(x.op.graph, graph) else x
+            for x in inputs
+        ]
     spec, names = _expand(opdef, len(inputs))
     # The type that T stands for is that of the first tensor among the inputs typed T.
     common = None
@@ -449,6 +505,8 @@ def _infer_types(
             if common is None:
                 raise TypeError("takes at least one input")
             out.append(common)
+        elif word[0] == "@" and word[-1] == "*":
+            out.extend(attrs[word[1:-1]])
         elif word[0] == "@":
             out.append(attrs[word[1:]])
         else:

@@ -42,6 +42,7 @@ INSN = np.dtype(
         ("n_in", "i2"),
         ("attr", "i8"),
         ("n_attr", "i8"),
+        ("span", "i8"),
     ]
 )
 _core.check_layout(BUF, INSN)
@@ -111,6 +112,7 @@ class Plan:
                 len(args) | n_out << 32 | n_in << 48,
                 len(attrs),
                 len(insn.attrs),
+                insn.span,
             )
             attrs += insn.attrs
             for view in insn.outs + insn.ins:

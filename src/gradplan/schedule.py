@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from gradplan import errors
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import Kind
+from gradplan.opdef import Kind, is_variable
 from gradplan.program import Program
 
 
@@ -47,7 +47,7 @@ def order(program: Program) -> Schedule:
     """
     live = program.live()
     ops = [op for op in program._ops if op in live]
-    writers = [op for op in ops if op.opdef.writes]
+    writers = [op for op in ops if op.writes]
     if not writers:
         return Schedule(ops, set())
     position = {op: i for i, op in enumerate(ops)}
@@ -63,7 +63,7 @@ def order(program: Program) -> Schedule:
 
     writes: dict[Operation, list[int]] = {}  # variable -> its writers, in order
     for op in writers:
-        for ref in op.inputs[: op.opdef.writes]:
+        for ref in op.inputs[: op.writes]:
             writes.setdefault(ref.op, []).append(position[op])
     for variable, at in writes.items():
         for a, b in zip(at, at[1:], strict=False):
@@ -73,7 +73,7 @@ def order(program: Program) -> Schedule:
     aliases = _aliases(ops)
     users: dict[int, set[int]] = {w: set() for at in writes.values() for w in at}
     for i, op in enumerate(ops):
-        refs = op.inputs[: op.opdef.writes]
+        refs = op.inputs[: op.writes]
         for t in op.inputs:
             place = aliases.get(t)
             for w in () if place is None else writes.get(place, ()):
@@ -101,9 +101,9 @@ def _aliases(ops: list[Operation]) -> dict[Tensor, Operation]:
     out: dict[Tensor, Operation] = {}
     for op in ops:
         if op.opdef.writes:
-            for ref, t in zip(op.inputs[: op.opdef.writes], op.outputs, strict=False):
+            for ref, t in zip(op.inputs[: op.writes], op.outputs, strict=False):
                 out[t] = ref.op
-        elif op.opdef.kind is Kind.STATE and not op.inputs:
+        elif op.outputs and is_variable(op.outputs[0]):
             out[op.outputs[0]] = op  # the place of a variable itself
         elif op.opdef.kind in (Kind.VIEW, Kind.HOST) and op.outputs and op.inputs:
             if op.inputs[0] in out:
@@ -182,7 +182,7 @@ def _late(
     written_at = {v: sorted(place[ops[w]] for w in at) for v, at in writes.items()}
     late = set()
     for op in ops:
-        for t in op.inputs[op.opdef.writes :]:
+        for t in op.inputs[op.writes :]:
             variable = aliases.get(t)
             if variable is None or t.op is variable:  # who takes the variable itself reads it there
                 continue

@@ -380,7 +380,7 @@ class Session:
             new = [
                 o
                 for o in self._graph._ops[self._scanned :]
-                if o.opdef.kind is STATE and not o.inputs and not o.opdef.writes
+                if o.opdef.kind is STATE and not o.inputs and not o.writes
             ]
             self._scanned = self._graph.version
             trainable = {v.op for v in self._graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)}

@@ -82,7 +82,7 @@ def _needed(roots: Iterable[Operation], fed: set[Tensor]) -> set[Operation]:
 
 
 def _has_effect(op: Operation) -> bool:
-    return op.opdef.writes > 0 or op.opdef.kind is HOST
+    return op.writes > 0 or op.opdef.kind is HOST
 
 
 def _known(ops: Sequence[Operation], fed: set[Tensor]) -> tuple[set[Tensor], set[Tensor]]:
@@ -158,7 +158,7 @@ def _stages(
     last = max(level.values())
     written: dict[Operation, int] = {}  # variable -> the first stage that writes it
     for op in ops:
-        for ref in op.inputs[: op.opdef.writes]:
+        for ref in op.inputs[: op.writes]:
             written[ref.op] = min(level[op], written.get(ref.op, last))
     #: What a stage needs from earlier ones.
     crossing: list[dict[Tensor, None]] = [{} for _ in range(last + 1)]

@@ -7,7 +7,16 @@ from typing import Any
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, NUMBERS, DType
 from gradplan.graph import Graph, GraphKeys, Operation, Tensor, get_default_graph
-from gradplan.opdef import STATE, VIEW, apply, graph_of, op, register_tensor_conversion_function
+from gradplan.opdef import (
+    STATE,
+    VIEW,
+    apply,
+    captured,
+    encloses,
+    graph_of,
+    op,
+    register_tensor_conversion_function,
+)
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.shapes import TensorShape
 
@@ -227,7 +236,7 @@ class Variable:
             raise ValueError("initial_value must be specified.")
         if constraint is not None:
             raise ValueError("a constraint is not supported: apply it with assign after the step")
-        graph = graph_of([initial_value])
+        graph = graph_of([initial_value]).root
         wanted = None if dtype is None else dtypes.as_dtype(dtype)
         with (
             graph.as_default(),
@@ -306,7 +315,7 @@ class Variable:
 
     def read_value(self) -> Tensor:
         """A new read of the value, under the control dependencies in force here."""
-        with self.graph.as_default():
+        with graph_of([self]).as_default():
             return _read(self._ref)
 
     def assign(
@@ -389,6 +398,8 @@ def _convert(value: Variable, dtype: DType | None, name: str, graph: Graph) -> T
             f"Tensor conversion requested dtype {dtype.name} for Variable with dtype "
             f"{value.dtype.name}: {value!r}"
         )
+    if encloses(value.graph, graph):
+        return captured(graph, value.value())
     if value.graph is not graph:
         raise ValueError(f"{value!r} must be from the same graph as the other inputs.")
     return value.value()

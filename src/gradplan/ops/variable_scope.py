@@ -82,7 +82,7 @@ def _store(graph: Graph) -> _Store:
 
 def get_variable_scope() -> VariableScope:
     """The variable scope in force in the default graph."""
-    return _store(get_default_graph()).scope
+    return _store(get_default_graph().root).scope
 
 
 @contextmanager

@@ -49,6 +49,8 @@ def run(
     placeholder = REGISTRY["Placeholder"]
     for t in feeds:
         attrs: dict[str, Any] = {"dtype": t.dtype, "shape": t._shape}
+        if t.op.opdef is placeholder:
+            attrs = t.op.attrs
         tensors[t] = out.make(placeholder, (), attrs, [(t.dtype, t._shape)], t.op).outputs[0]
     ops: dict[Operation, Operation] = {}
     for op in sorted(seen, key=lambda op: op.id):

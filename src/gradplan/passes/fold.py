@@ -63,6 +63,7 @@ def _foldable(op: Operation, known: set[Tensor]) -> bool:
         is_pure(op)
         and bool(op.inputs)
         and op.opdef.kind is not Kind.STATE
+        and "bodies" not in op.attrs  # a loop may take long, or never end
         and all(t in known for t in op.inputs)
     )
 

@@ -42,7 +42,7 @@ def run(program: Program) -> Program:
         for t in op.outputs:
             if t in sizes:
                 first.setdefault(sizes[t], t)
-        has_effect = op.control_inputs or op.opdef.writes or op.opdef.kind is HOST
+        has_effect = op.control_inputs or op.writes or op.opdef.kind is HOST
         if has_effect or any(t.op in effects for t in op.inputs):
             effects.add(op)
         if not is_pure(op) or not inputs:

@@ -1,0 +1,140 @@
+"""Bodies: the insides of loops and conditionals, graphs of their own.
+
+A :class:`Body` is traced by calling the user's function while the body is the default graph. What
+the function takes from around it becomes an input of the body, and of the operation that has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradplan.dtypes import DType
+from gradplan.graph import Graph, Operation, Tensor
+from gradplan.opdef import HOST, REGISTRY, STATE, captured, constant_value, infer_shapes
+from gradplan.program import Program
+from gradplan.shapes import Shape
+
+
+class Body(Graph):
+    """A graph with inputs and outputs.
+
+    Attributes
+    ----------
+    arguments : list of Tensor
+        Placeholders for what the operation hands to the body.
+    outputs : list of Tensor
+    taken : list of Tensor
+        What stands in it for those inputs of its operation that all bodies take.
+    programs : dict
+        What the compiler made of it, by what is known of the sizes.
+    """
+
+    def __init__(self, outer: Graph, arguments: Sequence[tuple[DType, Shape | None]]) -> None:
+        super().__init__()
+        self.outer = outer
+        self.seed = outer.seed
+        self._scope = outer._scope
+        self.arguments: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+        self.taken: list[Tensor] = []
+        self.programs: dict[Any, Program] = {}
+        for dtype, shape in arguments:
+            attrs = {"dtype": dtype, "shape": shape}
+            name = self.unique_name("argument")
+            op = Operation(self, REGISTRY["Placeholder"], name, (), attrs, [(dtype, shape)])
+            self.arguments.append(self.add(op).outputs[0])
+
+    @property
+    def captures(self) -> list[Tensor]:
+        """What it takes from the graph around it, in the order of first use."""
+        found = self.extras.get("captured", {})
+        return [t for t in found if t.op.graph is self.outer]
+
+    @property
+    def inputs(self) -> list[Tensor]:
+        return [*self.arguments, *self.taken]
+
+    def written(self) -> list[Tensor]:
+        """The variables around it that something inside writes."""
+        inner = {t for op in self._ops for t in op.inputs[: op.writes]}
+        return [t for t in self.captures if captured(self, t) in inner]
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether it must run as often as it is asked to, no more and no less."""
+        return any(op.opdef.kind in (STATE, HOST) for op in self._ops)
+
+    @property
+    def is_fallible(self) -> bool:
+        return any(op.opdef.fallible or op.attrs.get("fallible", False) for op in self._ops)
+
+    def asked(self, inputs: Sequence[Tensor]) -> set[int]:
+        """The inputs, by number, from whose values the shape of something inside follows."""
+        stack = [op.inputs[i] for op in self._ops for i in op.asked]
+        seen: set[Tensor] = set()
+        while stack:
+            t = stack.pop()
+            if t not in seen:
+                seen.add(t)
+                if t.op.opdef.static is None:
+                    stack.extend(t.op.inputs)
+        return {i for i, t in enumerate(inputs) if t in seen}
+
+    def shapes(
+        self,
+        inputs: Sequence[Tensor],
+        given: Sequence[Shape | None],
+        value: Callable[[int], np.ndarray | None],
+    ) -> list[Shape | None]:
+        """The shapes of its outputs for inputs of these shapes; ``value`` is of inputs."""
+        number = {t: i for i, t in enumerate(inputs)}
+        shape_of: dict[Tensor, Shape | None] = dict(zip(inputs, given, strict=True))
+
+        def value_of(t: Tensor) -> np.ndarray | None:
+            if t in number:
+                return value(number[t])
+            static = t.op.opdef.static
+            if static is not None:
+                return static(t.op.attrs, [shape_of[x] for x in t.op.inputs])
+            return constant_value(t)
+
+        for op in self._ops:
+            if op.outputs and op.outputs[0] in shape_of:
+                continue
+            found = infer_shapes(
+                op.opdef,
+                op.attrs,
+                [shape_of[t] for t in op.inputs],
+                lambda i, op=op: value_of(op.inputs[i]),  # type: ignore[misc]
+                len(op.outputs),
+            )
+            shape_of.update(zip(op.outputs, found, strict=True))
+        return [shape_of[t] for t in self.outputs]
+
+
+def copy_into(graph: Graph, body: Body, stand_ins: dict[Tensor, Tensor]) -> list[Tensor]:
+    """Make the operations of ``body`` again in ``graph``: what stands for its outputs there.
+
+    ``stand_ins`` says what stands for its inputs; it is filled with all that is made.
+    """
+    made: dict[Operation, Operation] = {}
+    for op in body._ops:
+        if op.outputs and op.outputs[0] in stand_ins:
+            continue
+        copy = Operation(
+            graph,
+            op.opdef,
+            graph.unique_name(op.name.rsplit("/", 1)[-1]),
+            tuple([stand_ins[t] for t in op.inputs]),
+            op.attrs,
+            [(t.dtype, t._shape) for t in op.outputs],
+            tuple([made[c] for c in op.control_inputs if c in made]),
+            op.source,
+        )
+        copy.asked = op.asked
+        made[op] = graph.add(copy)
+        stand_ins.update(zip(op.outputs, copy.outputs, strict=True))
+    return [stand_ins[t] for t in body.outputs]

@@ -1,0 +1,7 @@
+"""Conditionals and loops: operations with bodies, which run inside the plan."""
+
+from gradplan.control_flow.assertions import *
+from gradplan.control_flow.conditionals import *
+from gradplan.control_flow.loops import *
+from gradplan.control_flow.rows import *
+from gradplan.control_flow.tensor_array import *

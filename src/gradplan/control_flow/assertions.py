@@ -1,0 +1,194 @@
+"""``Assert`` and its kin: operations that end a run whose values are not what they should be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from gradplan import errors
+from gradplan.control_flow.conditionals import cond
+from gradplan.graph import Operation, Tensor, get_default_graph
+from gradplan.opdef import HOST, apply, constant_value, graph_of, op
+from gradplan.ops.constant import constant, convert_to_tensor
+from gradplan.ops.control import no_op
+from gradplan.ops.logic import equal, greater, greater_equal, less, less_equal, not_equal
+from gradplan.ops.reduce import reduce_all
+
+__all__ = [
+    "Assert",
+    "assert_equal",
+    "assert_greater",
+    "assert_greater_equal",
+    "assert_less",
+    "assert_less_equal",
+    "assert_negative",
+    "assert_non_negative",
+    "assert_non_positive",
+    "assert_none_equal",
+    "assert_positive",
+    "assert_rank",
+]
+
+
+@op("Assert", HOST, types="any* ->", flops=0, fallible=True)
+def _fail(data: Any, words: Any = (), summarize: int = 3, name: str | None = None) -> Any:
+    """Ends the run with InvalidArgumentError; ``words`` stand before each of ``data``."""
+
+
+@_fail.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    return []
+
+
+@_fail.lower
+def _(binder: Any, op: Any) -> None:
+    words, most = op.attrs["words"], op.attrs["summarize"]
+
+    def fail(*arrays: np.ndarray) -> None:
+        rest = iter(arrays)
+        parts = [w if w is not None else _shown(next(rest), most) for w in words]
+        raise errors.InvalidArgumentError(
+            None, op.origin, f"assertion failed: {' '.join(parts)} (made at {op.made_at})"
+        )
+
+    binder.host(fail, [], [binder.view(t) for t in op.inputs])
+
+
+def _shown(array: np.ndarray, most: int) -> str:
+    flat = [str(x) for x in array.ravel()[: None if most < 0 else most]]
+    return f"[{' '.join(flat)}{'...' if array.size > len(flat) else ''}]"
+
+
+def Assert(
+    condition: Any, data: Sequence[Any], summarize: int | None = None, name: str | None = None
+) -> Operation:
+    """An operation that ends the run with InvalidArgumentError unless ``condition`` holds.
+
+    Parameters
+    ----------
+    condition : tensor_like of bool
+        All its elements must be true.
+    data : list of tensor_like or str
+        What the error shows.
+    summarize : int, optional
+        Elements shown of each tensor; -1 shows all. Default: 3.
+    name : str, optional
+
+    Notes
+    -----
+    It runs where something depends on it: put what must not run without it under
+    ``control_dependencies``. No variable is changed in a run that it ends.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> x = gp.placeholder(gp.float32, [])
+    >>> with gp.control_dependencies([gp.Assert(x > 0.0, ["x must be positive:", x])]):
+    ...     y = gp.log(x)
+    >>> sess = gp.Session()
+    >>> print(sess.run(y, {x: 1.0}))
+    0.0
+    >>> try:
+    ...     sess.run(y, {x: -1.0})
+    ... except gp.errors.InvalidArgumentError as error:
+    ...     print(error.message.split(" (")[0])
+    assertion failed: x must be positive: [-1.0]
+    """
+    graph = graph_of([condition, *data, get_default_graph()])
+    with graph.as_default(), graph.name_scope(name or "Assert"):
+        holds = reduce_all(convert_to_tensor(condition))
+        words = tuple(d if isinstance(d, str) else None for d in data)
+        values = [convert_to_tensor(d) for d in data if not isinstance(d, str)]
+        attrs = {"words": words, "summarize": 3 if summarize is None else summarize}
+        return cond(holds, no_op, lambda: apply(_fail.opdef, values, attrs)).op
+
+
+def _declare(name: str, words: str, relation: Callable[..., Tensor], unary: bool) -> Any:
+    """``assert_less`` and so on: of two tensors, or of one and zero."""
+
+    def check(x: Any, y: Any, data: Any, summarize: Any, message: Any, label: Any) -> Operation:
+        graph = graph_of([x, y, get_default_graph()])
+        with graph.as_default(), graph.name_scope(label or name):
+            x = convert_to_tensor(x)
+            y = constant(0, x.dtype) if unary else convert_to_tensor(y, x.dtype)
+            shown = [*([message] if message else []), f"Condition x {words} did not hold"]
+            shown += [f"element-wise: x ({x.name}) =", x]
+            if not unary:
+                shown += [f"y ({y.name}) =", y]
+            if data is not None:
+                shown = list(data)
+            return Assert(relation(x, y), shown, summarize)
+
+    if unary:
+
+        def of_one(
+            x: Any,
+            data: Any = None,
+            summarize: int | None = None,
+            message: str | None = None,
+            name: str | None = None,
+        ) -> Operation:
+            return check(x, None, data, summarize, message, name)
+
+        made: Any = of_one
+    else:
+
+        def of_two(
+            x: Any,
+            y: Any,
+            data: Any = None,
+            summarize: int | None = None,
+            message: str | None = None,
+            name: str | None = None,
+        ) -> Operation:
+            return check(x, y, data, summarize, message, name)
+
+        made = of_two
+    made.__name__ = made.__qualname__ = name
+    made.__doc__ = (
+        f"An operation that ends the run unless ``x {words}`` holds for all elements.\n\n"
+        "    Parameters and error as for :func:`Assert`; ``message`` comes before the values.\n    "
+    )
+    return made
+
+
+assert_equal = _declare("assert_equal", "== y", equal, False)
+assert_none_equal = _declare("assert_none_equal", "!= y", not_equal, False)
+assert_less = _declare("assert_less", "< y", less, False)
+assert_less_equal = _declare("assert_less_equal", "<= y", less_equal, False)
+assert_greater = _declare("assert_greater", "> y", greater, False)
+assert_greater_equal = _declare("assert_greater_equal", ">= y", greater_equal, False)
+assert_positive = _declare("assert_positive", "> 0", greater, True)
+assert_negative = _declare("assert_negative", "< 0", less, True)
+assert_non_negative = _declare("assert_non_negative", ">= 0", greater_equal, True)
+assert_non_positive = _declare("assert_non_positive", "<= 0", less_equal, True)
+
+
+def assert_rank(
+    x: Any,
+    rank: Any,
+    data: Any = None,
+    summarize: int | None = None,
+    message: str | None = None,
+    name: str | None = None,
+) -> Operation:
+    """Check the rank of a tensor while the graph is built.
+
+    Raises
+    ------
+    ValueError
+        If ``x`` has another rank than ``rank``, or its rank is not known.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.assert_rank(gp.zeros([2, 3]), 2).type
+    'NoOp'
+    """
+    x = convert_to_tensor(x)
+    wanted = constant_value(convert_to_tensor(rank))
+    if wanted is None or x._shape is None or len(x._shape) != int(wanted):
+        raise ValueError(f"{message or ''} Tensor {x.name} must have rank {rank}, not {x.shape}")
+    return no_op(name=name or "assert_type/statically_determined_correct_type")

@@ -1,0 +1,163 @@
+"""What conditionals and loops share: bodies traced from functions, and how they are lowered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from gradplan import dtypes, passes, probe
+from gradplan.body import Body
+from gradplan.dtypes import DType
+from gradplan.graph import Graph, Operation, Tensor
+from gradplan.opdef import CALL, STATE, apply, captured, op
+from gradplan.ops.array import identity
+from gradplan.ops.constant import convert_to_tensor
+from gradplan.passes import extract
+from gradplan.shapes import Shape
+
+
+def trace(
+    outer: Graph,
+    function: Callable[..., Any],
+    arguments: Sequence[tuple[DType, Shape | None]],
+    name: str,
+) -> tuple[Body, Any]:
+    """A body made by calling ``function`` on its arguments, and what the function returned."""
+    body = Body(outer, arguments)
+    with body.as_default(), body.name_scope(name):
+        returned = function(*body.arguments)
+    return body, returned
+
+
+def flatten(structure: Any) -> list[Any]:
+    """The leaves of nested lists, tuples and dictionaries, in order (keys sorted)."""
+    if isinstance(structure, dict):
+        return [x for k in sorted(structure) for x in flatten(structure[k])]
+    if isinstance(structure, (list, tuple)):
+        return [x for part in structure for x in flatten(part)]
+    return [structure]
+
+
+def pack(structure: Any, leaves: Sequence[Any]) -> Any:
+    """``leaves`` in the structure of ``structure``."""
+    rest = iter(leaves)
+
+    def build(part: Any) -> Any:
+        if isinstance(part, dict):
+            made = {k: build(part[k]) for k in sorted(part)}
+            return type(part)((k, made[k]) for k in part)
+        if isinstance(part, (list, tuple)):
+            made_list = [build(p) for p in part]
+            return type(part)(*made_list) if hasattr(part, "_fields") else type(part)(made_list)
+        return next(rest)
+
+    return build(structure)
+
+
+def results(body: Body, returned: Any, dtypes_wanted: Sequence[DType | None] | None = None) -> None:
+    """Make what a function returned the outputs of its body; an operation becomes a bool."""
+    leaves = flatten(returned)
+    wanted = dtypes_wanted or [None] * len(leaves)
+    with body.as_default():
+        for leaf, dtype in zip(leaves, wanted, strict=True):
+            if isinstance(leaf, Operation):
+                with body.control_dependencies([leaf]):
+                    out = identity(convert_to_tensor(True))
+            else:
+                out = convert_to_tensor(leaf, dtype)
+            body.outputs.append(captured(body, out) if out.graph is not body else out)
+
+
+def _program(body: Body, inputs: Sequence[Tensor], binder: Any, given: Sequence[Any]) -> Any:
+    """The body as a program, optimised as its graph is."""
+    if not binder.optimised:
+        return extract.run(body.outputs, inputs, [])
+    pattern = probe.pattern([t._shape for t in inputs], [v.dims for v in given])
+    if pattern not in body.programs:
+        program = extract.run(body.outputs, inputs, [])
+        program.pattern = pattern
+        body.programs[pattern] = passes.optimise(program)
+    return body.programs[pattern]
+
+
+def inside(binder: Any, op: Operation, body: Body, views: Sequence[Any]) -> Any:
+    """Lower a body: where its results lie. ``views`` are those of its inputs, in order."""
+    inputs = body.inputs
+    program = _program(body, inputs, binder, views)
+    first = op.writes + op.attrs["arguments"]
+    values = {}
+    for i in body.asked(inputs):
+        if i >= len(body.arguments):
+            value = binder.value(op.inputs[first + i - len(body.arguments)])
+            if value is not None:
+                values[i] = value
+    return binder.inside(program, views, values)
+
+
+def captured_views(binder: Any, op: Operation) -> list[Any]:
+    """Where what bodies take from around them lies; a copy of what they may overwrite."""
+    written = set(op.inputs[: op.writes])
+    places = {binder.view(t).storage for t in written}
+    out = []
+    for t in op.inputs[op.writes + op.attrs["arguments"] :]:
+        view = binder.view(t)
+        out.append(binder.copied(view) if view.storage in places and t not in written else view)
+    return out
+
+
+def shape_values(body: Body, first: int, value: Any) -> Any:
+    """``value`` for a body's shape rules: of its captures, which are inputs from ``first`` on."""
+    n = len(body.arguments)
+    return lambda i: value(first + i - n) if i >= n else None
+
+
+def declare(name: str, stateful: str) -> Any:
+    """An operation with bodies, twice: where they have effects it must run exactly as asked."""
+    types = "any* -> @types*"
+
+    def build(inputs: Any, types: Any = (), bodies: Any = ()) -> Any: ...
+
+    pure = op(name, CALL, types=types, T=dtypes.ALL, flops=_flops)(build)
+    active = op(stateful, STATE, types=types, T=dtypes.ALL, flops=_flops)(build)
+
+    class Both:
+        """Attaches a rule to both."""
+
+        def __getattr__(self, rule: str) -> Any:
+            def attach(function: Any) -> Any:
+                getattr(active, rule)(function)
+                return getattr(pure, rule)(function)
+
+            return attach
+
+    return Both(), pure.opdef, active.opdef
+
+
+def _flops(attrs: dict[str, Any], in_shapes: Any) -> int:
+    return 0
+
+
+def make(
+    defs: tuple[Any, Any],
+    bodies: Sequence[Body],
+    arguments: Sequence[Tensor],
+    types: Sequence[DType],
+    name: str,
+    **attrs: Any,
+) -> Sequence[Tensor]:
+    """One operation with bodies: its inputs are variables they write, ``arguments``, captures."""
+    captures = list(dict.fromkeys(t for body in bodies for t in body.captures))
+    written = list(dict.fromkeys(t for body in bodies for t in body.written()))
+    captures = [t for t in captures if t not in written] + written
+    for body in bodies:
+        body.taken = [captured(body, t) for t in captures]
+    attrs |= {
+        "types": tuple(types),
+        "bodies": tuple(bodies),
+        "writes": len(written),
+        "arguments": len(arguments),
+        "fallible": any(body.is_fallible for body in bodies),
+    }
+    opdef = defs[any(body.has_effects for body in bodies)]
+    made = apply(opdef, [*written, *arguments, *captures], attrs, name)
+    return made if isinstance(made, tuple) else (made,)

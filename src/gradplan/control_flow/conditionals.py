@@ -1,0 +1,236 @@
+"""``cond`` and ``case``: the operation ``If`` runs one of two bodies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gradplan import dtypes
+from gradplan.body import Body, copy_into
+from gradplan.control_flow.bodies import (
+    captured_views,
+    declare,
+    flatten,
+    inside,
+    make,
+    pack,
+    results,
+    shape_values,
+    trace,
+)
+from gradplan.gradients import gradients
+from gradplan.graph import Operation, at_user_line, get_default_graph
+from gradplan.opdef import captured, graph_of, is_variable
+from gradplan.ops.array import zeros_like
+from gradplan.ops.constant import convert_to_tensor
+
+__all__ = ["case", "cond"]
+
+_if_rules, *_IF = declare("StatelessIf", "If")
+
+
+@_if_rules.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    first = attrs["writes"] + 1
+    found = [
+        body.shapes(
+            body.inputs,
+            in_shapes[first:],
+            shape_values(body, first, value),
+        )
+        for body in attrs["bodies"]
+    ]
+    out: list[Any] = []
+    for a, b in zip(*found, strict=True):
+        if a == b:
+            out.append(a)
+            continue
+        predicate = value(first - 1)  # the shapes depend on it, then
+        if predicate is not None:
+            return found[0 if bool(predicate) else 1]
+        same = a is not None and b is not None and len(a) == len(b)
+        out.append(
+            tuple(x if x == y else None for x, y in zip(a, b, strict=True)) if same else None
+        )
+    return out
+
+
+@_if_rules.lower
+def _(binder: Any, op: Operation) -> None:
+    outs = [binder.result(op, i) for i in range(len(op.outputs))]
+    given = captured_views(binder, op)
+    predicate = binder.contiguous(binder.view(op.inputs[op.writes]))
+    insn = binder.emit("if_else", [], [predicate])
+    start = len(binder.insns)
+    parts = []
+    for body in op.attrs["bodies"]:
+        results = inside(binder, op, body, given)
+        for out, view in zip(outs, results, strict=True):
+            if out.dims == view.dims:  # of other dims is the branch that is not taken
+                binder.copy(out, view)
+        parts.append(len(binder.insns) - start)
+    insn.attrs, insn.span, insn.around = [parts[0]], parts[1], [*outs, *given]
+
+
+@_if_rules.gradient
+def _(op: Operation, *dys: Any) -> Any:
+    graph, first = op.graph, op.writes + 1
+    taken = list(op.inputs[first:])
+    xs = [i for i, t in enumerate(taken) if t.dtype.is_floating and not is_variable(t)]
+    given = [dy for dy in dys if dy is not None]
+    bodies = []
+    for body in op.attrs["bodies"]:
+
+        def derive(body: Body = body) -> Any:
+            inner = get_default_graph()
+            stand_ins = dict(
+                zip(
+                    body.inputs,
+                    [captured(inner, t) for t in taken],
+                    strict=True,
+                )
+            )
+            outs = copy_into(inner, body, stand_ins)
+            ys = [y for y, dy in zip(outs, dys, strict=True) if dy is not None]
+            at = [captured(inner, taken[i]) for i in xs]
+            found = gradients(ys, at, [captured(inner, dy) for dy in given])
+            return [zeros_like(x) if g is None else g for x, g in zip(at, found, strict=True)]
+
+        made, returned = trace(graph, derive, [], "grad")
+        results(made, returned)
+        bodies.append(made)
+    out: list[Any] = [None] * len(taken)
+    if xs:
+        types = [taken[i].dtype for i in xs]
+        made_out = make(_IF, bodies, [op.inputs[op.writes]], types, "cond_grad")
+        for i, g in zip(xs, made_out, strict=True):
+            out[i] = g
+    return [None] * first + out
+
+
+def cond(
+    pred: Any,
+    true_fn: Callable[[], Any] | None = None,
+    false_fn: Callable[[], Any] | None = None,
+    strict: bool = False,
+    name: str | None = None,
+    fn1: Callable[[], Any] | None = None,
+    fn2: Callable[[], Any] | None = None,
+) -> Any:
+    """What ``true_fn()`` makes if ``pred`` holds, else what ``false_fn()`` makes; only that runs.
+
+    Parameters
+    ----------
+    pred : tensor_like of bool, shape []
+    true_fn, false_fn : callable
+        Without arguments; both return the same structure of tensors of the same types, or
+        operations. What they take from around them is computed in any case.
+    strict : bool, optional
+        Whether a list of one tensor stays a list. Default: False, as in TensorFlow 1.
+    name : str, optional
+    fn1, fn2 : callable, optional
+        Old names of ``true_fn`` and ``false_fn``.
+
+    Raises
+    ------
+    TypeError
+        If ``pred`` is a Python bool, a function is missing, or the types differ.
+    ValueError
+        If the structures differ.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> x = gp.placeholder(gp.float32, [])
+    >>> y = gp.cond(x > 0.0, lambda: gp.log(x), lambda: x * 2.0)
+    >>> print(gp.Session().run(y, {x: -3.0}))
+    -6.0
+    """
+    functions = true_fn or fn1, false_fn or fn2
+    if not all(callable(f) for f in functions):
+        raise TypeError(at_user_line("cond: true_fn and false_fn must be callable"))
+    if isinstance(pred, bool):
+        raise TypeError(at_user_line("cond: pred must not be a Python bool"))
+    graph = graph_of([pred, get_default_graph()])
+    with graph.as_default(), graph.name_scope(name or "cond"):
+        pred = convert_to_tensor(pred)
+        if pred.dtype is not dtypes.bool or pred._shape not in ((), None):
+            raise TypeError(at_user_line(f"cond: pred must be a bool scalar, not {pred}"))
+        bodies, returned = [], []
+        for function in functions:
+            body, result = trace(graph, function, [], "branch")  # type: ignore[arg-type]
+            bodies.append(body)
+            returned.append(result)
+        first, second = map(flatten, returned)
+        if pack(returned[0], [0] * len(first)) != pack(returned[1], [0] * len(second)):
+            raise ValueError(
+                at_user_line(
+                    "cond: Incompatible return types of true_fn and false_fn: the two structures "
+                    f"don't match: {returned[0]!r} and {returned[1]!r}"
+                )
+            )
+        if None in first or None in second:
+            raise ValueError(at_user_line("cond: true_fn and false_fn must return a value"))
+        for body, leaves in zip(bodies, (first, second), strict=True):
+            results(body, leaves)
+        for a, b in zip(bodies[0].outputs, bodies[1].outputs, strict=True):
+            if a.dtype is not b.dtype:
+                raise TypeError(
+                    at_user_line(
+                        "cond: Outputs of true_fn and false_fn must have the same type: "
+                        f"{a.dtype.name}, {b.dtype.name}"
+                    )
+                )
+        types = [t.dtype for t in bodies[0].outputs]
+        outs = make(_IF, bodies, [pred], types, "Merge")
+    out = pack(returned[0], outs)
+    if not strict and isinstance(out, (list, tuple)) and len(out) == 1:
+        return out[0]
+    return out
+
+
+def case(
+    pred_fn_pairs: Any,
+    default: Callable[[], Any] | None = None,
+    exclusive: bool = False,
+    strict: bool = False,
+    name: str = "case",
+) -> Any:
+    """What the function of the first predicate that holds makes, or else ``default()``.
+
+    Parameters
+    ----------
+    pred_fn_pairs : list of (tensor_like of bool, callable), or dict
+    default : callable, optional
+        Default: the last function.
+    exclusive : bool, optional
+        Accepted; the first that holds is taken.
+    strict : bool, optional
+        See :func:`cond`.
+    name : str, optional
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> x = gp.placeholder(gp.float32, [])
+    >>> y = gp.case([(x < 0.0, lambda: -x), (x > 9.0, lambda: x * 0.0)], default=lambda: x)
+    >>> sess = gp.Session()
+    >>> print(*[sess.run(y, {x: v}) for v in (-2.0, 10.0, 3.0)])
+    2.0 0.0 3.0
+    """
+    pairs = list(pred_fn_pairs.items() if isinstance(pred_fn_pairs, dict) else pred_fn_pairs)
+    if not all(isinstance(p, (list, tuple)) and len(p) == 2 and callable(p[1]) for p in pairs):
+        raise TypeError(at_user_line("case: pairs of a predicate and a function are expected"))
+    if default is None:
+        if not pairs:
+            raise ValueError(at_user_line("case: there is nothing to choose from"))
+        default = pairs.pop()[1]
+    with get_default_graph().name_scope(name):
+        chosen = default
+        for predicate, function in reversed(pairs):
+
+            def choose(p: Any = predicate, f: Any = function, rest: Any = chosen) -> Any:
+                return cond(p, f, rest, strict=strict)
+
+            chosen = choose
+        return chosen()

@@ -1,0 +1,208 @@
+"""Loops over the rows of tensors: ``map_fn``, ``scan``, ``foldl``, ``foldr``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gradplan import dtypes
+from gradplan.control_flow.bodies import flatten, pack, results, trace
+from gradplan.control_flow.loops import scan_loop
+from gradplan.graph import Tensor, at_user_line, get_default_graph
+from gradplan.opdef import graph_of
+from gradplan.ops.array import expand_dims
+from gradplan.ops.constant import convert_to_tensor
+from gradplan.ops.slicing import concat
+
+__all__ = ["foldl", "foldr", "map_fn", "scan"]
+
+_NOTHING = object()
+
+
+def _over_rows(
+    function: Callable[..., Any],
+    elems: Any,
+    initializer: Any,
+    name: str,
+    reverse: bool,
+    dtype: Any = None,
+    stacked: bool = True,
+) -> tuple[Any, Any]:
+    """What is carried at the end, and the stack of what was carried or made in every trip."""
+    if not callable(function):
+        raise TypeError(at_user_line(f"{name}: fn must be callable"))
+    graph = graph_of([x for x in flatten(elems) if isinstance(x, Tensor)] or [get_default_graph()])
+    with graph.as_default(), graph.name_scope(name):
+        stacks = [convert_to_tensor(x) for x in flatten(elems)]
+        for x in stacks:
+            if x._shape == ():
+                raise ValueError(at_user_line(f"{name}: elements must have rows, not be scalars"))
+        maps = initializer is _NOTHING
+        carried = [] if maps else [convert_to_tensor(x) for x in flatten(initializer)]
+        arguments: list[Any] = [(dtypes.int64, ()), *[(t.dtype, t._shape) for t in carried]]
+        arguments += [(t.dtype, None if t._shape is None else t._shape[1:]) for t in stacks]
+
+        def step(trip: Tensor, *leaves: Tensor) -> Any:
+            rows = pack(elems, leaves[len(carried) :])
+            if maps:
+                return function(rows)
+            return function(pack(initializer, leaves[: len(carried)]), rows)
+
+        body, returned = trace(graph, step, arguments, "fn")
+        like = returned if maps else initializer
+        leaves = flatten(returned)
+        if not maps and len(leaves) != len(carried):
+            raise ValueError(
+                at_user_line(
+                    f"{name}: fn returned {returned!r}, of another structure than the initial "
+                    f"value {initializer!r}"
+                )
+            )
+        types = [None] * len(leaves) if maps else [t.dtype for t in carried]
+        if maps and dtype is not None:
+            types = [dtypes.as_dtype(d) for d in flatten(dtype)]
+            if len(types) != len(leaves):
+                raise ValueError(
+                    at_user_line(f"{name}: {len(types)} dtypes for {len(leaves)} results")
+                )
+        results(body, leaves, types)
+        if stacked and not maps:
+            body.outputs += body.outputs[: len(carried)]
+        outs = scan_loop(0, body, carried, stacks, "loop", reverse)
+    n = len(carried)
+    return pack(like, outs[:n]) if n else None, pack(
+        like, outs[n : n + len(leaves)]
+    ) if stacked else None
+
+
+def map_fn(
+    fn: Callable[..., Any],
+    elems: Any,
+    dtype: Any = None,
+    parallel_iterations: int = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    infer_shape: bool = True,
+    name: str | None = None,
+) -> Any:
+    """``fn`` of every row of ``elems``, stacked.
+
+    Parameters
+    ----------
+    fn : callable
+        Of one row, in the structure of ``elems``.
+    elems : tensor_like, shape [n, ...], or a structure of them
+    dtype : DType or structure of them, optional
+        Of what ``fn`` gives, where that has another structure than ``elems``.
+    parallel_iterations, back_prop, swap_memory, infer_shape : optional
+        Accepted as in TensorFlow 1; they change nothing here.
+    name : str, optional
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.map_fn(lambda x: x * x, [1.0, 2.0, 3.0]))
+    array([1., 4., 9.], dtype=float32)
+    """
+    return _over_rows(fn, elems, _NOTHING, name or "map", False, dtype)[1]
+
+
+def scan(
+    fn: Callable[..., Any],
+    elems: Any,
+    initializer: Any = None,
+    parallel_iterations: int = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    infer_shape: bool = True,
+    reverse: bool = False,
+    name: str | None = None,
+) -> Any:
+    """``a = fn(a, row)`` for every row of ``elems``: all the values of ``a``, stacked.
+
+    Parameters
+    ----------
+    fn : callable
+        ``fn(a, row)`` gives the next ``a``, of the same structure, types and shapes.
+    elems : tensor_like, shape [n, ...], or a structure of them
+    initializer : tensor_like or structure, optional
+        The first ``a``. Default: the first row, which is then the first result too.
+    parallel_iterations, back_prop, swap_memory, infer_shape : optional
+        Accepted as in TensorFlow 1; they change nothing here.
+    reverse : bool, optional
+        Go from the last row to the first. Default: False.
+    name : str, optional
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.scan(lambda a, x: a + x, [1.0, 2.0, 3.0]))
+    array([1., 3., 6.], dtype=float32)
+    """
+    if initializer is not None:
+        return _over_rows(fn, elems, initializer, name or "scan", reverse)[1]
+    first, rest = _split_first(elems, reverse)
+    _, stack = _over_rows(fn, rest, first, name or "scan", reverse)
+
+    def join(a: Any, b: Any) -> Any:
+        parts = [b, expand_dims(a, 0)] if reverse else [expand_dims(a, 0), b]
+        return concat(parts, 0)
+
+    return pack(first, [join(a, b) for a, b in zip(flatten(first), flatten(stack), strict=True)])
+
+
+def foldl(
+    fn: Callable[..., Any],
+    elems: Any,
+    initializer: Any = None,
+    parallel_iterations: int = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    name: str | None = None,
+) -> Any:
+    """``a = fn(a, row)`` for every row of ``elems``, from the first to the last: the last ``a``.
+
+    The parameters are those of :func:`scan`.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> print(gp.Session().run(gp.foldl(lambda a, x: a * 10 + x, [1, 2, 3])))
+    123
+    """
+    return _fold(fn, elems, initializer, name or "foldl", False)
+
+
+def foldr(
+    fn: Callable[..., Any],
+    elems: Any,
+    initializer: Any = None,
+    parallel_iterations: int = 10,
+    back_prop: bool = True,
+    swap_memory: bool = False,
+    name: str | None = None,
+) -> Any:
+    """``a = fn(a, row)`` for every row of ``elems``, from the last to the first: the last ``a``.
+
+    The parameters are those of :func:`scan`.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> print(gp.Session().run(gp.foldr(lambda a, x: a * 10 + x, [1, 2, 3])))
+    321
+    """
+    return _fold(fn, elems, initializer, name or "foldr", True)
+
+
+def _fold(fn: Any, elems: Any, initializer: Any, name: str, reverse: bool) -> Any:
+    if initializer is None:
+        initializer, elems = _split_first(elems, reverse)
+    return _over_rows(fn, elems, initializer, name, reverse, stacked=False)[0]
+
+
+def _split_first(elems: Any, reverse: bool) -> tuple[Any, Any]:
+    tensors = [convert_to_tensor(x) for x in flatten(elems)]
+    first = [t[-1] if reverse else t[0] for t in tensors]
+    rest = [t[:-1] if reverse else t[1:] for t in tensors]
+    return pack(elems, first), pack(elems, rest)

@@ -1,0 +1,143 @@
+"""``py_func``: a Python function in the midst of a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from gradplan import dtypes, errors
+from gradplan.graph import get_default_graph
+from gradplan.opdef import HOST, apply, graph_of, op
+
+__all__ = ["py_func"]
+
+#: Of each result its rank and its dimensions, padded with zeros.
+_INFO = 9
+
+
+@op("PyFunc", HOST, types="any* -> int64", flops=0, fallible=True)
+def _call(input: Any, func: Any = None, Tout: Any = (), name: str | None = None) -> Any:
+    """Calls ``func`` and keeps what it returns; gives the shapes of that, int64 [results, 9]."""
+
+
+@_call.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    return (len(attrs["Tout"]), _INFO)
+
+
+@_call.lower
+def _(binder: Any, op: Any) -> None:
+    func, wanted, kept = op.attrs["func"], op.attrs["Tout"], binder.memory(op)
+
+    def call(*arrays: np.ndarray) -> tuple[np.ndarray]:
+        returned = func(*arrays)
+        if returned is None:
+            returned = ()
+        results = list(returned) if isinstance(returned, (list, tuple)) else [returned]
+        if len(results) != len(wanted):
+            raise _refusal(op, f"it returned {len(results)} values, Tout has {len(wanted)}")
+        info = np.zeros((len(wanted), _INFO), np.int64)
+        kept.clear()
+        for i, (result, dtype) in enumerate(zip(results, wanted, strict=True)):
+            array = np.asarray(result)
+            if array.dtype != dtype.np:
+                raise _refusal(op, f"value {i} is {array.dtype}, Tout says {dtype.name}")
+            if array.ndim >= _INFO:
+                raise _refusal(op, f"value {i} has {array.ndim} dimensions, more than {_INFO - 1}")
+            info[i, 0], info[i, 1 : 1 + array.ndim] = array.ndim, array.shape
+            kept.append(array)
+        return (info,)
+
+    binder.host(call, [binder.result(op)], [binder.view(t) for t in op.inputs])
+
+
+def _refusal(op: Any, what: str) -> errors.InvalidArgumentError:
+    name = getattr(op.attrs["func"], "__name__", "function")
+    return errors.InvalidArgumentError(
+        None, op.origin, f"PyFunc '{op.name}' calls {name}: {what} (made at {op.made_at})"
+    )
+
+
+@op("PyFuncResult", HOST, types="int64 -> @dtype", flops=0)
+def _result(
+    info: Any, of: Any = None, index: int = 0, dtype: Any = None, name: str | None = None
+) -> Any:
+    """Result number ``index`` of the operation ``of``, in the shape that ``info`` tells."""
+
+
+@_result.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    info = value(0)
+    if info is None:
+        return None
+    row = info[attrs["index"]]
+    return tuple(int(d) for d in row[1 : 1 + row[0]])
+
+
+@_result.lower
+def _(binder: Any, op: Any) -> None:
+    kept, index = binder.memory(op.attrs["of"]), op.attrs["index"]
+    binder.host(lambda: (kept[index],), [binder.result(op)], [])
+
+
+def py_func(
+    func: Callable[..., Any],
+    inp: Any,
+    Tout: Any,
+    stateful: bool = True,
+    name: str | None = None,
+) -> Any:
+    """Call a Python function in every run, with arrays, and take what it returns into the graph.
+
+    Parameters
+    ----------
+    func : callable
+        Takes an array for each input; returns one value for each type of ``Tout``, of any shape.
+    inp : list of tensor_like
+    Tout : DType or list of DType
+        The exact types of what is returned; an empty list for a function without results.
+    stateful : bool, optional
+        Accepted as in TensorFlow 1; the function is called once a run in any case.
+    name : str, optional
+
+    Returns
+    -------
+    Tensor, list of Tensor or Operation
+        As ``Tout`` says; the operation for an empty list. State the shapes with ``set_shape`` where
+        other operations need them.
+
+    Raises
+    ------
+    TypeError
+        If ``func`` is not callable.
+    InvalidArgumentError
+        In a run where it returns another number or other types of values. What it raises itself
+        comes through as it is; no variable is changed then.
+
+    Notes
+    -----
+    It has no gradient. It runs with the GIL, and costs some microseconds.
+
+    Examples
+    --------
+    >>> import gradplan as gp, numpy as np
+    >>> y = gp.py_func(lambda x: np.sort(x)[::-1], [[1.0, 3.0, 2.0]], gp.float32)
+    >>> gp.Session().run(y)
+    array([3., 2., 1.], dtype=float32)
+    """
+    if not callable(func):
+        raise TypeError(f"py_func: func must be callable, not {func!r}")
+    several = isinstance(Tout, (list, tuple))
+    wanted = tuple(dtypes.as_dtype(d) for d in (Tout if several else [Tout]))
+    graph = graph_of([*inp, get_default_graph()])
+    with graph.as_default(), graph.name_scope(name or "PyFunc") as scope:
+        info = apply(_call.opdef, list(inp), {"func": func, "Tout": wanted}, scope)
+        out = []
+        for i, dtype in enumerate(wanted):
+            attrs = {"of": info.op, "index": i, "dtype": dtype}
+            out.append(apply(_result.opdef, [info], attrs, "result"))
+    if not several:
+        return out[0]
+    return out or info.op
