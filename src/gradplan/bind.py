@@ -297,14 +297,19 @@ class Binder:
         if view is None:
             value = self.value(t)
             assert value is not None, f"{t} is taken before it is made"
-            storage = Storage(t.op.name, value.nbytes, CONST)
-            self.constants.append((storage, value))
-            view = self._views[t] = View(storage, t.dtype, value.shape)
+            self.constant(t.op, value, t.index)
+            view = self._views[t]
         return view
 
-    def alias(self, op: Operation, view: View) -> None:
-        """Let the operation's result be ``view``: no instruction."""
-        self._views[op.outputs[0]] = view
+    def alias(self, op: Operation, view: View, i: int = 0) -> None:
+        """Let the operation's result ``i`` be ``view``: no instruction."""
+        self._views[op.outputs[i]] = view
+
+    def constant(self, op: Operation, value: np.ndarray, i: int = 0) -> None:
+        """Let the operation's result ``i`` be a value that is known now, a part of the plan."""
+        storage = Storage(op.name, value.nbytes, CONST)
+        self.constants.append((storage, value))
+        self._views[op.outputs[i]] = View(storage, op.outputs[i].dtype, value.shape)
 
     def result(self, op: Operation, i: int = 0) -> View:
         """New memory for output ``i``; without gaps, in row-major order."""
@@ -384,7 +389,7 @@ class Binder:
         kernel = "tile_sum" if sums else "tile"
         size = flat[0].size
         if not sums and 0 < size <= _core.SMALL_TILE and all([v.is_row_or_one() for v in flat]):
-            ones = sum([1 << k for k, v in enumerate(flat) if v.strides == (0,)])
+            ones = sum([1 << k for k in range(n, len(flat)) if flat[k].strides == (0,)])
             kernel, code = "tile_small", [*code, size, ones]
         self.emit(kernel, results, flat[n:], code, operands=operands)
 
