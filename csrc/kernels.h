@@ -8,7 +8,8 @@
 
 #include "plan.h"
 
-#define GP_KERNELS_ONCE(GP_ONCE)
+/* arrays.c */
+#define GP_KERNELS_ONCE(GP_ONCE) GP_ONCE(slice_at) GP_ONCE(paste_at) GP_ONCE(reverse_sequence)
 
 #define GP_DECLARE(name)                               \
   int name##_kernel(gp_run *run, const gp_insn *insn); \

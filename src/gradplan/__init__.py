@@ -41,9 +41,11 @@ from gradplan.ops.logic import *
 from gradplan.ops.math import *
 from gradplan.ops.random import *
 from gradplan.ops.reduce import *
-from gradplan.ops.slicing import *
 from gradplan.ops.sizes import *
+from gradplan.ops.slicing import *
+from gradplan.ops.splitting import *
 from gradplan.ops.state import *
+from gradplan.ops.strided import *
 from gradplan.ops.variable_scope import *
 from gradplan.session import ConfigProto, InteractiveSession, Session
 from gradplan.shapes import Dimension, TensorShape

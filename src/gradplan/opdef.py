@@ -166,7 +166,8 @@ def op(
     types : str, optional
         Such as ``"bool T T -> T"``: ``T`` is any one of the types in ``T``, ``I`` int32 or int64,
         ``any`` any type, ``@key`` the type in that attribute, another word that very type; a star
-        repeats, of a result as often as the attribute ``num`` says. Default: every input and the only output is ``T``.
+        repeats, of a result as often as the attribute ``num`` says. Default: every input and the
+        only output is ``T``.
     T : sequence of DType
         The types allowed for ``T``. Default: float32 and float64.
     flops : float or callable
