@@ -15,7 +15,7 @@ LAYERS = [
     ["shapes"],
     ["graph"],
     ["opdef"],
-    ["program", "views", "tile"],
+    ["program", "views", "tiling"],
     ["probe", "stages"],
     ["schedule", "memory", "plan"],
     ["bind"],

@@ -30,17 +30,23 @@ from gradplan.graph import (
     reset_default_graph,
 )
 from gradplan.opdef import register_tensor_conversion_function
-from gradplan.ops import initializers, nn
+from gradplan.ops import initializers, manip, nn
 from gradplan.ops.array import *
+from gradplan.ops.blocks import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
+from gradplan.ops.diagonals import *
 from gradplan.ops.functions import *
 from gradplan.ops.initializers import *
 from gradplan.ops.linalg import *
 from gradplan.ops.logic import *
 from gradplan.ops.math import *
+from gradplan.ops.padding import *
+from gradplan.ops.patches import *
 from gradplan.ops.random import *
+from gradplan.ops.ranges import *
 from gradplan.ops.reduce import *
+from gradplan.ops.shaping import *
 from gradplan.ops.sizes import *
 from gradplan.ops.slicing import *
 from gradplan.ops.splitting import *

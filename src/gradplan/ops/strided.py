@@ -369,22 +369,24 @@ def slice(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor
            [5, 6]], dtype=int32)
     """
     x = convert_to_tensor(input_)
+    parts = begin if isinstance(begin, (list, tuple)) else None
     with x.graph.as_default():
         begin, size = [_vector(v) for v in (begin, size)]
     sizes, n = constant_value(size), (begin._shape or (None,))[0]
     if sizes is None or n is None or sizes.shape != (n,):
-        return _slice(x, begin, size, name)
+        return slice_view(x, begin, size, name)
     first = known_sizes(begin) or (None,) * n
     later = [i for i in range(n) if first[i] is None]
     if not later or min(sizes[later]) < 0:
-        return _slice(x, begin, size, name)
+        return slice_view(x, begin, size, name)
     if x._shape is None or any(
         f or s >= 0 for f, s in zip(first, sizes, strict=True) if f is not None
     ):
         now = np.array([f or 0 for f in first], np.int64)
-        x = _slice(x, now, np.array([-1 if i in later else s for i, s in enumerate(sizes)]))
+        x = slice_view(x, now, np.array([-1 if i in later else s for i, s in enumerate(sizes)]))
     attrs = {"axes": tuple(later), "sizes": tuple(int(sizes[i]) for i in later), "drop": False}
-    return apply(_slice_at.opdef, [x, *[begin[i] for i in later]], attrs, name or "Slice")
+    starts = [begin[i] if parts is None else convert_to_tensor(parts[i]) for i in later]
+    return apply(_slice_at.opdef, [x, *starts], attrs, name or "Slice")
 
 
 def _vector(value: Any) -> Tensor:
@@ -394,11 +396,11 @@ def _vector(value: Any) -> Tensor:
 
 
 @op("Slice", VIEW, types="T I I -> T", T=ALL, sized=2)
-def _slice(input: Any, begin: Any, size: Any, name: str | None = None) -> Any:
+def slice_view(input: Any, begin: Any, size: Any, name: str | None = None) -> Any:
     """A slice whose place is known when a plan is bound; see :func:`slice`."""
 
 
-@_slice.shape
+@slice_view.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     given, *vectors = in_shapes
     begin, size = value(1), value(2)
@@ -430,7 +432,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     return tuple(out)
 
 
-@_slice.lower
+@slice_view.lower
 def _(binder: Any, op: Any) -> None:
     view, dims = binder.view(op.inputs[0]), binder.shape(op.outputs[0])
     begin = [int(b) for b in binder.value(op.inputs[1])]
@@ -438,7 +440,7 @@ def _(binder: Any, op: Any) -> None:
     binder.alias(op, view.cut(parts))
 
 
-@_slice.gradient
+@slice_view.gradient
 def _(op: Any, dy: Any) -> Any:
     x, begin, _ = op.inputs
     dx = _slice_grad(dy, shape(x), begin)
@@ -469,7 +471,7 @@ def _(binder: Any, op: Any) -> None:
 
 @_slice_grad.gradient
 def _(op: Any, g: Any) -> Any:
-    dg = _slice(g, op.inputs[2], shape(op.inputs[0]))
+    dg = slice_view(g, op.inputs[2], shape(op.inputs[0]))
     dg.set_shape(op.inputs[0]._shape)
     return dg, None, None
 

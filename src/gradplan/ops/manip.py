@@ -1,0 +1,1 @@
+"""The names of ``gp.manip``; each is declared in one of the modules below."""
