@@ -173,7 +173,7 @@ def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any 
     axis = dim if axis is None else axis
     if axis is None:
         raise ValueError("expand_dims needs an axis")
-    attrs, more = list_argument(axis, "axis")
+    attrs, more = list_argument(axis, "axis", "ExpandDims")
     return apply(_expand_dims.opdef, [input, *more], attrs, name)
 
 
@@ -247,7 +247,7 @@ def transpose(a: Any, perm: Any = None, name: str = "transpose", conjugate: bool
     array([[1, 3],
            [2, 4]], dtype=int32)
     """
-    attrs, more = ({"perm": None}, []) if perm is None else list_argument(perm, "perm")
+    attrs, more = ({"perm": None}, []) if perm is None else list_argument(perm, "perm", "Transpose")
     return apply(_transpose.opdef, [a, *more], attrs | {"inverse": False}, name)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, VIEW, apply, op
+from gradplan.opdef import CALL, VIEW, op
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor
 from gradplan.ops.reduce import reduce_sum
@@ -331,6 +331,8 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     for s in in_shapes[1:]:
         if s is not None and shapes.size([d or 1 for d in s]) != 1:
             raise ValueError(f"num_lower and num_upper must be scalars, not {shapes.text(s)}")
+    if in_shapes[0] is not None and in_shapes[0][0] in (0, 1):
+        raise ValueError(f"the input must have rank 2 at least, but has rank {in_shapes[0][0]}")
     if dims is None:
         return (None, None)
     m, n = [int(d) for d in dims[-2:]]
@@ -371,29 +373,10 @@ def matrix_band_part(input: Any, num_lower: Any, num_upper: Any, name: str | Non
     array([[1, 0],
            [3, 4]], dtype=int32)
     """
-    x = _matrix(input)
+    x = convert_to_tensor(input)
     with x.graph.as_default():
         band = [v if has_tensor(v) else np.int64(v) for v in (num_lower, num_upper)]
-        inside = _band(shape(x), *band)
-        out = where(inside, x, constant(np.zeros((), x.dtype.np)), name=name or "MatrixBandPart")
+        inside = _band(shape(x), *band, name=name or "MatrixBandPart")
+        out = where(inside, x, constant(np.zeros((), x.dtype.np)))
     out.set_shape(x._shape)
     return out
-
-
-@op("Matrix", VIEW, T=ALL)
-def _as_matrix(x: Any, name: str | None = None) -> Any:
-    """The same tensor, which must have two dimensions at least."""
-
-
-@_as_matrix.shape
-def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    return _matrices(in_shapes[0])
-
-
-@_as_matrix.gradient
-def _(op: Any, dy: Any) -> Any:
-    return dy
-
-
-def _matrix(x: Any) -> Tensor:
-    return apply(_as_matrix.opdef, [convert_to_tensor(x)], {}, "MatrixBandPart/input")

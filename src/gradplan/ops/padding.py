@@ -236,7 +236,7 @@ def reverse(tensor: Any, axis: Any, name: str | None = None) -> Tensor:
     array([[2, 1],
            [4, 3]], dtype=int32)
     """
-    attrs, more = list_argument(axis, "axis")
+    attrs, more = list_argument(axis, "axis", "ReverseV2")
     return apply(_reverse.opdef, [tensor, *more], attrs, name)
 
 
@@ -410,7 +410,7 @@ def roll(input: Any, shift: Any, axis: Any, name: str | None = None) -> Tensor:
     >>> gp.Session().run(gp.roll([0, 1, 2, 3, 4], shift=2, axis=0))
     array([3, 4, 0, 1, 2], dtype=int32)
     """
-    attrs, more = list_argument(axis, "axis")
+    attrs, more = list_argument(axis, "axis", "Roll")
     if isinstance(shift, (list, tuple)) and not shift:
         shift = np.zeros(0, np.int32)
     return apply(_roll.opdef, [input, shift, *more], attrs, name)

@@ -11,7 +11,7 @@ from gradplan import dtypes, shapes
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import VIEW, apply, op
 from gradplan.ops.array import broadcast_to, expand_dims, reshape
-from gradplan.ops.constant import constant, convert_to_tensor, has_tensor
+from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, to_array
 from gradplan.ops.logic import equal, less
 from gradplan.ops.math import cast, maximum
 from gradplan.ops.reduce import reduce_max
@@ -108,7 +108,7 @@ def range(
         order = [dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64]
         wrong = next((k for k in kinds if k not in order), None)
         if wrong is not None:
-            raise TypeError(at_user_line(f"range: there is none of type {wrong.name}"))
+            raise TypeError(at_user_line(f"Range '{name}': there is none of type {wrong.name}"))
         dtype = order[max(order.index(k) for k in kinds)]
     wanted = dtypes.as_dtype(dtype)
     if graph is None:
@@ -118,18 +118,9 @@ def range(
 
 
 def _kind(value: Any) -> dtypes.DType:
-    return convert_to_tensor(value).dtype if has_tensor(value) else constant_type(value)
-
-
-def constant_type(value: Any) -> dtypes.DType:
-    """The type that a Python or NumPy number gets as a tensor."""
-    if isinstance(value, (np.ndarray, np.generic)):
-        return dtypes.as_dtype(value.dtype)
-    if isinstance(value, builtins.bool):
-        return dtypes.bool
-    if isinstance(value, float):
-        return dtypes.float32
-    return dtypes.int32 if abs(int(value)) <= dtypes.int32.max else dtypes.int64
+    if has_tensor(value):
+        return convert_to_tensor(value).dtype
+    return dtypes.as_dtype(to_array(value).dtype)
 
 
 def _of_type(value: Any, dtype: dtypes.DType) -> Tensor:
@@ -163,10 +154,10 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None) -> Tensor
     with first.graph.as_default(), first.graph.name_scope(name or "LinSpace"):
         last = convert_to_tensor(stop, first.dtype)
         if not first.dtype.is_floating:
-            raise TypeError(at_user_line(f"LinSpace: start and stop must be floats, not {first}"))
+            raise TypeError(at_user_line(f"linspace: start and stop must be floats, not {first}"))
         for t in (first, last):
             if t._shape not in (None, ()):
-                raise ValueError(at_user_line(f"LinSpace: start and stop must be scalars, not {t}"))
+                raise ValueError(at_user_line(f"linspace: start and stop must be scalars, not {t}"))
         first, last = [reshape(t, np.zeros(0, np.int32)) for t in (first, last)]
         n = convert_to_tensor(num)
         zero, one = [constant(k, n.dtype) for k in (0, 1)]

@@ -13,6 +13,7 @@ from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, REDUCE, VIEW, apply, op
 from gradplan.ops.array import broadcast_to, identity, reshape, transpose
 from gradplan.ops.constant import convert_to_tensor
+from gradplan.ops.math import maximum
 from gradplan.ops.ranges import range as sequence
 from gradplan.ops.sizes import bound_list, list_argument, listed, rank, shape, shape_argument, size
 from gradplan.ops.slicing import concat, stack
@@ -63,7 +64,7 @@ def squeeze(
     """
     if axis is not None and squeeze_dims is not None:
         raise ValueError(at_user_line("squeeze: give axis or squeeze_dims, not both"))
-    attrs, more = list_argument(squeeze_dims if axis is None else axis, "axis")
+    attrs, more = list_argument(squeeze_dims if axis is None else axis, "axis", "Squeeze")
     return apply(_squeeze.opdef, [input, *more], attrs, name)
 
 
@@ -123,7 +124,7 @@ def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = F
     a = convert_to_tensor(a)
     if a._shape is None:
         n = rank(a)
-        return transpose(a, concat([sequence(n - 2), [n - 1], [n - 2]], 0), name)
+        return transpose(a, concat([sequence(maximum(n - 2, 0)), [n - 1], [n - 2]], 0), name)
     n = len(a._shape)
     if n < 2:
         raise ValueError(at_user_line(f"matrix_transpose: {a} must have rank 2 at least"))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradplan import dtypes, shapes
-from gradplan.graph import Tensor
+from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import VIEW, apply, constant_value, op
 from gradplan.ops.constant import convert_to_tensor, has_tensor, require_constant
 
@@ -226,7 +226,7 @@ def shape_argument(value: Any, in_shape: Any) -> Any:
     return tuple(int(d) for d in dims.ravel()), None
 
 
-def list_argument(value: Any, what: str) -> tuple[dict[str, Any], list[Tensor]]:
+def list_argument(value: Any, what: str, owner: str) -> tuple[dict[str, Any], list[Tensor]]:
     """An argument that lists integers: as the attribute ``what`` where they are known while the
     graph is built; else None in its place, and the tensor as one more input."""
     if isinstance(value, (list, tuple)) and has_tensor(value):
@@ -235,7 +235,9 @@ def list_argument(value: Any, what: str) -> tuple[dict[str, Any], list[Tensor]]:
         return {what: None}, [value]
     known = require_constant([] if value is None else value, what)
     if known.dtype.kind != "i" and known.size:
-        raise TypeError(f"{what} must be a list of integers, not {known.tolist()!r}")
+        raise TypeError(
+            at_user_line(f"{owner}: {what} must be a list of integers, not {known.tolist()!r}")
+        )
     return {what: tuple(int(v) for v in known.ravel())}, []
 
 

@@ -232,7 +232,7 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
     if isinstance(values, Tensor):
         values = unstack(values)
     if not len(values):
-        raise ValueError(at_user_line(f"stack '{name}': nothing to stack, the list is empty"))
+        raise ValueError(at_user_line(f"Pack '{name}': nothing to stack, the list is empty"))
     where = int(require_constant(axis, "axis"))
     return apply(_pack.opdef, list(values), {"axis": where}, name)
 

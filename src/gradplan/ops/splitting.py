@@ -64,7 +64,7 @@ def split(
     [[1], [2, 3, 4], [5, 6]]
     """
     value = convert_to_tensor(value)
-    attrs, more = list_argument(axis, "axis")
+    attrs, more = list_argument(axis, "axis", "Split")
     if attrs["axis"] is not None and len(attrs["axis"]) != 1:
         raise ValueError(at_user_line(f"split '{name}': axis must be a scalar, not {axis!r}"))
     sizes = num_or_size_splits
