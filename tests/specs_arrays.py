@@ -4,6 +4,7 @@ import numpy as np
 from specs import ALL, FLOATS, NUMBERS, Bad, Spec, f32, i32, move, normal, sweep
 
 import gradplan as gp
+from gradplan.ops.array import take_first
 
 InvalidArgument = gp.errors.InvalidArgumentError
 
@@ -90,9 +91,16 @@ def back(build):
 
 def adjoint_row(op, build, forward, pairs):
     """A row for the gradient of a linear operation of one input."""
-    return Spec(op, back(build), adjoint(forward), (normal,),
-                tuple(((s, forward(np.zeros(s), **a).shape), a) for s, a in pairs),
-                ulps=2, scale=lambda x, dy, **a: 1 + adjoint(forward)(x, abs(dy), **a), diff=(1,))
+    return Spec(
+        op,
+        back(build),
+        adjoint(forward),
+        (normal,),
+        tuple(((s, forward(np.zeros(s), **a).shape), a) for s, a in pairs),
+        ulps=2,
+        scale=lambda x, dy, **a: 1 + adjoint(forward)(x, abs(dy), **a),
+        diff=(1,),
+    )
 
 
 def reverse_sequence(x, n, seq_axis, batch_axis=0):
@@ -184,9 +192,7 @@ def patches(x, ksizes, strides, rates, padding):
         x = np.pad(x, [(0, 0), *pads, (0, 0)])
     h = (x.shape[1] - (kh - 1) * rh - 1) // sh + 1
     w = (x.shape[2] - (kw - 1) * rw - 1) // sw + 1
-    out = [
-        x[:, i * rh :, j * rw :][:, ::sh, ::sw][:, :h, :w] for i in range(kh) for j in range(kw)
-    ]
+    out = [x[:, i * rh :, j * rw :][:, ::sh, ::sw][:, :h, :w] for i in range(kh) for j in range(kw)]
     return np.concatenate(out, 3)
 
 
@@ -313,6 +319,12 @@ SPECS = [
              (((3,), (), ()), {"key": lambda i: i}), (((2, 3), (2,), ()),
                  {"key": lambda i: (slice(None), i)}),
              (((2, 3, 4), (3,), ()), {"key": lambda i: (i, slice(None), i)})), diff=(1,)),
+    move("TakeFirst", take_first, lambda x, count: x[:count], cases(
+        ((3,), {"count": 2}), ((3,), {"count": 0}), ((0, 2), {"count": 0}), ((2, 3), {"count": 1})),
+         bad=(Bad(ValueError, ("4 rows", "(3,)"), (f32(3),), {"count": 4}),
+              Bad(ValueError, ("scalar",), (f32(),), {"count": 0}))),
+    Spec("PadRows", back(take_first), lambda x, dy, count: np.concatenate([dy, x[count:] * 0]),
+         (normal,), ((((3,), (2,)), {"count": 2}), (((2, 3), (1, 3)), {"count": 1})), diff=(1,)),
     # ---- dimensions
     move("Squeeze", gp.squeeze, lambda x, axis=None: np.squeeze(
         x, None if axis in (None, []) else tuple(np.atleast_1d(axis))), cases(
@@ -434,8 +446,9 @@ SPECS = [
          lambda x: np.trace(abs(x), 0, -2, -1), diff=(0,)),
     move("MatrixBand", gp.matrix_band_part, lambda x, num_lower, num_upper:
          band(x, num_lower, num_upper), cases(*[
-             (s, {"num_lower": a, "num_upper": b}) for s in ((3, 3), (2, 4), (4, 2), (0, 2), (2, 2, 3))
-             for a, b in ((0, 0), (-1, 0), (0, -1), (1, 1))[: 4 if 0 not in s else 1]]), bad=(
+             (s, {"num_lower": a, "num_upper": b}) for s in ((3, 3), (2, 4), (4, 2), (2, 2, 3))
+             for a, b in ((0, 0), (-1, 0), (0, -1), (1, 1))], ((0, 2), {"num_lower": 0,
+                                                                    "num_upper": 1})), bad=(
                  Bad(ValueError, ("num_lower 3", "2"), (f32(2, 4),),
                      {"num_lower": 3, "num_upper": 0}),
                  Bad(ValueError, ("num_upper 5", "4"), (f32(2, 4),),

@@ -294,10 +294,11 @@ def _(binder: Any, op: Any) -> None:
     for i, step in enumerate(steps):
         dims = tuple(d * m for d, m in zip(view.dims, step, strict=True))
         to = out if i == len(steps) - 1 else binder.scratch(op.name, view.dtype, dims)
+        each: Sequence[int] = step
         if len(steps) > 1:
-            flat, step = _one_axis(view.dims, step)
+            flat, each = _one_axis(view.dims, step)
             view = binder.contiguous(view).reshaped(tuple(flat))
-        wide, new = _repeated(view.dims, step)
+        wide, new = _repeated(view.dims, each)
         strides = iter(view.strides)
         x = view.seen(wide, [0 if n else next(strides) for n in new])
         binder.copy(to.reshaped(tuple(wide)), x)
@@ -332,8 +333,7 @@ def _(binder: Any, op: Any) -> None:
     for i, step in enumerate(steps):
         rest = tuple(d if m == 1 else n for d, m, n in zip(dy.dims, step, dims, strict=True))
         to = out if i == len(steps) - 1 else binder.scratch(op.name, dy.dtype, rest)
-        flat, step = _one_axis(rest, step) if len(steps) > 1 else (list(rest), list(step))
-        wide, new = _repeated(flat, step)
+        wide, new = _repeated(*(_one_axis(rest, step) if len(steps) > 1 else (rest, step)))
         x = binder.contiguous(dy).reshaped(tuple(wide))
         kept = tuple(1 if n else d for d, n in zip(wide, new, strict=True))
         binder.emit("reduce_sum", [to.reshaped(kept)], [x])

@@ -153,10 +153,13 @@ def _(binder: Any, op: Any) -> None:
 
 @_concat.known
 def _(op: Any) -> Any:
-    parts = [known_sizes(t) for t in op.inputs]
-    if any(t._shape is None or len(t._shape) != 1 for t in op.inputs) or None in parts:
-        return None
-    return sum(parts, ())  # type: ignore[arg-type]
+    out: list[int | None] = []
+    for t in op.inputs:
+        part = known_sizes(t)
+        if part is None or t._shape is None or len(t._shape) != 1:
+            return None
+        out += part
+    return tuple(out)
 
 
 @_concat.gradient

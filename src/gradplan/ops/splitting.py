@@ -9,7 +9,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import VIEW, apply, op
+from gradplan.opdef import VIEW, apply, known_sizes, op
 from gradplan.ops.array import reshape
 from gradplan.ops.constant import convert_to_tensor, require_constant
 from gradplan.ops.sizes import bound_list, list_argument, listed, shape
@@ -85,14 +85,18 @@ def split(
             else sizes
         )
     if num is None:
-        dims = sizes._shape
-        if dims is None or None in dims:
+        num = sizes._shape[0] if sizes._shape and len(sizes._shape) == 1 else None
+        if num is None:
             raise ValueError(
                 at_user_line(f"split '{name}': Cannot infer num from sizes {sizes}: give num")
             )
-        num = shapes.size(dims)
-    out = apply(_split_v.opdef, [value, sizes, *more], {"num": int(num), **attrs}, name)
-    return as_list(out)
+    out = as_list(apply(_split_v.opdef, [value, sizes, *more], {"num": int(num), **attrs}, name))
+    for t, n in zip(out, known_sizes(sizes) or (), strict=False):
+        if n is not None and n >= 0 and t._shape is not None and attrs["axis"] is not None:
+            dims = list(t._shape)
+            dims[attrs["axis"][0]] = n
+            t.set_shape(dims)
+    return out
 
 
 def _split_axis(attrs: dict[str, Any], given: Any, axes: Any) -> int:
