@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import infer_shapes
+from gradplan.opdef import MAP, infer_shapes
 from gradplan.program import Program
 from gradplan.shapes import Shape
 
@@ -108,11 +108,30 @@ def _keep_what_holds(
     def became(dims: tuple[int, ...]) -> tuple[int | None, ...]:
         return tuple([d if d < least else size_of.get(d) for d in dims])
 
+    def is_plain(op: Operation) -> bool:
+        """Whether the rule need not be asked: it is that of elementwise operations, or nothing that
+        it sees is another."""
+        if op.opdef.kind is MAP:
+            return all([t in small for t in op.inputs])
+        for t in op.inputs:
+            if t not in small or small[t] is not found[t]:
+                return False
+            if t.op.inputs and t.op.opdef.static is not None:  # its value may be another
+                return False
+        return True
+
     for t in program.feeds:
         if t in found:
             small[t] = became(found[t])  # type: ignore[assignment]
     for op in program._ops:
         if not any([t in found for t in op.outputs]) or op.outputs[0] in small:
+            continue
+        out: Sequence[Shape | None]
+        if is_plain(op):
+            for t in op.outputs:
+                if t in found:
+                    same = max(found[t], default=0) < least
+                    small[t] = found[t] if same else became(found[t])  # type: ignore[assignment]
             continue
         try:
             out = _infer(op, small)
@@ -126,6 +145,7 @@ def _keep_what_holds(
                     if large >= least:
                         size_of.setdefault(large, now)  # type: ignore[arg-type]
                 if became(found[t]) == result:
-                    small[t] = result  # type: ignore[assignment]
+                    same = result == found[t]
+                    small[t] = found[t] if same else result  # type: ignore[assignment]
                     continue
             del found[t]

@@ -64,7 +64,7 @@ def shape(input: Any, name: str | None = None, out_type: Any = dtypes.int32) -> 
 
 
 def shape_n(
-    input: Sequence[Any], name: str | None = None, out_type: Any = dtypes.int32
+    input: Sequence[Any], out_type: Any = dtypes.int32, name: str | None = None
 ) -> list[Tensor]:
     """The shapes of several tensors: a list of what :func:`shape` gives.
 
