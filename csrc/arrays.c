@@ -1,4 +1,4 @@
-/* Moving elements by positions that only a run can tell: windows and reversed sequences. */
+/* Windows at places that only a run can tell, reversed sequences, and ranges. */
 #include "kernel.h"
 
 /* ---- a window of an array, from a start on each of some axes ----
@@ -166,5 +166,40 @@ int reverse_sequence_kernel(gp_run *run, const gp_insn *insn) {
           memcpy(to, from + row * bytes, (size_t)bytes);
           to += bytes;
         }
+  return GP_OK;
+}
+
+/* ---- range: out [n], attributes start and step, int64 or the bits of doubles ---- */
+
+const char *range_check(const gp_plan *plan, const gp_insn *insn) {
+  const char *wrong = check_arity(plan, insn, 1, 0, 2);
+  if (wrong) return wrong;
+  const gp_buf *out = arg_buf(plan, insn, 0);
+  if (!is_index(out) && !is_float(out)) return "wrong dtype";
+  return is_contiguous(out) ? NULL : "an argument is not contiguous";
+}
+
+int range_kernel(gp_run *run, const gp_insn *insn) {
+  const gp_buf *buf = arg_buf(run->plan, insn, 0);
+  const int64_t *attrs = run->plan->attrs + insn->attr, n = count(buf);
+  void *out = arg_ptr(run, insn, 0);
+  double from, by;
+  memcpy(&from, attrs, sizeof from);
+  memcpy(&by, attrs + 1, sizeof by);
+  const uint64_t first = (uint64_t)attrs[0], step = (uint64_t)attrs[1]; /* integers wrap */
+  switch (buf->dtype) {
+    case GP_I32:
+      for (int64_t i = 0; i < n; i++) ((int32_t *)out)[i] = (int32_t)(first + (uint64_t)i * step);
+      break;
+    case GP_I64:
+      for (int64_t i = 0; i < n; i++) ((int64_t *)out)[i] = (int64_t)(first + (uint64_t)i * step);
+      break;
+    case GP_F32:
+      for (int64_t i = 0; i < n; i++) ((float *)out)[i] = (float)(from + (double)i * by);
+      break;
+    case GP_F64:
+      for (int64_t i = 0; i < n; i++) ((double *)out)[i] = from + (double)i * by;
+      break;
+  }
   return GP_OK;
 }

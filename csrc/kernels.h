@@ -9,7 +9,8 @@
 #include "plan.h"
 
 /* arrays.c */
-#define GP_KERNELS_ONCE(GP_ONCE) GP_ONCE(slice_at) GP_ONCE(paste_at) GP_ONCE(reverse_sequence)
+#define GP_KERNELS_ONCE(GP_ONCE) \
+  GP_ONCE(slice_at) GP_ONCE(paste_at) GP_ONCE(reverse_sequence) GP_ONCE(range)
 
 #define GP_DECLARE(name)                               \
   int name##_kernel(gp_run *run, const gp_insn *insn); \

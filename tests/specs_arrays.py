@@ -196,6 +196,13 @@ def patches(x, ksizes, strides, rates, padding):
     return np.concatenate(out, 3)
 
 
+def ranged(start, limit, delta):
+    if not isinstance(delta, float):
+        return np.arange(start, limit, delta, np.int32)
+    start, limit, delta = [float(np.float32(v)) for v in (start, limit, delta)]
+    return start + delta * np.arange(np.ceil((limit - start) / delta))
+
+
 def grid(x, y, indexing="xy"):
     return np.meshgrid(x, y, indexing=indexing)
 
@@ -360,13 +367,14 @@ SPECS = [
          bad=(Bad(InvalidArgument, ("2", "3", "broadcast"), (np.array([2]), np.array([3]))),
               Bad(ValueError, ("vector",), (np.array([[2]]), np.array([3]))))),
     # ---- ranges
-    Spec("Range", lambda **a: gp.range(**a), lambda start, limit, delta:
-         np.arange(start, limit, delta, np.float32 if isinstance(delta, float) else np.int32), (), (
+    Spec("Range", lambda **a: gp.range(**a), ranged, (), (
              ((), {"start": 0, "limit": 5, "delta": 1}), ((), {"start": 3, "limit": 3, "delta": 1}),
              ((), {"start": 7, "limit": -3, "delta": -4}), ((),
                  {"start": 2, "limit": 19, "delta": 3}),
              ((), {"start": 0, "limit": 2.5, "delta": 0.5}),
-             ((), {"start": 1.0, "limit": 0.0, "delta": -0.3})), ("float32",), 1, bad=(
+             ((), {"start": -5, "limit": 4000, "delta": 3}),
+             ((), {"start": 0.5, "limit": 200.0, "delta": 0.1}),
+             ((), {"start": 1.0, "limit": 0.0, "delta": -0.3})), ("float32",), 0.51, bad=(
                  Bad(ValueError, ("delta", "0"), (), {"start": 0, "limit": 5, "delta": 0}),
                  Bad(ValueError, ("start 5", "limit 0"), (), {"start": 5, "limit": 0, "delta": 1}),
                  Bad(ValueError, ("start 0", "limit 5"), (), {"start": 0, "limit": 5, "delta": -1}),

@@ -192,7 +192,8 @@ def test_static_shapes_from_partly_known_sizes():
         (gp.sequence_mask(gp.shape(x), 4), [2, 4]), (gp.range(2, 8, 2), [3]),
         (gp.eye(3, batch_shape=[batch]), [None, 3, 3]), (gp.matrix_diag(x), [None, 3, 3]),
         (gp.matrix_band_part(x, 0, 0), [None, 3]), (gp.squeeze(x[None], 0), [None, 3]),
-        (gp.concat([x, x], 1), [None, 6]), (gp.transpose(x, gp.stack([n, 1])), [None, None]),
+        (gp.random_uniform([batch, 5]), [None, 5]), (gp.concat([x, x], 1), [None, 6]),
+        (gp.transpose(x, gp.stack([n, 1])), [None, None]),
     ]:  # fmt: skip
         assert y.shape.as_list() == want, y
 
@@ -307,6 +308,17 @@ def test_old_names_and_namespaces():
     assert [t.op.name for t in ops] == ["Tile", "Pad", "Rank", "Size", "Diag"]
 
 
+def test_required_space_to_batch_paddings():
+    n = gp.placeholder(gp.int32, [2])
+    paddings, crops = gp.required_space_to_batch_paddings(n, [3, 2], [[1, 0], [0, 2]])
+    got = gp.Session().run([paddings, crops], {n: [4, 7]})
+    np.testing.assert_array_equal(got, [[[1, 1], [0, 3]], [[0, 1], [0, 1]]])
+    x = gp.placeholder(gp.float32, [1, None, None])
+    paddings, crops = gp.required_space_to_batch_paddings(gp.shape(x)[1:], [3, 2])
+    y = gp.batch_to_space_nd(gp.space_to_batch_nd(x, [3, 2], paddings), [3, 2], crops)
+    np.testing.assert_array_equal(gp.Session().run(y, {x: X[None]}), X[None])
+
+
 def test_broadcast_static_shape():
     shape = gp.broadcast_static_shape(gp.TensorShape([None, 1, 3]), gp.TensorShape([5, 3]))
     assert shape.as_list() == [None, 5, 3]
@@ -347,7 +359,9 @@ SEQUENCES = (1, 2, 1, 3, 1)  # the batch is 2, there are 3 steps
      ("reverse_sequence", f32(*SEQUENCES), [f32(*SEQUENCES), f32(2)], [0]),
      ("reverse_sequence", f32(*SEQUENCES), [f32(*SEQUENCES), i32(2)], [2]),
      ("reverse_sequence", f32(2, 3), [f32(2, 3), i32(2)], [0]),
-     ("reverse_sequence", f32(1, 2, 1, 3, 2), [f32(*SEQUENCES), i32(2)], [0])],
+     ("reverse_sequence", f32(1, 2, 1, 3, 2), [f32(*SEQUENCES), i32(2)], [0]),
+     ("range", f32(3), [], [0]), ("range", f32(3), [i32()], [0, 1]),
+     ("range", np.zeros(3, bool), [], [0, 1])],
 )  # fmt: skip
 def test_malformed_plans_are_refused(kernel, out, ins, attrs):
     with pytest.raises(ValueError, match="malformed plan"):
@@ -362,6 +376,18 @@ def test_windows_of_strided_arrays(dtype):
         starts = [np.array(k, np.int64) for k in (1, 0, -dims[2] - 1)]
         (got,) = call("slice_at", [(dtype, dims)], [view, *starts], [1, 0, 1, 2])
         np.testing.assert_array_equal(got, view[1:, :-1, :-1])
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32", "float64"])
+def test_long_ranges(dtype):
+    want = np.arange(5000).astype(dtype) * np.array(3, dtype) - np.array(7, dtype)
+    y = gp.range(-7, 15000 - 7, 3, dtype)
+    np.testing.assert_array_equal(gp.Session().run(y), want)
+    assert y.shape.as_list() == [5000]
+    top = np.iinfo(np.int64).max
+    np.testing.assert_array_equal(
+        gp.Session().run(gp.range(top - 6000, top, 2)), np.arange(top - 6000, top, 2)
+    )
 
 
 def test_values_are_checked_by_the_kernels():

@@ -10,13 +10,16 @@ from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import VIEW, apply, op
-from gradplan.ops.constant import has_tensor, require_constant
-from gradplan.ops.slicing import stack
+from gradplan.ops.array import zeros_like
+from gradplan.ops.constant import convert_to_tensor, has_tensor, require_constant
+from gradplan.ops.math import floormod
+from gradplan.ops.slicing import stack, unstack
 
 __all__ = [
     "batch_to_space",
     "batch_to_space_nd",
     "depth_to_space",
+    "required_space_to_batch_paddings",
     "space_to_batch",
     "space_to_batch_nd",
     "space_to_depth",
@@ -384,6 +387,44 @@ def _(op: Any, dy: Any) -> Any:
     dx = space_to_batch_nd(dy, op.inputs[1], op.inputs[2])
     dx.set_shape(op.inputs[0]._shape)
     return dx, None, None
+
+
+def required_space_to_batch_paddings(
+    input_shape: Any, block_shape: Any, base_paddings: Any = None, name: str | None = None
+) -> tuple[Tensor, Tensor]:
+    """The least paddings with which :func:`space_to_batch_nd` can cut space into blocks.
+
+    Parameters
+    ----------
+    input_shape, block_shape : tensor_like of int32, vectors
+        The dimensions of space and the blocks.
+    base_paddings : tensor_like of int32, shape [dimensions of space, 2], optional
+        Paddings that there must be at least. Default: none.
+    name : str, optional
+
+    Returns
+    -------
+    paddings, crops : Tensor, shape [dimensions of space, 2]
+        For :func:`space_to_batch_nd`, and for :func:`batch_to_space_nd` to cut off again what was
+        added to ``base_paddings``.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> paddings, crops = gp.required_space_to_batch_paddings([5, 4], [3, 2])
+    >>> [v.tolist() for v in gp.Session().run([paddings, crops])]
+    [[[0, 1], [0, 0]], [[0, 1], [0, 0]]]
+    """
+    sizes, block = convert_to_tensor(input_shape), convert_to_tensor(block_shape)
+    graph = sizes.graph
+    with graph.as_default(), graph.name_scope(name or "required_space_to_batch_paddings"):
+        if base_paddings is None:
+            before = after = zeros_like(block)
+        else:
+            before, after = unstack(convert_to_tensor(base_paddings), 2, 1)
+        extra = floormod(-(sizes + before + after), block)
+        crops = stack([zeros_like(extra), extra], 1)
+        return stack([before, after + extra], 1), crops
 
 
 def _square(block_size: Any) -> Any:

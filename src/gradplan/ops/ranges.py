@@ -20,6 +20,11 @@ from gradplan.ops.slicing import concat, stack, where
 __all__ = ["eye", "lin_space", "linspace", "range", "sequence_mask"]
 
 
+#: A range of up to so many elements is a part of the plan; a longer one the run makes.
+_SHORT = 1024
+_COUNTED = (dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64)
+
+
 @op("Range", VIEW, T=dtypes.NUMBERS)
 def _range(start: Any, limit: Any, delta: Any, least: Any = 0, name: str | None = None) -> Any:
     """``start + i * delta`` up to ``limit``; see :func:`range`. ``least``: so many at least."""
@@ -60,10 +65,13 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 @_range.lower
 def _(binder: Any, op: Any) -> None:
     start, _, delta = [binder.value(t)[()] for t in op.inputs]
-    (n,) = binder.shape(op.outputs[0])
+    (n,), dtype = binder.shape(op.outputs[0]), op.outputs[0].dtype
     wide = np.int64 if isinstance(start, np.integer) else np.float64
-    values = wide(start) + np.arange(n) * wide(delta)
-    binder.constant(op, values.astype(op.outputs[0].dtype.np))
+    ends = np.array([start, delta], wide)
+    if n > _SHORT and dtype in _COUNTED:
+        binder.emit("range", [binder.result(op)], [], ends.view(np.int64).tolist())
+    else:
+        binder.constant(op, (ends[0] + np.arange(n) * ends[1]).astype(dtype.np))
 
 
 def range(
@@ -86,7 +94,7 @@ def range(
     Returns
     -------
     Tensor, a vector
-        It is computed when a plan is bound, from the values that the three then have.
+        The plan is bound for the values of the three; a short one is a part of it.
 
     Raises
     ------
