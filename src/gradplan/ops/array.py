@@ -27,7 +27,6 @@ __all__ = [
     "ones",
     "ones_like",
     "reshape",
-    "shape",
     "stop_gradient",
     "sum_to_shape",
     "transpose",
