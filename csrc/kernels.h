@@ -8,9 +8,9 @@
 
 #include "plan.h"
 
-#define GP_KERNELS_ONCE(GP_ONCE) \
-  GP_ONCE(if_else)               \
-  GP_ONCE(while_loop) GP_ONCE(scan_loop) GP_ONCE(read_row) GP_ONCE(write_row)
+#define GP_KERNELS_ONCE(GP_ONCE)                                                               \
+  GP_ONCE(if_else) GP_ONCE(while_loop) GP_ONCE(scan_loop) GP_ONCE(read_row) GP_ONCE(write_row) \
+  GP_ONCE(slice_at) GP_ONCE(paste_at) GP_ONCE(reverse_sequence) GP_ONCE(range)
 
 #define GP_DECLARE(name)                               \
   int name##_kernel(gp_run *run, const gp_insn *insn); \

@@ -10,7 +10,7 @@ BUF = np.dtype(
 )  # fmt: skip
 INSN = np.dtype(
     [("kernel", "i4"), ("op", "i4"), ("arg", "i4"), ("n_out", "i2"), ("n_in", "i2"),
-     ("attr", "i8"), ("n_attr", "i8")]
+     ("attr", "i8"), ("n_attr", "i8"), ("span", "i8")]
 )  # fmt: skip
 DTYPES = [np.dtype(t) for t in ("bool", "int32", "int64", "float32", "float64")]
 NAMES = dict(zip(DTYPES, ("b", "i32", "i64", "f32", "f64"), strict=True))

@@ -16,7 +16,7 @@ LAYERS = [
     ["graph"],
     ["scopes"],
     ["opdef"],
-    ["program", "views", "tile"],
+    ["program", "views", "tiling"],
     ["probe", "stages", "body"],
     ["schedule", "memory", "plan"],
     ["bind"],

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradplan as gp
-from gradplan import bind, memory, passes, schedule, tile
+from gradplan import bind, memory, passes, schedule, tiling
 from gradplan.dtypes import float32, float64
 from gradplan.passes import extract
 from gradplan.views import ARENA, EXTERN, Storage, View
@@ -26,7 +26,7 @@ def view(n, dtype=float32, segment=ARENA, name="s", **where):
 
 
 def insn(outs, ins, elementwise=False):
-    code = tile.single("neg.f32" if len(ins) == 1 else "add.f32", len(ins)) if elementwise else ()
+    code = tiling.single("neg.f32" if len(ins) == 1 else "add.f32", len(ins)) if elementwise else ()
     operands = range(len(outs), len(outs) + len(ins)) if elementwise else ()
     return bind.Insn("tile", outs, ins, code, None, operands)
 

@@ -34,20 +34,29 @@ from gradplan.graph import (
     reset_default_graph,
 )
 from gradplan.opdef import register_tensor_conversion_function
-from gradplan.ops import initializers, nn
+from gradplan.ops import initializers, manip, nn
 from gradplan.ops.array import *
+from gradplan.ops.blocks import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
+from gradplan.ops.diagonals import *
 from gradplan.ops.functions import *
 from gradplan.ops.host import *
 from gradplan.ops.initializers import *
 from gradplan.ops.linalg import *
 from gradplan.ops.logic import *
 from gradplan.ops.math import *
+from gradplan.ops.padding import *
+from gradplan.ops.patches import *
 from gradplan.ops.random import *
+from gradplan.ops.ranges import *
 from gradplan.ops.reduce import *
+from gradplan.ops.shaping import *
+from gradplan.ops.sizes import *
 from gradplan.ops.slicing import *
+from gradplan.ops.splitting import *
 from gradplan.ops.state import *
+from gradplan.ops.strided import *
 from gradplan.ops.sums import *
 from gradplan.ops.variable_scope import *
 from gradplan.scopes import add_to_collection, control_dependencies, get_collection, name_scope

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from gradplan import _core, errors, memory, schedule, shapes, tile
+from gradplan import _core, errors, memory, schedule, shapes, tiling
 from gradplan.dtypes import DType, int64
 from gradplan.graph import Operation, Tensor
 from gradplan.opdef import (
@@ -338,14 +338,19 @@ class Binder:
         if view is None:
             value = self.value(t)
             assert value is not None, f"{t} is taken before it is made"
-            storage = Storage(t.op.name, value.nbytes, CONST)
-            self.constants.append((storage, value))
-            view = self._views[t] = View(storage, t.dtype, value.shape)
+            self.constant(t.op, value, t.index)
+            view = self._views[t]
         return view
 
     def alias(self, op: Operation, view: View, i: int = 0) -> None:
         """Let the operation's result ``i`` be ``view``: no instruction."""
         self._views[op.outputs[i]] = view
+
+    def constant(self, op: Operation, value: np.ndarray, i: int = 0) -> None:
+        """Let the operation's result ``i`` be a value that is known now, a part of the plan."""
+        storage = Storage(op.name, value.nbytes, CONST)
+        self.constants.append((storage, value))
+        self._views[op.outputs[i]] = View(storage, op.outputs[i].dtype, value.shape)
 
     def result(self, op: Operation, i: int = 0) -> View:
         """New memory for output ``i``; without gaps, in row-major order."""
@@ -391,7 +396,12 @@ class Binder:
 
     def copy(self, out: View, x: View) -> None:
         """An instruction that copies elements; both may have any strides."""
-        self.tile([out], [x], tile.single(f"copy.{x.dtype.short}", 1))
+        self.tile([out], [x], tiling.single(f"copy.{x.dtype.short}", 1))
+
+    def add(self, out: View, x: View) -> None:
+        """An instruction that adds ``x`` to what ``out`` holds; no two elements of which are
+        one."""
+        self.tile([out], [out, x], tiling.single(f"add.{x.dtype.short}", 2))
 
     def matrices(self, op: Operation, factors: Sequence[Tensor]) -> list[View]:
         """The factors of a product as BLAS reads them: transposed where the attributes say so."""
@@ -404,7 +414,7 @@ class Binder:
     def map(self, out: View, views: list[View], op: Operation) -> None:
         """An instruction that computes one elementwise operation."""
         name = op.opdef.tile_name([v.dtype for v in views], out.dtype)
-        self.tile([out], views, tile.single(name, len(views)))
+        self.tile([out], views, tiling.single(name, len(views)))
 
     def tile(
         self, outs: list[View], views: list[View], code: Sequence[int], sums: Sequence[View] = ()

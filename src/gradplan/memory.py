@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gradplan import tile
+from gradplan import tiling
 
 if TYPE_CHECKING:
     from gradplan.bind import Insn, Storage
@@ -44,7 +44,7 @@ def alias(insns: Sequence[Insn]) -> None:
     for i, insn in enumerate(insns):
         if not insn.operands:
             continue
-        written, read = tile.uses(insn.attrs)
+        written, read = tiling.uses(insn.attrs)
         for n, out in enumerate(insn.outs):
             if out is None or n not in written:  # column sums are none of the program's
                 continue

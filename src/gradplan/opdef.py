@@ -78,6 +78,11 @@ class OpDef:
         ``(op, b) -> tensor`` or a sequence of them: the outputs for a whole batch at once, along a
         new first dimension, where the kind does not tell how; ``b`` is a :class:`Batch`
         (``vectorize.py``). None for what it cannot do.
+    known : callable or None
+        ``(op) -> tuple of int and None, or None``: what is known of a scalar or vector of integers
+        while the graph is built, element by element.
+    sized : int or None
+        The input that lists the dimensions of the result, -1 or unknown ones aside.
     flops : float or callable
         Per element of the result, or ``(attrs, input shapes) -> total``.
     writes : int
@@ -96,10 +101,12 @@ class OpDef:
         "inputs",
         "kernel",
         "kind",
+        "known",
         "lower",
         "name",
         "out_types",
         "shape",
+        "sized",
         "static",
         "type_set",
         "uniform",
@@ -117,6 +124,7 @@ class OpDef:
     flops: Any
     writes: int
     fallible: bool
+    sized: int | None
     uniform: bool  # every input and the only output have one type
 
     def __init__(self, name: str, kind: Kind, **fields: Any) -> None:
@@ -127,6 +135,8 @@ class OpDef:
         self.static: Callable[..., Any] | None = None
         self.shape: Callable[..., Any] | None = None
         self.batch: Callable[..., Any] | None = None
+        self.known: Callable[..., Any] | None = None
+        self.sized = None
         for key, value in fields.items():
             setattr(self, key, value)
         self.uniform = set(self.in_types) == {"T"} and self.out_types == ("T",)
@@ -155,6 +165,7 @@ def op(
     writes: int = 0,
     fallible: bool = False,
     operator: str | None = None,
+    sized: int | None = None,
 ) -> Any:
     """Declare an operation; decorates its public function.
 
@@ -168,8 +179,8 @@ def op(
     types : str, optional
         Such as ``"bool T T -> T"``: ``T`` is any one of the types in ``T``, ``I`` int32 or int64,
         ``any`` any type, ``@key`` the type in that attribute, another word that very type; a star
-        repeats (``@key*``: the types in that attribute). Default: every input and the only output
-        is ``T``.
+        repeats (``@key*``: the types in that attribute; of a result ``T*``: as often as the
+        attribute ``num`` says). Default: every input and the only output is ``T``.
     T : sequence of DType
         The types allowed for ``T``. Default: float32 and float64.
     flops : float or callable
@@ -181,6 +192,8 @@ def op(
     operator : str, optional
         Python operators with their default names: ``"__add__ add"``, with ``__radd__`` where there
         is one.
+    sized : int, optional
+        See :class:`OpDef`.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
@@ -203,6 +216,7 @@ def op(
             flops=flops,
             writes=writes,
             fallible=fallible,
+            sized=sized,
         )
         if name in REGISTRY:
             raise ValueError(f"operation {name} is declared twice")
@@ -230,7 +244,7 @@ def op(
 
         result: Any = build
         result.opdef = opdef
-        for field in ("gradient", "shape", "lower", "static", "batch"):
+        for field in ("gradient", "shape", "lower", "static", "batch", "known"):
             setattr(result, field, setter(field))
         if operator:
             _overload(operator, build)
@@ -382,6 +396,8 @@ def apply(
         raise type(error)(
             f"{opdef.name} '{full_name}': {error} (inputs: {given or 'none'}; at {file}:{line})"
         ) from None
+    if opdef.sized in asked:
+        out = [(out[0][0], _sharpened(out[0][1], tensors[opdef.sized]))]
     operation = Operation(
         graph, opdef, full_name, tensors, attrs, out, graph.current_controls(tensors)
     )
@@ -393,6 +409,15 @@ def apply(
     if len(operation.outputs) == 1:
         return operation.outputs[0]
     return operation.outputs or operation
+
+
+def _sharpened(shape: Shape | None, dims: Tensor) -> Shape | None:
+    """A static shape and what is known of the vector ``dims`` that gives it."""
+    sizes = known_sizes(dims)
+    if sizes is None or dims._shape != (len(sizes),):
+        return shape
+    merged = shapes.merge(shape, tuple(None if d is None or d < 0 else d for d in sizes))
+    return shape if merged is False else merged  # type: ignore[return-value]
 
 
 def _convert_inputs(
@@ -501,10 +526,10 @@ def _infer_types(
             raise TypeError(f"input '{parameter}' has type {given.name}, not one of: {listed}")
     out = []
     for word in opdef.out_types:
-        if word == "T":
+        if word in ("T", "T*"):
             if common is None:
                 raise TypeError("takes at least one input")
-            out.append(common)
+            out += [common] * (1 if word == "T" else attrs["num"])
         elif word[0] == "@" and word[-1] == "*":
             out.extend(attrs[word[1:-1]])
         elif word[0] == "@":
@@ -547,6 +572,19 @@ def constant_value(tensor: Tensor) -> np.ndarray | None:
     if static is None:
         return None
     return static(tensor.op.attrs, [t._shape for t in tensor.op.inputs])
+
+
+def known_sizes(tensor: Tensor) -> tuple[int | None, ...] | None:
+    """What is known before any run of a scalar or vector of integers, element by element; None if
+    it is nothing at all.
+
+    The shape of ``x`` with static shape (?, 3) is known to be (?, 3), and so are parts of it.
+    """
+    value = constant_value(tensor)
+    if value is not None:
+        return tuple(int(v) for v in value.ravel()) if value.ndim < 2 and value.size < 65 else None
+    rule = tensor.op.opdef.known
+    return rule(tensor.op) if rule is not None else None
 
 
 def resolve() -> None:

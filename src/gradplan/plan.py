@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradplan import _core, errors, shapes, tile
+from gradplan import _core, errors, shapes, tiling
 from gradplan.graph import Operation
 from gradplan.views import ARENA, CONST, EXTERN, STATE, View
 
@@ -312,7 +312,7 @@ def _place(v: View) -> str:
     return f"{v.storage.name} {v.dtype.short}[{dims}]@{where}"
 
 
-_TILE_NAMES: dict[int, str] = {number: name for name, number in tile.NUMBERS.items()}
+_TILE_NAMES: dict[int, str] = {number: name for name, number in tiling.NUMBERS.items()}
 
 
 def _program(insn: Insn) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gradplan.graph import Tensor
-from gradplan.opdef import infer_shapes
+from gradplan.graph import Operation, Tensor
+from gradplan.opdef import MAP, infer_shapes
 from gradplan.program import Program
 from gradplan.shapes import Shape
 
@@ -57,7 +57,12 @@ def pattern(static: Sequence[Shape | None], actual: Sequence[tuple[int, ...]]) -
 
 
 def probe(program: Program) -> dict[Tensor, tuple[int, ...]]:
-    """The shapes under the program's pattern; a tensor of which nothing is known is left out."""
+    """The shapes under the program's pattern; a tensor of which nothing is known is left out.
+
+    Rules that clamp or compare sizes (``x[:5]``, squeeze, the diagonal of a matrix) tell of a large
+    prime what does not hold for every size. So they are asked again with small sizes, and what is
+    not the same function of the sizes then is left out too.
+    """
     found: dict[Tensor, tuple[int, ...]] = {}
     for t, shape in zip(program.feeds, program.pattern or (), strict=False):
         if shape is not None:
@@ -65,19 +70,82 @@ def probe(program: Program) -> dict[Tensor, tuple[int, ...]]:
     for op in program._ops:
         if op.outputs and op.outputs[0] in found:
             continue
-
-        def value(i: int, op: object = op) -> object:
-            t = op.inputs[i]  # type: ignore[attr-defined]
-            static = t.op.opdef.static
-            given = [found.get(x) for x in t.op.inputs]
-            return static(t.op.attrs, given) if static and None not in given else None
-
-        given = [found.get(t) for t in op.inputs]
         try:
-            out = infer_shapes(op.opdef, op.attrs, given, value, len(op.outputs))
+            out = _infer(op, found)
         except (ValueError, TypeError, OverflowError):
             continue  # sizes of which the program does not know that they must be equal
         for t, result in zip(op.outputs, out, strict=True):
             if result is not None and None not in result:
                 found[t] = result  # type: ignore[assignment]
+    used = [p for p in _PRIMES if any(p in s for s in program.pattern if s is not None)]
+    if used:
+        _keep_what_holds(program, found, dict.fromkeys(used, 1))
+        _keep_what_holds(program, found, {p: 2 + i for i, p in enumerate(used)})
     return found
+
+
+def _infer(op: Operation, found: dict[Tensor, tuple[int, ...]]) -> Sequence[Shape | None]:
+    def value(i: int) -> object:
+        t = op.inputs[i]
+        static = t.op.opdef.static
+        given = [found.get(x) for x in t.op.inputs]
+        return static(t.op.attrs, given) if static and None not in given else None
+
+    given = [found.get(t) for t in op.inputs]
+    return infer_shapes(op.opdef, op.attrs, given, value, len(op.outputs))
+
+
+def _keep_what_holds(
+    program: Program, found: dict[Tensor, tuple[int, ...]], size_of: dict[int, int]
+) -> None:
+    """Take from ``found`` what is another function of the sizes where each prime is this small one.
+
+    ``size_of`` grows: it says what each large number became.
+    """
+    small: dict[Tensor, tuple[int, ...]] = {}
+    least = _PRIMES[-1] // 2
+
+    def became(dims: tuple[int, ...]) -> tuple[int | None, ...]:
+        return tuple([d if d < least else size_of.get(d) for d in dims])
+
+    def is_plain(op: Operation) -> bool:
+        """Whether the rule need not be asked: it is that of elementwise operations, or nothing that
+        it sees is another."""
+        if op.opdef.kind is MAP:
+            return all([t in small for t in op.inputs])
+        for t in op.inputs:
+            if t not in small or small[t] is not found[t]:
+                return False
+            if t.op.inputs and t.op.opdef.static is not None:  # its value may be another
+                return False
+        return True
+
+    for t in program.feeds:
+        if t in found:
+            small[t] = became(found[t])  # type: ignore[assignment]
+    for op in program._ops:
+        if not any([t in found for t in op.outputs]) or op.outputs[0] in small:
+            continue
+        out: Sequence[Shape | None]
+        if is_plain(op):
+            for t in op.outputs:
+                if t in found:
+                    same = max(found[t], default=0) < least
+                    small[t] = found[t] if same else became(found[t])  # type: ignore[assignment]
+            continue
+        try:
+            out = _infer(op, small)
+        except (ValueError, TypeError, OverflowError):  # such sizes are refused: nothing is told
+            out = [became(found[t]) if t in found else None for t in op.outputs]
+        for t, result in zip(op.outputs, out, strict=True):
+            if t not in found:
+                continue
+            if result is not None and None not in result and len(result) == len(found[t]):
+                for large, now in zip(found[t], result, strict=True):
+                    if large >= least:
+                        size_of.setdefault(large, now)  # type: ignore[arg-type]
+                if became(found[t]) == result:
+                    same = result == found[t]
+                    small[t] = found[t] if same else result  # type: ignore[assignment]
+                    continue
+            del found[t]

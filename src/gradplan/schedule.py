@@ -107,7 +107,7 @@ def _aliases(ops: list[Operation]) -> dict[Tensor, Operation]:
             out[op.outputs[0]] = op  # the place of a variable itself
         elif op.opdef.kind in (Kind.VIEW, Kind.HOST) and op.outputs and op.inputs:
             if op.inputs[0] in out:
-                out[op.outputs[0]] = out[op.inputs[0]]
+                out.update(dict.fromkeys(op.outputs, out[op.inputs[0]]))
     return out
 
 

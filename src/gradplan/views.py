@@ -131,8 +131,14 @@ class View:
         dims[axis] = length
         return self.seen(dims, self.strides, 0 if 0 in dims else start * self.strides[axis])
 
+    def index(self, axis: int, i: int) -> View:
+        """What lies at index ``i`` of one dimension, which is dropped."""
+        dims = self.dims[:axis] + self.dims[axis + 1 :]
+        steps = self.strides[:axis] + self.strides[axis + 1 :]
+        return self.seen(dims, steps, 0 if 0 in dims else i * self.strides[axis])
+
     def cut(self, parts: Sequence[tuple[Any, ...]]) -> View:
-        """The slice that ``ops.array.cut`` described."""
+        """The slice that ``ops.strided.cut`` described."""
         dims, steps, begin = [], [], 0
         for axis, start, length, step in parts:
             if axis is None:

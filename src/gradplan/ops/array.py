@@ -8,14 +8,15 @@ import numpy as np
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
-from gradplan.graph import Operation, Tensor
-from gradplan.opdef import CALL, REDUCE, VIEW, apply, op
-from gradplan.ops.constant import (
-    constant,
-    convert_to_tensor,
-    has_tensor,
-    require_constant,
-    shape_constant,
+from gradplan.graph import Operation, Tensor, at_user_line
+from gradplan.opdef import CALL, REDUCE, VIEW, apply, known_sizes, op
+from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, shape_constant
+from gradplan.ops.sizes import (
+    bound_list,
+    list_argument,
+    listed,
+    shape,
+    shape_argument,
 )
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "ones",
     "ones_like",
     "reshape",
-    "shape",
     "stop_gradient",
     "sum_to_shape",
     "transpose",
@@ -54,6 +54,11 @@ def _(op: Any, dy: Any) -> Any:
     return dy
 
 
+@identity.known
+def _(op: Any) -> Any:
+    return known_sizes(op.inputs[0])
+
+
 @op("StopGradient", VIEW, T=ALL)
 def stop_gradient(input: Any, name: str | None = None) -> Any:
     """The same tensor, through which no gradient flows.
@@ -72,47 +77,7 @@ def _(op: Any, dy: Any) -> Any:
     return None
 
 
-@op("Shape", VIEW, types="any -> @out_type")
-def _shape(input: Any, out_type: Any = dtypes.int32, name: str | None = None) -> Any:
-    """The shape as a vector; see :func:`shape`."""
-
-
-@_shape.shape
-def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    return (None if in_shapes[0] is None else len(in_shapes[0]),)
-
-
-@_shape.static
-def _(attrs: dict[str, Any], in_shapes: Any) -> Any:
-    (s,) = in_shapes
-    return None if s is None or None in s else np.array(s, attrs["out_type"].np)
-
-
-def shape(input: Any, name: str | None = None, out_type: Any = dtypes.int32) -> Tensor:
-    """The shape of ``input`` at run time, as a vector of integers.
-
-    Parameters
-    ----------
-    input : tensor_like
-    name : str, optional
-    out_type : DType, optional
-        int32 or int64. Default: int32.
-
-    Notes
-    -----
-    It is known when a plan is bound, before anything runs; ``input`` itself is not computed for it.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> x = gp.placeholder(gp.float32, [None, 2])
-    >>> gp.Session().run(gp.shape(x), {x: [[1, 2], [3, 4], [5, 6]]})
-    array([3, 2], dtype=int32)
-    """
-    return apply(_shape.opdef, [input], {"out_type": dtypes.as_dtype(out_type)}, name)
-
-
-@op("Reshape", VIEW, types="T I -> T", T=ALL)
+@op("Reshape", VIEW, types="T I -> T", T=ALL, sized=1)
 def reshape(tensor: Any, shape: Any, name: str | None = None) -> Any:
     """The same elements, in row-major order, in another shape.
 
@@ -135,18 +100,6 @@ def reshape(tensor: Any, shape: Any, name: str | None = None) -> Any:
     array([[1, 2],
            [3, 4]], dtype=int32)
     """
-
-
-def shape_argument(value: Any, in_shape: Any) -> Any:
-    """The dimensions that a shape argument asks for (-1 as is), or None and what is known of the
-    rank."""
-    dims = value
-    if dims is None:
-        rank = None if in_shape is None or len(in_shape) != 1 else in_shape[0]
-        return None, None if rank is None else (None,) * rank
-    if dims.ndim > 1 or dims.size > 64:
-        raise ValueError(f"a shape must be a vector, not an array of shape {dims.shape}")
-    return tuple(int(d) for d in dims.ravel()), None
 
 
 @reshape.shape
@@ -188,8 +141,8 @@ def _(op: Any, dy: Any) -> Any:
     return reshape(dy, shape(op.inputs[0])), None
 
 
-@op("ExpandDims", VIEW, T=ALL)
-def _expand_dims(input: Any, axis: Any = (), name: str | None = None) -> Any:
+@op("ExpandDims", VIEW, types="T I* -> T", T=ALL)
+def _expand_dims(input: Any, at: Any, axis: Any = (), name: str | None = None) -> Any:
     """Dimensions of size 1 put in; see :func:`expand_dims`."""
 
 
@@ -199,7 +152,7 @@ def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any 
     Parameters
     ----------
     input : tensor_like
-    axis : int or sequence of int
+    axis : int or sequence of int, or a tensor of them
         Where the new dimensions stand in the result; negative ones count from its end.
     name : str, optional
     dim : int, optional
@@ -219,15 +172,19 @@ def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any 
     axis = dim if axis is None else axis
     if axis is None:
         raise ValueError("expand_dims needs an axis")
-    axes = tuple(int(a) for a in require_constant(axis, "axis").ravel())
-    return apply(_expand_dims.opdef, [input], {"axis": axes}, name)
+    attrs, more = list_argument(axis, "axis", "ExpandDims")
+    return apply(_expand_dims.opdef, [input, *more], attrs, name)
 
 
 @_expand_dims.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    (given,), axes = in_shapes, attrs["axis"]
+    given, axes = in_shapes[0], listed(attrs["axis"], value, 1, in_shapes)
     if given is None:
         return None
+    if axes is None:
+        new = in_shapes[1]
+        known = new is not None and None not in new
+        return (None,) * (len(given) + shapes.size(new)) if known else None
     rank = len(given) + len(axes)
     if any(not -rank <= a < rank for a in axes):
         raise ValueError(f"axis {list(axes)} is not in the interval [{-rank}, {rank - 1}]")
@@ -242,7 +199,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 def _(binder: Any, op: Any) -> None:
     view = binder.view(op.inputs[0])
     dims = binder.shape(op.outputs[0])
-    places = {a % len(dims) for a in op.attrs["axis"]}
+    places = {a % len(dims) for a in bound_list(binder, op, "axis")}
     steps = iter(view.strides)
     binder.alias(
         op, view.seen(dims, tuple(0 if i in places else next(steps) for i in range(len(dims))))
@@ -251,12 +208,14 @@ def _(binder: Any, op: Any) -> None:
 
 @_expand_dims.gradient
 def _(op: Any, dy: Any) -> Any:
-    return reshape(dy, shape(op.inputs[0]))
+    return [reshape(dy, shape(op.inputs[0])), *[None] * (len(op.inputs) - 1)]
 
 
-@op("Transpose", VIEW, T=ALL)
-def _transpose(x: Any, perm: Any = None, name: str | None = None) -> Any:
-    """Dimensions in another order; see :func:`transpose`."""
+@op("Transpose", VIEW, types="T I* -> T", T=ALL)
+def _transpose(
+    x: Any, order: Any, perm: Any = None, inverse: Any = False, name: str | None = None
+) -> Any:
+    """Dimensions in another order, ``perm`` or that in the second input; see :func:`transpose`."""
 
 
 def transpose(a: Any, perm: Any = None, name: str = "transpose", conjugate: bool = False) -> Tensor:
@@ -265,7 +224,7 @@ def transpose(a: Any, perm: Any = None, name: str = "transpose", conjugate: bool
     Parameters
     ----------
     a : tensor_like
-    perm : sequence of int, optional
+    perm : sequence of int or a tensor of them, optional
         A permutation. Default: all dimensions reversed.
     name : str, optional
     conjugate : bool, optional
@@ -287,18 +246,25 @@ def transpose(a: Any, perm: Any = None, name: str = "transpose", conjugate: bool
     array([[1, 3],
            [2, 4]], dtype=int32)
     """
-    if perm is not None:
-        perm = tuple(int(p) for p in require_constant(perm, "perm").ravel())
-    return apply(_transpose.opdef, [a], {"perm": perm}, name)
+    attrs, more = ({"perm": None}, []) if perm is None else list_argument(perm, "perm", "Transpose")
+    return apply(_transpose.opdef, [a, *more], attrs | {"inverse": False}, name)
 
 
 @_transpose.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    (given,), perm = in_shapes, attrs["perm"]
-    if perm is None:
+    given, perm = in_shapes[0], attrs["perm"]
+    if len(in_shapes) > 1:
+        perm = listed(None, value, 1, in_shapes)
+        if perm is None:
+            n = given or in_shapes[1]
+            rank = len(given) if given is not None else n[0] if n else None
+            return None if rank is None else (None,) * rank
+    elif perm is None:
         return None if given is None else given[::-1]
     if sorted(perm) != list(range(len(perm))) or given is not None and len(perm) != len(given):
         raise ValueError(f"perm {list(perm)} is no permutation of the dimensions of {given}")
+    if attrs["inverse"]:
+        perm = np.argsort(perm)
     return (None,) * len(perm) if given is None else tuple(given[p] for p in perm)
 
 
@@ -306,16 +272,23 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 def _(binder: Any, op: Any) -> None:
     view = binder.view(op.inputs[0])
     perm = op.attrs["perm"]
-    binder.alias(op, view.transposed(tuple(range(len(view.dims)))[::-1] if perm is None else perm))
+    if len(op.inputs) > 1:
+        perm = bound_list(binder, op, "perm")
+    elif perm is None:
+        perm = tuple(range(len(view.dims)))[::-1]
+    binder.alias(op, view.transposed(np.argsort(perm) if op.attrs["inverse"] else perm))
 
 
 @_transpose.gradient
 def _(op: Any, dy: Any) -> Any:
     perm = op.attrs["perm"]
+    if len(op.inputs) > 1:
+        back = {"perm": None, "inverse": not op.attrs["inverse"]}
+        return apply(_transpose.opdef, [dy, op.inputs[1]], back), None
     return transpose(dy, None if perm is None else np.argsort(perm))
 
 
-@op("BroadcastTo", VIEW, types="T I -> T", T=ALL)
+@op("BroadcastTo", VIEW, types="T I -> T", T=ALL, sized=1)
 def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Any:
     """Repeat ``input`` along dimensions of size 1 and new leading ones, to ``shape``.
 
@@ -368,7 +341,7 @@ def _(op: Any, dy: Any) -> Any:
     return sum_to_shape(dy, shape(op.inputs[0])), None
 
 
-@op("SumToShape", REDUCE, kernel="reduce_sum", types="T I -> T", T=dtypes.NUMBERS)
+@op("SumToShape", REDUCE, kernel="reduce_sum", types="T I -> T", T=dtypes.NUMBERS, sized=1)
 def sum_to_shape(x: Any, shape: Any, name: str | None = None) -> Any:
     """Sum over what broadcasting from ``shape`` would repeat: the adjoint of :func:`broadcast_to`.
 
@@ -497,6 +470,11 @@ def sum_to_like(gradient: Tensor, x: Tensor, op: Operation) -> Tensor:
 def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
     """A tensor of shape ``dims`` with every element ``value``, a scalar.
 
+    Raises
+    ------
+    ValueError
+        If ``value`` is no scalar, or a dimension is negative.
+
     Examples
     --------
     >>> import gradplan as gp
@@ -504,6 +482,11 @@ def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
     array([[7, 7],
            [7, 7]], dtype=int32)
     """
+    value = convert_to_tensor(value)
+    if value._shape is None:
+        value = reshape(value, np.zeros(0, np.int32))
+    if value._shape:
+        raise ValueError(at_user_line(f"Fill '{name or 'Fill'}': value must be a scalar: {value}"))
     return broadcast_to(value, dims, name=name or "Fill")
 
 

@@ -71,7 +71,7 @@ def _mix(x: int) -> int:
 def _declare(name: str, kernel: str) -> Any:
     def generate(shape: Any, dtype: Any = None, seed: Any = None, seed2: Any = None) -> Any: ...
 
-    declared = op(name, STATE, kernel=kernel, types="I -> @dtype", flops=20)(generate)
+    declared = op(name, STATE, kernel=kernel, types="I -> @dtype", flops=20, sized=0)(generate)
 
     @declared.shape
     def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:

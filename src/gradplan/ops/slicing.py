@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from gradplan import shapes
 from gradplan.dtypes import ALL
@@ -13,12 +14,14 @@ from gradplan.opdef import (
     MAP,
     VIEW,
     apply,
+    constant_value,
     graph_of,
+    known_sizes,
     op,
     register_tensor_conversion_function,
     to_tensor,
 )
-from gradplan.ops.array import broadcast_to, expand_dims, shape, shape_argument, sum_to_like
+from gradplan.ops.array import broadcast_to, sum_to_like
 from gradplan.ops.constant import (
     constant,
     convert_data,
@@ -26,8 +29,17 @@ from gradplan.ops.constant import (
     has_tensor,
     require_constant,
 )
+from gradplan.ops.sizes import shape, shape_argument
 
-__all__ = ["concat", "where"]
+__all__ = [
+    "concat",
+    "pack",
+    "parallel_stack",
+    "stack",
+    "unpack",
+    "unstack",
+    "where",
+]
 
 # ---- joining and cutting -------------------------------------------------------------------------
 
@@ -37,6 +49,11 @@ def _concat(values: Any, axis: Any = 0, name: str | None = None) -> Any:
     """Tensors joined along a dimension; see :func:`concat`."""
 
 
+@op("Concat", CALL, types="I T* -> T", T=ALL, flops=0)
+def concat_along(concat_dim: Any, values: Any, name: str | None = None) -> Any:
+    """The same, along a dimension that only a run tells."""
+
+
 def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     """Join tensors along a dimension that exists.
 
@@ -44,12 +61,14 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     ----------
     values : list of tensor_like
         Of one type, and of shapes that differ along ``axis`` alone.
-    axis : int
+    axis : int, or a scalar tensor of integers
         Negative ones count from the end.
     name : str, optional
 
     Raises
     ------
+    TypeError
+        If the axis comes first, as it did before TensorFlow 1.0.
     ValueError
         If there is nothing to join, the axis is out of range, or shapes differ elsewhere.
 
@@ -60,22 +79,27 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     array([[1, 2],
            [3, 4]], dtype=int32)
     """
-    if isinstance(values, (int, float)) or isinstance(axis, (list, tuple)) and len(axis) != 1:
-        raise TypeError("concat(values, axis): the list of tensors comes first, then the axis")
+    if isinstance(values, (int, float, np.integer)) or isinstance(axis, (list, tuple)):
+        raise TypeError(
+            at_user_line("concat(values, axis): the list of tensors comes first, then the axis")
+        )
     if isinstance(values, Tensor):
         values = [values]
     if not len(values):
         raise ValueError(at_user_line(f"concat '{name}': nothing to join, the list is empty"))
-    where = int(require_constant(axis, "axis"))
-    return apply(_concat.opdef, list(values), {"axis": where}, name)
+    if isinstance(axis, Tensor) and constant_value(axis) is None:
+        return apply(concat_along.opdef, [axis, *values], {}, name)
+    known = require_constant(axis, "axis")
+    if known.dtype.kind != "i" or known.size != 1:
+        raise TypeError(at_user_line(f"concat '{name}': axis must be an integer, not {axis!r}"))
+    return apply(_concat.opdef, list(values), {"axis": int(known.ravel()[0])}, name)
 
 
-@_concat.shape
-def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+def _joined(axis: int, in_shapes: Any) -> Any:
     known = [s for s in in_shapes if s is not None]
     if not known:
         return None
-    rank, axis = len(known[0]), attrs["axis"]
+    rank = len(known[0])
     if not -rank <= axis < rank:
         raise ValueError(f"axis {axis} is out of range for inputs of rank {rank}")
     axis %= rank
@@ -91,16 +115,51 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     return out[:axis] + (joined,) + out[axis + 1 :]
 
 
+@_concat.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    return _joined(attrs["axis"], in_shapes)
+
+
+@concat_along.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    axis, parts = value(0), in_shapes[1:]
+    if in_shapes[0] is not None and shapes.size([d or 0 for d in in_shapes[0]]) > 1:
+        raise ValueError(f"the axis must be a scalar, not of shape {shapes.text(in_shapes[0])}")
+    if axis is not None:
+        return _joined(int(axis.ravel()[0]), parts)
+    ranks = {len(s) for s in parts if s is not None}
+    return (None,) * ranks.pop() if len(ranks) == 1 else None
+
+
+def _join(binder: Any, op: Any, axis: int, parts: Any) -> None:
+    out = binder.result(op)
+    axis %= len(out.dims)
+    start = 0
+    for t in parts:
+        part = binder.view(t)
+        binder.copy(out.window(axis, start, part.dims[axis]), part)
+        start += part.dims[axis]
+
+
 @_concat.lower
 def _(binder: Any, op: Any) -> None:
-    out = binder.result(op)
-    axis = op.attrs["axis"] % len(out.dims)
-    start = 0
+    _join(binder, op, op.attrs["axis"], op.inputs)
+
+
+@concat_along.lower
+def _(binder: Any, op: Any) -> None:
+    _join(binder, op, int(binder.value(op.inputs[0]).ravel()[0]), op.inputs[1:])
+
+
+@_concat.known
+def _(op: Any) -> Any:
+    out: list[int | None] = []
     for t in op.inputs:
-        part = binder.view(t)
-        window = out.window(axis, start, part.dims[axis])
-        binder.copy(window, part)
-        start += part.dims[axis]
+        part = known_sizes(t)
+        if part is None or t._shape is None or len(t._shape) != 1:
+            return None
+        out += part
+    return tuple(out)
 
 
 @_concat.gradient
@@ -141,6 +200,195 @@ def _(op: Any, g: Any) -> Any:
     return [concat(parts, op.attrs["axis"])] + [None] * len(parts)
 
 
+# ---- stacking ------------------------------------------------------------------------------------
+
+
+@op("Pack", CALL, types="T* -> T", T=ALL, flops=0)
+def _pack(values: Any, axis: Any = 0, name: str | None = None) -> Any:
+    """Tensors of one shape along a new dimension; see :func:`stack`."""
+
+
+def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
+    """Join tensors of one shape along a new dimension.
+
+    Parameters
+    ----------
+    values : list of tensor_like
+        Of one type and shape.
+    axis : int, optional
+        Where the new dimension stands in the result; negative ones count from its end. Default:
+        0.
+    name : str, optional
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to stack, shapes differ, or the axis is out of range.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.stack([[1, 2], [3, 4]], axis=1))
+    array([[1, 3],
+           [2, 4]], dtype=int32)
+    """
+    if isinstance(values, Tensor):
+        values = unstack(values)
+    if not len(values):
+        raise ValueError(at_user_line(f"Pack '{name}': nothing to stack, the list is empty"))
+    where = int(require_constant(axis, "axis"))
+    return apply(_pack.opdef, list(values), {"axis": where}, name)
+
+
+pack = stack
+
+
+def parallel_stack(values: Any, name: str = "parallel_stack") -> Tensor:
+    """:func:`stack` along a new first dimension.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.parallel_stack([1, 2]))
+    array([1, 2], dtype=int32)
+    """
+    return stack(values, 0, name)
+
+
+@_pack.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    each: Any = None
+    for s in in_shapes:
+        each = shapes.merge(each, s)
+        if each is False:
+            listed = ", ".join(map(shapes.text, in_shapes))
+            raise ValueError(f"shapes {listed} differ: only tensors of one shape can be stacked")
+    if each is None:
+        return None
+    axis, rank = attrs["axis"], len(each) + 1
+    if not -rank <= axis < rank:
+        raise ValueError(f"axis {axis} is not in [{-rank}, {rank}) for inputs of rank {rank - 1}")
+    axis %= rank
+    return each[:axis] + (len(in_shapes),) + each[axis:]
+
+
+@_pack.lower
+def _(binder: Any, op: Any) -> None:
+    out = binder.result(op)
+    axis = op.attrs["axis"] % len(out.dims)
+    for i, t in enumerate(op.inputs):
+        binder.copy(out.index(axis, i), binder.view(t))
+
+
+@_pack.known
+def _(op: Any) -> Any:
+    parts = [known_sizes(t) if t._shape == () else None for t in op.inputs]
+    return None if op.inputs[0]._shape != () else tuple(p and p[0] for p in parts)
+
+
+@_pack.gradient
+def _(op: Any, dy: Any) -> Any:
+    return unstack(dy, len(op.inputs), op.attrs["axis"])
+
+
+@op("Unpack", VIEW, types="T -> T*", T=ALL)
+def _unpack(value: Any, num: Any = 0, axis: Any = 0, name: str | None = None) -> Any:
+    """What lies at each index of a dimension; see :func:`unstack`."""
+
+
+def unstack(
+    value: Any, num: int | None = None, axis: int = 0, name: str = "unstack"
+) -> list[Tensor]:
+    """Cut a tensor along a dimension into what lies at each of its indices: undoes :func:`stack`.
+
+    Parameters
+    ----------
+    value : tensor_like
+    num : int, optional
+        The size of the dimension. Default: its static size.
+    axis : int, optional
+        Negative ones count from the end. Default: 0.
+    name : str, optional
+
+    Returns
+    -------
+    list of Tensor
+        Views: nothing is copied.
+
+    Raises
+    ------
+    ValueError
+        If ``num`` is not the size, or neither is known; if the axis is out of range.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> [int(t) for t in gp.Session().run(gp.unstack([3, 4, 5]))]
+    [3, 4, 5]
+    """
+    value = convert_to_tensor(value)
+    where = int(require_constant(axis, "axis"))
+    given = value._shape
+    if num is None:
+        if given is not None and not -len(given) <= where < len(given):
+            raise ValueError(
+                at_user_line(f"unstack '{name}': axis {where} is out of range for {value}")
+            )
+        num = None if given is None else given[where]
+        if num is None:
+            raise ValueError(
+                at_user_line(
+                    f"unstack '{name}': Cannot infer num from shape {value.shape}: give it"
+                )
+            )
+    out = apply(_unpack.opdef, [value], {"num": int(num), "axis": where}, name)
+    return as_list(out)
+
+
+unpack = unstack
+
+
+def as_list(out: Any) -> list[Tensor]:
+    """What ``apply`` made of an operation with any number of results."""
+    if isinstance(out, Tensor):
+        return [out]
+    return list(out) if isinstance(out, (list, tuple)) else []
+
+
+@_unpack.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    (given,), num, axis = in_shapes, attrs["num"], attrs["axis"]
+    if given is None:
+        return [None] * num
+    if not -len(given) <= axis < len(given):
+        raise ValueError(f"axis {axis} is out of range for an input of rank {len(given)}")
+    axis %= len(given)
+    if given[axis] not in (None, num):
+        raise ValueError(f"dimension {axis} of {shapes.text(given)} has not the size num={num}")
+    return [given[:axis] + given[axis + 1 :]] * num
+
+
+@_unpack.lower
+def _(binder: Any, op: Any) -> None:
+    view = binder.view(op.inputs[0])
+    axis = op.attrs["axis"] % len(view.dims)
+    for i in range(len(op.outputs)):
+        binder.alias(op, view.index(axis, i), i)
+
+
+@_unpack.gradient
+def _(op: Any, *dys: Any) -> Any:
+    return stack(zeros_for_none(op, dys), op.attrs["axis"])
+
+
+def zeros_for_none(op: Any, dys: Any) -> list[Tensor]:
+    """Gradients of all results, also of those that nothing depends on."""
+    return [
+        broadcast_to(constant(0, t.dtype), shape(t)) if dy is None else dy
+        for t, dy in zip(op.outputs, dys, strict=True)
+    ]
+
+
 def _convert_list(value: Any, dtype: Any, name: str, graph: Graph) -> Tensor:
     """A list as a tensor; one with tensors among its elements is stacked along a new first
     dimension."""
@@ -149,135 +397,14 @@ def _convert_list(value: Any, dtype: Any, name: str, graph: Graph) -> Tensor:
     if dtype is None:
         dtype = next((v.dtype for v in value if hasattr(v, "dtype")), None)
     with graph.as_default():
-        rows = [expand_dims(convert_to_tensor(v, dtype), 0) for v in value]
-        return concat(rows, 0, name=name.rstrip("/"))
+        rows = [convert_to_tensor(v, dtype) for v in value]
+        return stack(rows, 0, name.rstrip("/"))
 
 
 for _type in (list, tuple):
     register_tensor_conversion_function(_type, _convert_list)
 
-
-@op("StridedSlice", VIEW, T=ALL)
-def _strided_slice(input: Any, key: Any = (), name: str | None = None) -> Any:
-    """Slicing by Python's syntax with constant bounds."""
-
-
-@op("StridedSliceGrad", CALL, types="T I -> T", T=ALL, flops=0)
-def _strided_slice_grad(dy: Any, shape: Any, key: Any = (), name: str | None = None) -> Any:
-    """Zeros of ``shape`` with ``dy`` in the place that :func:`_strided_slice` cut out."""
-
-
-def _spell_key(key: Any) -> Any:
-    """A subscript as a tuple of ints, ``(start, stop, step)``, ``...`` and None."""
-    out: list[Any] = []
-    for item in key if isinstance(key, tuple) else (key,):
-        if isinstance(item, slice):
-            bounds = (item.start, item.stop, item.step)
-            out.append(tuple(None if b is None else _index(b) for b in bounds))
-            if out[-1][2] == 0:
-                raise ValueError("slice step cannot be zero")
-        elif item is None or item is Ellipsis:
-            out.append(item)
-        else:
-            out.append(_index(item))
-    if out.count(Ellipsis) > 1:
-        raise ValueError("Multiple ellipses in a slice are not allowed")
-    return tuple(out)
-
-
-def _index(value: Any) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(
-            "a tensor is sliced by integers, slices, ... and None, known while the graph is "
-            f"built; not by {value!r}"
-        )
-    return value.__index__()
-
-
-def cut(key: Any, dims: Sequence[int | None]) -> list[tuple[int | None, int, int | None, int]]:
-    """What each dimension of a slice's result, and each index dropped, takes from the input.
-
-    Returns
-    -------
-    list of (input dimension or None, start, length or None, step)
-        The input dimension is None for a new dimension; the length is -1 for a dimension that an
-        index drops and None where it is not known.
-    """
-    n = sum(1 for item in key if item is not None and item is not Ellipsis)
-    if n > len(dims):
-        raise ValueError(f"Index out of range: {n} subscripts for a tensor of rank {len(dims)}")
-    if Ellipsis not in key:
-        key = (*key, Ellipsis)
-    out: list[tuple[int | None, int, int | None, int]] = []
-    at = 0
-    for item in key:
-        if item is None:
-            out.append((None, 0, 1, 0))
-            continue
-        if item is Ellipsis:
-            for _ in range(len(dims) - n):
-                out.append((at, 0, dims[at], 1))
-                at += 1
-            continue
-        dim = dims[at]
-        if isinstance(item, int):
-            if dim is not None and not -dim <= item < dim:
-                raise ValueError(f"slice index {item} of dimension {at} out of bounds (size {dim})")
-            out.append((at, item if item >= 0 or dim is None else item + dim, -1, 1))
-        elif dim is None:
-            whole = item in ((None, None, None), (None, None, 1), (0, None, None))
-            out.append((at, 0, None, 1 if whole else item[2] or 1))
-        else:
-            start, stop, step = slice(*item).indices(dim)
-            out.append((at, start, len(range(start, stop, step)), step))
-        at += 1
-    return out
-
-
-@_strided_slice.shape
-def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    (given,) = in_shapes
-    if given is None:
-        return None
-    return tuple(n for _, _, n, _ in cut(attrs["key"], given) if n != -1)
-
-
-@_strided_slice.lower
-def _(binder: Any, op: Any) -> None:
-    view = binder.view(op.inputs[0])
-    binder.alias(op, view.cut(cut(op.attrs["key"], view.dims)))
-
-
-@_strided_slice.gradient
-def _(op: Any, dy: Any) -> Any:
-    x = op.inputs[0]
-    dx = apply(_strided_slice_grad.opdef, [dy, shape(x)], {"key": op.attrs["key"]})
-    dx.set_shape(x._shape)
-    return dx
-
-
-@_strided_slice_grad.shape
-def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    return shape_argument(value(1), in_shapes[1])[0]
-
-
-@_strided_slice_grad.lower
-def _(binder: Any, op: Any) -> None:
-    out = binder.result(op)
-    binder.emit("fill_zero", [out], [])
-    binder.copy(out.cut(cut(op.attrs["key"], out.dims)), binder.view(op.inputs[0]))
-
-
-@_strided_slice_grad.gradient
-def _(op: Any, g: Any) -> Any:
-    return apply(_strided_slice.opdef, [g], {"key": op.attrs["key"]}), None
-
-
-def _getitem(self: Tensor, key: Any) -> Tensor:
-    return apply(_strided_slice.opdef, [self], {"key": _spell_key(key)}, "strided_slice")
-
-
-Tensor.overload("__getitem__", _getitem)
+# ---- choosing ------------------------------------------------------------------------------------
 
 
 @op("Select", MAP, kernel="select", types="bool T T -> T", T=ALL)

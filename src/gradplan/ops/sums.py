@@ -11,7 +11,7 @@ from gradplan.graph import at_user_line
 from gradplan.opdef import CALL, apply, op
 from gradplan.ops.array import identity
 from gradplan.ops.constant import convert_to_tensor
-from gradplan.tile import Step, add_in_order, compile_steps, head_of_sum
+from gradplan.tiling import Step, add_in_order, compile_steps, head_of_sum
 
 __all__ = ["add_n"]
 

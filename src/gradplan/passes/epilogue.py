@@ -23,7 +23,7 @@ from gradplan.opdef import CALL, MAP, REGISTRY, OpDef
 from gradplan.passes.fuse import FUSED, fused_shape, inputs_of, steps_of
 from gradplan.probe import probe
 from gradplan.program import Program, is_pure, rebuild
-from gradplan.tile import compile_steps
+from gradplan.tiling import compile_steps
 
 
 def _flops(attrs: dict[str, Any], in_shapes: Any) -> int:

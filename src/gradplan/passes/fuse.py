@@ -24,7 +24,7 @@ from gradplan.graph import Operation, Tensor
 from gradplan.opdef import MAP, OpDef, broadcast_all, infer_shapes
 from gradplan.probe import probe
 from gradplan.program import Program, is_pure, rebuild
-from gradplan.tile import Step, compile_steps
+from gradplan.tiling import Step, compile_steps
 
 #: Steps in one group; beyond it a chain is cut, and its parts still run from cache.
 MAX_STEPS = 48

@@ -23,7 +23,7 @@ from gradplan.opdef import MAP, REDUCE
 from gradplan.passes.fuse import FUSED, inputs_of, steps_of
 from gradplan.probe import probe
 from gradplan.program import Program, is_pure, rebuild
-from gradplan.tile import compile_steps
+from gradplan.tiling import compile_steps
 
 #: The kernels of sums, and whether they divide.
 SUMS = {"reduce_sum": False, "reduce_mean": True}

@@ -24,7 +24,7 @@ from gradplan.graph import Operation, Tensor
 from gradplan.opdef import HOST, REGISTRY, constant_value
 from gradplan.probe import probe
 from gradplan.program import Program, is_pure, rebuild
-from gradplan.tile import add_in_order, head_of_sum
+from gradplan.tiling import add_in_order, head_of_sum
 
 Rule = Callable[[Program, Operation, tuple[Tensor, ...]], "Sequence[Tensor] | None"]
 _RULES: dict[str, Rule] = {}
@@ -83,7 +83,7 @@ def _whole(out: Program, op: Operation, inputs: tuple[Tensor, ...], alike: bool)
     """A slice that takes everything, such as the only column of a matrix."""
     steps = [item[2] for item in op.attrs["key"] if isinstance(item, tuple)]
     static = op.outputs[0]._shape
-    if static is None or any(step is not None and step < 0 for step in steps):
+    if static is None or any(s is not None and (type(s) is not int or s < 0) for s in steps):
         return None
     if static.count(None) > 1 or 0 in static:  # no -1 could say it
         return None
@@ -174,6 +174,8 @@ def _transpose(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
     inner = inputs[0].op
     if inner.type != "Transpose" or not is_pure(inner):
         return None
+    if len(op.inputs) > 1 or len(inner.inputs) > 1:  # only a run tells
+        return None
     outer_perm, inner_perm = op.attrs["perm"], inner.attrs["perm"]
     if outer_perm is None and inner_perm is None:
         return inner.inputs
@@ -182,7 +184,7 @@ def _transpose(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
     perm = tuple(inner_perm[p] for p in outer_perm)
     if perm == tuple(range(len(perm))):
         return inner.inputs
-    return _make(out, op, "Transpose", inner.inputs, {"perm": perm})
+    return _make(out, op, "Transpose", inner.inputs, {"perm": perm, "inverse": False})
 
 
 @_rule("AddN")
@@ -201,7 +203,9 @@ def _matmul(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
     operands = list(inputs)
     for i, flag in enumerate(("transpose_a", "transpose_b")):
         inner = operands[i].op
-        if inner.type == "Transpose" and is_pure(inner) and inner.attrs["perm"] in (None, (1, 0)):
+        if inner.type != "Transpose" or not is_pure(inner) or len(inner.inputs) > 1:
+            continue
+        if inner.attrs["perm"] in (None, (1, 0)):
             operands[i] = inner.inputs[0]
             attrs[flag] = not attrs[flag]
     return None if attrs == op.attrs else _make(out, op, "MatMul", operands, attrs)
