@@ -8,7 +8,19 @@
 
 #include "plan.h"
 
-#define GP_KERNELS_ONCE(GP_ONCE)
+#define GP_KERNELS_ONCE(GP_ONCE) \
+  GP_ONCE(fill)                  \
+  GP_ONCE(gather)                \
+  GP_ONCE(histogram)             \
+  GP_ONCE(invert_permutation)    \
+  GP_ONCE(last_of_equals)        \
+  GP_ONCE(list_diff)             \
+  GP_ONCE(one_hot)               \
+  GP_ONCE(partition)             \
+  GP_ONCE(ravel_index)           \
+  GP_ONCE(segment_count)         \
+  GP_ONCE(unique)                \
+  GP_ONCE(where)
 
 #define GP_DECLARE(name)                               \
   int name##_kernel(gp_run *run, const gp_insn *insn); \
