@@ -9,7 +9,7 @@ from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor
 from gradplan.opdef import CALL, STATE, apply, graph_of, op
 from gradplan.ops.array import expand_dims, shape, shape_argument, zeros_like
-from gradplan.ops.constant import convert_to_tensor
+from gradplan.ops.constant import convert_to_tensor, shape_constant
 from gradplan.ops.gather import (
     check_nd_updates,
     emit_ravel,
@@ -281,8 +281,8 @@ def _variable_scatter(name: str, how: str, T: Any, nd: bool, lock: bool, text: s
         with graph.as_default(), graph.name_scope(name or declared.opdef.name) as scope:
             indices = convert_to_tensor(indices)
             vectors = indices if nd else expand_dims(indices, -1)
-            dims = shape(variable) if nd else shape(variable)[:1]
-            flat = _ravel_index(vectors, dims)
+            whole = variable.shape
+            flat = _ravel_index(vectors, shape_constant(whole if nd else whole[:1]))
             divides = how == "div" and variable.dtype.is_integer
             return apply(declared.opdef, [variable, flat, updates], {"fallible": divides}, scope)
 
