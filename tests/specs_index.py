@@ -58,6 +58,11 @@ def ordered(bound, kind="int32"):
     return sample
 
 
+def round_robin(rng, shape, dtype, shapes):
+    """Each of three segments has rows; one row in four has none."""
+    return (np.arange(int(np.prod(shape))) % 4 - 1).reshape(shape).astype("int32")
+
+
 def permutation(rng, shape, dtype, shapes):
     return rng.permutation(shape[0]).astype(dtype)
 
@@ -288,6 +293,7 @@ UNSORTED = (
     (((3, 0), (3,)), 2), (((), ()), 2), (((1,), (1,)), 2),
 )
 UNSORTED = tuple((s, {"num_segments": n}) for s, n in UNSORTED)
+FILLED = tuple((s, {"num_segments": 3}) for s in (((7,), (7,)), ((5, 3), (5,)), ((2, 3, 4), (2, 3))))
 WIDE = ((((515, 33), (515,)), {"num_segments": 67}),)
 SORTED = sweep((((7,), (7,)), ((5, 3), (5,)), ((4, 2, 3), (4,)), ((0, 3), (0,)), ((3, 0), (3,)),
                 ((1,), (1,))))
@@ -297,9 +303,10 @@ SPARSE = (
 )
 
 
-def unsorted(op, build, how, empty, sample=normal, ulps=0, scale=None, dtypes=NUMBERS, cases=UNSORTED):
-    return Spec(op, build, segments(how, empty), (sample, below(2, -1)), cases, dtypes, ulps, scale,
-                diff=(0,), bad=() if "/" in op else (
+def unsorted(op, build, how, empty, sample=normal, ulps=0, scale=None, dtypes=NUMBERS,
+             cases=UNSORTED, ids=below(2, -1), diff=(0,)):
+    return Spec(op, build, segments(how, empty), (sample, ids), cases, dtypes, ulps, scale,
+                diff=diff, bad=() if "/" in op else (
                     Bad(ValueError, ("(3, 2)", "(2,)"), (f32(3, 2), i32(2)), {"num_segments": 2}),
                     Bad(ValueError, ("-1",), (f32(3), i32(3)), {"num_segments": -1}),
                     Bad(TypeError, ("bool",), (np.zeros(3, bool), i32(3)), {"num_segments": 1}),
@@ -429,8 +436,12 @@ SPECS = [
     unsorted("UnsortedSegmentSum", gp.unsorted_segment_sum, summed, nothing, ulps=4,
              scale=magnitude(), cases=UNSORTED + WIDE),
     unsorted("UnsortedSegmentProd", gp.unsorted_segment_prod, product, lambda dtype: 1, near_one, 4),
-    unsorted("UnsortedSegmentMin", gp.unsorted_segment_min, smallest, highest, distinct),
-    unsorted("UnsortedSegmentMax", gp.unsorted_segment_max, biggest, lowest, distinct),
+    unsorted("UnsortedSegmentMin", gp.unsorted_segment_min, smallest, highest, distinct, diff=()),
+    unsorted("UnsortedSegmentMax", gp.unsorted_segment_max, biggest, lowest, distinct, diff=()),
+    unsorted("UnsortedSegmentMin/filled", gp.unsorted_segment_min, smallest, highest, distinct,
+             ids=round_robin, cases=FILLED),
+    unsorted("UnsortedSegmentMax/filled", gp.unsorted_segment_max, biggest, lowest, distinct,
+             ids=round_robin, cases=FILLED),
     unsorted("UnsortedSegmentSum/mean", gp.unsorted_segment_mean, mean, nothing, ulps=4,
              scale=magnitude(mean)),
     unsorted("UnsortedSegmentSum/sqrt_n", gp.unsorted_segment_sqrt_n, over_root, nothing, ulps=4,
@@ -560,3 +571,9 @@ SPECS = [
          diff=(0, 1, 2)),
 ]
 # fmt: on
+
+#: What the tests of the stages are about.
+ELSEWHERE = {
+    "TakeFirst": "test_stages.test_a_computed_size",
+    "PadRows": "test_stages.test_gradients_cross_stages",
+}

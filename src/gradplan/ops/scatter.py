@@ -165,6 +165,7 @@ def _(op: Any, dy: Any) -> Any:
     _, indices, updates = op.inputs
     seen = last_of_equals(indices, shape(op.inputs[0]))
     slices = gather_nd(dy, indices)
+    slices.set_shape(updates._shape)
     return (
         tensor_scatter_nd_update(dy, indices, zeros_like(updates)),
         None,
