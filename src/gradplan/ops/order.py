@@ -8,7 +8,7 @@ from gradplan import dtypes, shapes
 from gradplan.dtypes import INTEGERS, NUMBERS
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, apply, graph_of, op
-from gradplan.ops.array import expand_dims, identity, shape, transpose
+from gradplan.ops.array import expand_dims, identity, reshape, shape, transpose
 from gradplan.ops.constant import constant, convert_to_tensor, require_constant
 from gradplan.ops.functions import is_finite
 from gradplan.ops.gather import gather_gradient, one_hot, scalar_argument
@@ -240,6 +240,7 @@ def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) ->
                     f"{shapes.text(x._shape)}"
                 )
             )
+        targets = reshape(targets, expand_dims(shape(x)[0], 0))  # an error if they differ
         here = one_hot(targets, shape(x)[1], on_value=True, off_value=False)
         lowest = constant(float("-inf"), x.dtype)
         target = reduce_max(where(here, x, lowest), 1)  # not finite if there is none

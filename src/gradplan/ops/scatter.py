@@ -6,8 +6,8 @@ from typing import Any
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, NUMBERS
-from gradplan.graph import Tensor
-from gradplan.opdef import CALL, STATE, apply, graph_of, op
+from gradplan.graph import Tensor, at_user_line
+from gradplan.opdef import CALL, STATE, apply, op
 from gradplan.ops.array import expand_dims, shape, shape_argument, zeros_like
 from gradplan.ops.constant import convert_to_tensor, shape_constant
 from gradplan.ops.gather import (
@@ -235,39 +235,25 @@ def _variable_scatter(name: str, how: str, T: Any, nd: bool, lock: bool, text: s
     """Declare the operation ``name`` and make its public function."""
 
     def write(
-        ref: Any, indices: Any, updates: Any, fallible: bool = False, name: Any = None
+        ref: Any, flat: Any, updates: Any, indices: Any, fallible: Any = False, name: Any = None
     ) -> Any: ...
 
     write.__name__ = write.__qualname__ = f"_{name.lower()}"
-    declared = op(name, STATE, kernel="scatter", types="T int64 T -> T", T=T, writes=1)(write)
-
-    def depth_of(ref: Any, flat: Any, updates: Any) -> int:
-        """How many dimensions of the variable an index vector names."""
-        return len(ref) - len(updates) + len(flat) if nd else 1
+    declared = op(name, STATE, kernel="scatter", types="T int64 T I -> T", T=T, writes=1)(write)
 
     @declared.shape
     def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-        ref, flat, updates = in_shapes
-        if not ref:
-            raise ValueError("a scalar variable has no rows")
-        if flat is None or updates is None or updates == () and not nd:
-            return ref
-        depth = depth_of(ref, flat, updates)
-        want = flat + ref[depth:] if 0 <= depth <= len(ref) else None
-        if want is None or shapes.merge(want, updates) is False:
-            rest = "variable" if want is None else shapes.text(want)
-            raise ValueError(
-                f"updates {shapes.text(updates)} do not fit {rest}, for indices "
-                f"{shapes.text(flat)} into {shapes.text(ref)}"
-            )
+        ref, _, updates, vectors = in_shapes
+        if updates != () or nd:
+            check_nd_updates(0, ref, vectors, updates, "the variable")
         return ref
 
     @declared.lower
     def _(binder: Any, op: Any) -> None:
-        ref, flat, updates = map(binder.view, op.inputs)
-        depth = depth_of(ref.dims, flat.dims, updates.dims)
+        ref, flat, updates, vectors = map(binder.view, op.inputs)
+        depth = vectors.dims[-1]
         n, rows, inner = flat.size, shapes.size(ref.dims[:depth]), shapes.size(ref.dims[depth:])
-        if updates.dims == () and flat.dims + ref.dims[depth:] != ():
+        if updates.dims == () and not nd:
             updates = updates.broadcast(flat.dims + ref.dims[depth:])
         if updates.storage is ref.storage:  # rows of the variable itself, as they were
             updates = binder.copied(updates)
@@ -278,14 +264,17 @@ def _variable_scatter(name: str, how: str, T: Any, nd: bool, lock: bool, text: s
         ref: Any, indices: Any, updates: Any, use_locking: bool = lock, name: str | None = None
     ) -> Tensor:
         variable = reference(ref)
-        graph = graph_of([variable])
+        graph = variable.graph
         with graph.as_default(), graph.name_scope(name or declared.opdef.name) as scope:
+            if not variable._shape:
+                raise ValueError(at_user_line(f"{declared.opdef.name}: the variable is a scalar"))
             indices = convert_to_tensor(indices)
             vectors = indices if nd else expand_dims(indices, -1)
             whole = variable.shape
             flat = _ravel_index(vectors, shape_constant(whole if nd else whole[:1]))
             divides = how == "div" and variable.dtype.is_integer
-            return apply(declared.opdef, [variable, flat, updates], {"fallible": divides}, scope)
+            inputs = [variable, flat, updates, vectors]
+            return apply(declared.opdef, inputs, {"fallible": divides}, scope)
 
     public.__name__ = public.__qualname__ = _public_name(name)
     public.__doc__ = text

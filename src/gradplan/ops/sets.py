@@ -157,10 +157,10 @@ def _(binder: Any, op: Any) -> None:
     binder.emit("unique", [y, idx, counts, n, _table(binder, x.size)], [x])
 
 
-def _index_type(out_idx: Any) -> Any:
+def _index_type(out_idx: Any, function: str) -> Any:
     out = dtypes.as_dtype(out_idx)
     if not out.is_integer:
-        raise TypeError(at_user_line(f"indices are of int32 or int64, not of {out.name}"))
+        raise TypeError(at_user_line(f"{function}: indices have an integer type, not {out.name}"))
     return out
 
 
@@ -212,7 +212,7 @@ def unique_with_counts(
 def _distinct(x: Any, out_idx: Any, name: str) -> tuple[Tensor, Tensor, Tensor]:
     graph = graph_of([x])
     with graph.as_default(), graph.name_scope(name) as scope:
-        y, idx, counts, n = _unique(x, out_idx=_index_type(out_idx))
+        y, idx, counts, n = _unique(x, out_idx=_index_type(out_idx, "unique"))
         return take_first(y, n, name=scope), idx, take_first(counts, n)
 
 
@@ -264,7 +264,7 @@ def setdiff1d(x: Any, y: Any, index_dtype: Any = dtypes.int32, name: str | None 
     """
     graph = graph_of([x, y])
     with graph.as_default(), graph.name_scope(name or "ListDiff") as scope:
-        out, idx, n = _list_diff(x, y, out_idx=_index_type(index_dtype))
+        out, idx, n = _list_diff(x, y, out_idx=_index_type(index_dtype, "setdiff1d"))
         return ListDiff(take_first(out, n, name=scope), take_first(idx, n))
 
 
