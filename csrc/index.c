@@ -442,6 +442,7 @@ const char *histogram_check(const gp_plan *plan, const gp_insn *insn) {
   if (wrong) return wrong;
   const gp_buf *out = arg_buf(plan, insn, 0), *in = arg_buf(plan, insn, 1),
                *range = arg_buf(plan, insn, 2);
-  if (!is_index(out) || in->dtype == GP_BOOL || range->dtype != in->dtype) return "wrong dtype";
+  if (!is_index(out) || !(is_index(in) || is_float(in)) || range->dtype != in->dtype)
+    return "wrong dtype";
   return range->dims[0] == 2 && out->dims[0] >= 1 ? NULL : "shapes disagree";
 }

@@ -256,6 +256,7 @@ X = np.zeros((2, 3), F)
         (lambda: gp.nn.embedding_lookup(X, [0], "hash"), ValueError, "'hash'"),
         (lambda: gp.scatter_nd([[2**62, 0]], [1], [2**40, 2**40]), ValueError, "2\\*\\*47"),
         (lambda: gp.boolean_mask(X, gp.placeholder(gp.bool)), ValueError, "known rank"),
+        (lambda: gp.reshape(X, gp.placeholder(gp.int32, [65])), ValueError, "not of 65"),
     ],
 )
 def test_refused(build, exc, words):

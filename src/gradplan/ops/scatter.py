@@ -175,11 +175,10 @@ def _(op: Any, dy: Any) -> Any:
 
 def _where_rows(condition: Tensor, x: Tensor, y: Tensor) -> Tensor:
     """``where`` by a condition that has the first dimensions of ``x``."""
-    wide = convert_to_tensor(condition)
-    if x._shape is None or wide._shape is None:
-        raise ValueError(f"the gradient of an update needs indices of known rank, not {wide}")
-    more = len(x._shape) - len(wide._shape)
-    return where(expand_dims(wide, [*range(-more, 0)]) if more else wide, x, y)
+    if x._shape is None or condition._shape is None:
+        raise ValueError(f"the gradient of an update needs indices of known rank, not {condition}")
+    more = len(x._shape) - len(condition._shape)
+    return where(expand_dims(condition, [*range(-more, 0)]) if more else condition, x, y)
 
 
 @_tensor_scatter("TensorScatterAdd", "add", NUMBERS)
