@@ -190,6 +190,18 @@ def test_segments_of_a_length_that_only_a_feed_tells(config):
             step(np.ones((3, 3)), bad)
 
 
+def test_few_fed_ids_are_data():
+    """A plan is bound for how many segments there are, not for the ids themselves."""
+    ids = gp.placeholder(gp.int32, [4])
+    y, n = gp.segment_sum(gp.constant([1.0, 2.0, 3.0, 4.0]), ids), gp.unique(ids).y
+    step = gp.Session().make_callable([y, n], [ids])
+    for few in ([0, 0, 1, 1], [0, 1, 1, 1], [0, 0, 0, 1], [1, 1, 1, 1]):
+        sums, distinct = step(few)
+        assert sums.tolist() == np.bincount(few, [1, 2, 3, 4]).tolist()
+        assert distinct.tolist() == sorted(set(few))
+    assert len(step.plans) == 2
+
+
 def test_sorted_segments_with_a_number_of_segments():
     x, ids = gp.constant([1.0, 2.0]), gp.placeholder(gp.int32, [None])
     out = gp.sparse_segment_sum(x, [0, 1, 1], ids, num_segments=3)
