@@ -42,6 +42,8 @@ ONCE = [
     "csrc/dispatch.c",
     "csrc/control.c",
     "csrc/arrays.c",
+    "csrc/index.c",
+    "csrc/sets.c",
 ]
 # Contraction is off so that fusing operations never changes a bit; vmath.h asks for FMA itself.
 COMMON = [

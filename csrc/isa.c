@@ -12,6 +12,8 @@
 #include "matmul.c"
 #include "optim.c"
 #include "rng.c"
+#include "scatter.c"
+#include "order.c"
 
 static int fill_zero_kernel(gp_run *run, const gp_insn *insn) {
   const gp_buf *out = arg_buf(run->plan, insn, 0);
@@ -54,6 +56,8 @@ static const gp_kernel_entry kernel_table[] = {
     KERNEL(apply_momentum),
     KERNEL(apply_adam),
     KERNEL(matmul_update),
+    KERNEL(scatter),
+    KERNEL(top_k),
     {"random_uniform", random_uniform_kernel, random_check},
     {"random_normal", random_normal_kernel, random_check},
     {"truncated_normal", truncated_normal_kernel, random_check},

@@ -10,7 +10,10 @@
 
 #define GP_KERNELS_ONCE(GP_ONCE)                                                               \
   GP_ONCE(if_else) GP_ONCE(while_loop) GP_ONCE(scan_loop) GP_ONCE(read_row) GP_ONCE(write_row) \
-  GP_ONCE(slice_at) GP_ONCE(paste_at) GP_ONCE(reverse_sequence) GP_ONCE(range)
+  GP_ONCE(slice_at) GP_ONCE(paste_at) GP_ONCE(reverse_sequence) GP_ONCE(range)                 \
+  GP_ONCE(fill) GP_ONCE(gather) GP_ONCE(histogram) GP_ONCE(invert_permutation)                 \
+  GP_ONCE(last_of_equals) GP_ONCE(list_diff) GP_ONCE(one_hot) GP_ONCE(partition)               \
+  GP_ONCE(ravel_index) GP_ONCE(segment_count) GP_ONCE(unique) GP_ONCE(where)
 
 #define GP_DECLARE(name)                               \
   int name##_kernel(gp_run *run, const gp_insn *insn); \

@@ -36,6 +36,9 @@ enum gp_status {
   GP_ERR_POWER,  /* integer to a negative integer power at element `index` */
   GP_ERR_HOST,   /* the Python function called by a HOST instruction raised */
   GP_ERR_ROW,    /* in Step.loop: row number `value` at `index` of the order is not in [0, bound) */
+  GP_ERR_TWICE,  /* value `value` at element `index` was there before */
+  GP_ERR_ORDER,  /* element `index` is below the one before it, or not above it where it must be */
+  GP_ERR_NAN,    /* element `index` is NaN */
   GP_ERR_PLAN    /* the plan itself is malformed; found by plan_check, never by a kernel */
 };
 

@@ -529,7 +529,10 @@ def evaluate(
     """
 
     def is_leaf(op: Operation) -> bool:
-        return op.opdef.static is not None or all([t in given for t in op.outputs])
+        if all([t in given for t in op.outputs]):
+            return True
+        # the shape of what has a size that only values tell is not known before these
+        return op.opdef.static is not None and value(op.outputs[0]) is not None
 
     out = Program()
     copies: dict[Tensor, Tensor] = {}

@@ -176,6 +176,9 @@ class Plan:
             2: f"integer division by zero at element {index}",
             3: f"element {index} is NaN or out of the range of {op.outputs[0].dtype.name}",
             4: f"integer to a negative integer power at element {index}",
+            7: f"value {value} at position {index} is there twice",
+            8: f"value {value} at position {index} is out of order",
+            9: f"element {index} is NaN",
         }.get(status, f"failed with status {status}")
         raise errors.InvalidArgumentError(
             None,

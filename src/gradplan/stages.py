@@ -20,7 +20,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import HOST, STATE, VIEW
+from gradplan.opdef import CALL, HOST, STATE, VIEW
 from gradplan.program import is_pure
 
 #: A fed vector of up to so many elements may hold sizes; a longer one holds data.
@@ -95,8 +95,10 @@ def _known(ops: Sequence[Operation], fed: set[Tensor]) -> tuple[set[Tensor], set
         if op.opdef.static is not None:
             known.update(op.outputs)
         elif op.inputs and is_pure(op) and all([t in known for t in op.inputs]):
-            known.update(op.outputs)
             origin = frozenset().union(*[follows.get(t, frozenset()) for t in op.inputs])
+            if origin and op.opdef.kind is CALL and op.opdef.kernel:
+                continue  # what is counted or looked up is data, though there be few of them
+            known.update(op.outputs)
             follows.update(dict.fromkeys(op.outputs, origin))
     valued: set[Tensor] = set()
     for op in ops:

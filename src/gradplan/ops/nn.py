@@ -1,5 +1,7 @@
 """The names of ``gp.nn``; each is declared in one of the modules below."""
 
 from gradplan.ops.activations import *
+from gradplan.ops.embedding import *
 from gradplan.ops.math import sigmoid, tanh
+from gradplan.ops.order import in_top_k, top_k
 from gradplan.ops.softmax import *

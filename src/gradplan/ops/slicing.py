@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradplan import shapes
+from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Graph, Tensor, at_user_line
 from gradplan.opdef import (
@@ -21,7 +21,7 @@ from gradplan.opdef import (
     register_tensor_conversion_function,
     to_tensor,
 )
-from gradplan.ops.array import broadcast_to, sum_to_like
+from gradplan.ops.array import broadcast_to, sum_to_like, take_first, zeros_like
 from gradplan.ops.constant import (
     constant,
     convert_data,
@@ -29,6 +29,7 @@ from gradplan.ops.constant import (
     has_tensor,
     require_constant,
 )
+from gradplan.ops.logic import not_equal
 from gradplan.ops.sizes import shape, shape_argument
 
 __all__ = [
@@ -432,22 +433,53 @@ def _(binder: Any, op: Any) -> None:
     binder.alias(op, view.seen(dims, view.strides + (0,) * (len(dims) - len(view.dims))))
 
 
+@op("Where", CALL, kernel="where", types="bool -> int64 int64", flops=0)
+def _where(condition: Any, name: str | None = None) -> Any:
+    """The coordinates of what is true, first of all, and how many there are."""
+
+
+@_where.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    (given,) = in_shapes
+    if given is None:
+        return [(None, None), ()]
+    return [(None if None in given else shapes.size(given), len(given)), ()]
+
+
+def _coordinates(condition: Any, name: str | None) -> Tensor:
+    """The coordinates of what is true or not 0, in row-major order."""
+    graph = graph_of([condition])
+    with graph.as_default(), graph.name_scope(name or "Where") as scope:
+        condition = convert_to_tensor(condition)
+        if condition.dtype is not dtypes.bool:
+            condition = not_equal(condition, zeros_like(condition))
+        rows, count = _where(condition)
+        return take_first(rows, count, name=scope)
+
+
 def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:
-    """Choose elements: ``x`` where ``condition`` holds, else ``y``.
+    """Choose elements: ``x`` where ``condition`` holds, else ``y``; or, without these, the
+    coordinates of what holds.
 
     Parameters
     ----------
     condition : tensor_like of bool
         A vector chooses whole rows of an ``x`` of higher rank, as in TensorFlow 1; otherwise the
-        three shapes broadcast.
-    x, y : tensor_like
+        three shapes broadcast. Without ``x`` and ``y`` it may have any type: not 0 counts as true.
+    x, y : tensor_like, optional
         Of one type.
     name : str, optional
+
+    Returns
+    -------
+    Tensor
+        Without ``x`` and ``y``, int64 of shape [number of true elements, rank of ``condition``], in
+        row-major order.
 
     Raises
     ------
     ValueError
-        If the shapes do not broadcast, or ``x`` or ``y`` is missing.
+        If the shapes do not broadcast, or one of ``x`` and ``y`` is missing.
 
     Notes
     -----
@@ -458,9 +490,14 @@ def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None)
     >>> import gradplan as gp
     >>> gp.Session().run(gp.where([True, False], [1, 2], [3, 4]))
     array([1, 4], dtype=int32)
+    >>> gp.Session().run(gp.where([[True, False], [False, True]]))
+    array([[0, 0],
+           [1, 1]])
     """
+    if x is None and y is None:
+        return _coordinates(condition, name)
     if x is None or y is None:
-        raise ValueError("where needs both x and y")
+        raise ValueError(at_user_line("where needs both x and y, or neither"))
     graph = graph_of([condition, x, y])
     condition = to_tensor(condition, None, "Select/condition", graph)
     if not isinstance(x, Tensor) and isinstance(y, Tensor):

@@ -95,7 +95,7 @@ _assign_add = _declare_write("AssignAdd", "add", NUMBERS)
 _assign_sub = _declare_write("AssignSub", "sub", NUMBERS)
 
 
-def _ref(variable: Any) -> Tensor:
+def reference(variable: Any) -> Tensor:
     """The tensor that stands for the place of a variable."""
     tensor = variable._ref if isinstance(variable, Variable) else variable
     if not isinstance(tensor, Tensor) or tensor.op.type != "VariableV2":
@@ -135,7 +135,7 @@ def assign(
     >>> float(sess.run(gp.assign(v, 5.0)))
     5.0
     """
-    return _assign(_ref(ref), value, name=name)
+    return _assign(reference(ref), value, name=name)
 
 
 def assign_add(
@@ -152,7 +152,7 @@ def assign_add(
     >>> float(sess.run(gp.assign_add(v, 5.0)))
     6.0
     """
-    return _assign_add(_ref(ref), value, name=name)
+    return _assign_add(reference(ref), value, name=name)
 
 
 def assign_sub(
@@ -169,7 +169,7 @@ def assign_sub(
     >>> float(sess.run(gp.assign_sub(v, 5.0)))
     -4.0
     """
-    return _assign_sub(_ref(ref), value, name=name)
+    return _assign_sub(reference(ref), value, name=name)
 
 
 # ---- Variable ------------------------------------------------------------------------------------

@@ -1,0 +1,122 @@
+"""Rows of tables of parameters: embedding_lookup, which is ``gp.nn``'s."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradplan.graph import Tensor, at_user_line
+from gradplan.opdef import graph_of
+from gradplan.ops.array import identity, reshape, shape
+from gradplan.ops.constant import constant, convert_to_tensor
+from gradplan.ops.gather import gather
+from gradplan.ops.logic import greater, less
+from gradplan.ops.math import cast, divide, floordiv, floormod, maximum, sqrt
+from gradplan.ops.reduce import reduce_sum
+from gradplan.ops.sets import partition_rows, stitch
+from gradplan.ops.slicing import concat, where
+
+__all__ = ["embedding_lookup"]
+
+
+def embedding_lookup(
+    params: Any,
+    ids: Any,
+    partition_strategy: str = "mod",
+    name: str | None = None,
+    validate_indices: bool = True,
+    max_norm: Any = None,
+) -> Tensor:
+    """The rows of a table at ``ids``.
+
+    Parameters
+    ----------
+    params : tensor_like, Variable, or a list of them
+        A table, or the shards of one.
+    ids : tensor_like of int32 or int64
+    partition_strategy : {"mod", "div"}, optional
+        How rows are spread over n shards: row i lies in shard ``i % n``; or the rows follow each
+        other, and the first shards have one more where n does not divide their number.
+    name : str, optional
+    validate_indices : bool, optional
+        Accepted; they always are.
+    max_norm : float, optional
+        Rows whose Euclidean norm is larger are scaled down to it.
+
+    Returns
+    -------
+    Tensor
+        Of shape ``ids.shape + params.shape[1:]``.
+
+    Raises
+    ------
+    ValueError
+        If there is no table, or ``partition_strategy`` is none.
+    InvalidArgumentError
+        At run time, if an id is out of range.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.nn.embedding_lookup([[1.0, 2.0], [3.0, 4.0]], [[1], [0]]))
+    array([[[3., 4.]],
+    <BLANKLINE>
+           [[1., 2.]]], dtype=float32)
+    """
+    shards = list(params) if isinstance(params, (list, tuple)) else [params]
+    if shards and all(isinstance(v, (int, float, list, tuple)) for v in shards):
+        shards = [params]  # nested lists of numbers are one table
+    if not shards:
+        raise ValueError(at_user_line("embedding_lookup: need at least one param"))
+    if partition_strategy not in ("mod", "div"):
+        raise ValueError(
+            at_user_line(
+                f"embedding_lookup: partition_strategy must be 'mod' or 'div', not "
+                f"{partition_strategy!r}"
+            )
+        )
+    graph = graph_of([*shards, ids])
+    with graph.as_default(), graph.name_scope(name or "embedding_lookup") as scope:
+        ids = convert_to_tensor(ids)
+        tables = [convert_to_tensor(v) for v in shards]
+        if len(tables) == 1:
+            rows = gather(tables[0], ids)
+        else:
+            rows = _from_shards(tables, ids, partition_strategy)
+        if max_norm is None:
+            return identity(rows, name=scope)
+        return _clipped(rows, max_norm, tables[0], scope)
+
+
+def _from_shards(tables: list[Tensor], ids: Tensor, strategy: str) -> Tensor:
+    flat, n = reshape(ids, [-1]), constant(len(tables), ids.dtype)
+    if strategy == "mod":
+        owner, row = floormod(flat, n), floordiv(flat, n)
+    else:
+        total = cast(shape(tables[0])[0], ids.dtype)
+        for table in tables[1:]:
+            total = total + cast(shape(table)[0], ids.dtype)
+        # the first `extras` shards have one row more than the others
+        each = maximum(floordiv(total, n), constant(1, ids.dtype))
+        extras = floormod(total, n)
+        owner = maximum(floordiv(flat, each + 1), floordiv(flat - extras, each))
+        longer = less(owner, extras)
+        row = where(longer, floormod(flat, each + 1), floormod(flat - extras, each))
+    places = partition_rows(flat, owner, len(tables))
+    parts = [gather(t, gather(row, at)) for t, at in zip(tables, places, strict=True)]
+    rows = stitch(shape(flat)[0], concat(places, 0), concat(parts, 0))
+    return reshape(rows, concat([shape(ids), shape(tables[0])[1:]], 0))
+
+
+def _clipped(rows: Tensor, max_norm: Any, table: Tensor, name: str) -> Tensor:
+    """Rows of at most that norm."""
+    if table._shape is None:
+        raise ValueError(
+            at_user_line(f"embedding_lookup: max_norm needs params of known rank, not {table}")
+        )
+    most = convert_to_tensor(max_norm, rows.dtype)
+    axes = list(range(1 - len(table._shape), 0))
+    total = reduce_sum(rows * rows, axes, keepdims=True) if axes else rows * rows
+    positive = greater(total, constant(0, rows.dtype))
+    safe = where(positive, total, constant(1, rows.dtype))  # the root has a slope there
+    norm = where(positive, sqrt(safe), total)
+    return divide(rows * most, maximum(norm, most), name=name)
