@@ -10,6 +10,7 @@
 #include "rows.c"
 #include "gemm.c"
 #include "matmul.c"
+#include "batch.c"
 #include "optim.c"
 #include "rng.c"
 
@@ -40,6 +41,7 @@ static const gp_kernel_entry kernel_table[] = {
     KERNEL(fill_zero),
     KERNEL(matmul),
     KERNEL(matmul_map),
+    KERNEL(matmul_batch),
     REDUCE(reduce_sum),
     REDUCE(reduce_mean),
     REDUCE(reduce_prod),

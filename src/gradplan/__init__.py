@@ -30,15 +30,17 @@ from gradplan.graph import (
     reset_default_graph,
 )
 from gradplan.opdef import register_tensor_conversion_function
-from gradplan.ops import initializers, nn
+from gradplan.ops import initializers, linalg, nn
 from gradplan.ops.array import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
 from gradplan.ops.functions import *
 from gradplan.ops.initializers import *
-from gradplan.ops.linalg import *
+from gradplan.ops.einsum import *
 from gradplan.ops.logic import *
 from gradplan.ops.math import *
+from gradplan.ops.matmul import *
+from gradplan.ops.matrices import *
 from gradplan.ops.random import *
 from gradplan.ops.reduce import *
 from gradplan.ops.slicing import *
