@@ -8,7 +8,18 @@
 
 #include "plan.h"
 
-#define GP_KERNELS_ONCE(GP_ONCE)
+#define GP_KERNELS_ONCE(GP_ONCE)                                                         \
+  GP_ONCE(lapack_cholesky)                                                               \
+  GP_ONCE(lapack_inverse)                                                                \
+  GP_ONCE(lapack_det)                                                                    \
+  GP_ONCE(lapack_slogdet)                                                                \
+  GP_ONCE(lapack_solve)                                                                  \
+  GP_ONCE(lapack_triangular)                                                             \
+  GP_ONCE(lapack_lstsq)                                                                  \
+  GP_ONCE(lapack_eigh)                                                                   \
+  GP_ONCE(lapack_svd)                                                                    \
+  GP_ONCE(lapack_qr)                                                                     \
+  GP_ONCE(lapack_expm)
 
 #define GP_DECLARE(name)                               \
   int name##_kernel(gp_run *run, const gp_insn *insn); \

@@ -36,7 +36,9 @@ enum gp_status {
   GP_ERR_POWER,  /* integer to a negative integer power at element `index` */
   GP_ERR_HOST,   /* the Python function called by a HOST instruction raised */
   GP_ERR_ROW,    /* in a loop: row number `value` at `index` of the order is not in [0, bound) */
-  GP_ERR_PLAN    /* the plan itself is malformed; found by plan_check, never by a kernel */
+  GP_ERR_PLAN,   /* the plan itself is malformed; found by plan_check, never by a kernel */
+  GP_ERR_MATRIX = 20, /* matrix `index` of a batch of `bound` has no such decomposition */
+  GP_ERR_ORDER        /* row `index` of sparse indices is not after the one before it */
 };
 
 typedef struct {

@@ -34,6 +34,7 @@ from gradplan.ops import initializers, linalg, nn
 from gradplan.ops.array import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
+from gradplan.ops.factor import *
 from gradplan.ops.functions import *
 from gradplan.ops.initializers import *
 from gradplan.ops.einsum import *
@@ -44,6 +45,7 @@ from gradplan.ops.matrices import *
 from gradplan.ops.random import *
 from gradplan.ops.reduce import *
 from gradplan.ops.slicing import *
+from gradplan.ops.solve import *
 from gradplan.ops.state import *
 from gradplan.ops.variable_scope import *
 from gradplan.session import ConfigProto, InteractiveSession, Session

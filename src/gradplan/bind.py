@@ -302,9 +302,9 @@ class Binder:
             view = self._views[t] = View(storage, t.dtype, value.shape)
         return view
 
-    def alias(self, op: Operation, view: View) -> None:
-        """Let the operation's result be ``view``: no instruction."""
-        self._views[op.outputs[0]] = view
+    def alias(self, op: Operation, view: View, i: int = 0) -> None:
+        """Let the operation's result number ``i`` be ``view``: no instruction."""
+        self._views[op.outputs[i]] = view
 
     def result(self, op: Operation, i: int = 0) -> View:
         """New memory for output ``i``; without gaps, in row-major order."""

@@ -71,8 +71,9 @@ class OpDef:
         Per element of the result, or ``(attrs, input shapes) -> total``.
     writes : int
         The first so many inputs are variables that the operation changes.
-    fallible : bool
-        A value (a label, a divisor) can make the kernel fail, so state is written after it.
+    fallible : bool or str
+        A value (a label, a divisor) can make the kernel fail, so state is written after it; a text
+        is what to say of a matrix for which it does.
     """
 
     __slots__ = (
@@ -104,7 +105,7 @@ class OpDef:
     kernel: str | None
     flops: Any
     writes: int
-    fallible: bool
+    fallible: bool | str
     uniform: bool  # every input and the only output have one type
 
     def __init__(self, name: str, kind: Kind, **fields: Any) -> None:
@@ -140,7 +141,7 @@ def op(
     T: Sequence[DType] = dtypes.FLOATS,
     flops: Any = 1,
     writes: int = 0,
-    fallible: bool = False,
+    fallible: bool | str = False,
     operator: str | None = None,
 ) -> Any:
     """Declare an operation; decorates its public function.
@@ -162,7 +163,7 @@ def op(
         Per element of the result, or ``(attrs, input shapes) -> total``.
     writes : int
         See :class:`OpDef`.
-    fallible : bool
+    fallible : bool or str
         See :class:`OpDef`.
     operator : str, optional
         Python operators with their default names: ``"__add__ add"``, with ``__radd__`` where there

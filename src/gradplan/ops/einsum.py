@@ -178,6 +178,10 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
             _check_sizes(terms, tensors)
         except ValueError as error:
             raise ValueError(at_user_line(f"einsum {equation!r}: {error}")) from None
+        tensors = [
+            transpose(t, range(len(mine))) if t._shape is None else t  # it sees the rank
+            for t, mine in zip(tensors, terms, strict=True)
+        ]
         operands = [_with_diagonals(t, labels) for t, labels in zip(tensors, terms, strict=True)]
         x, labels = operands[0]
         for i, (y, more) in enumerate(operands[1:], 2):

@@ -2,5 +2,28 @@
 
 from gradplan.ops.array import transpose
 from gradplan.ops.einsum import einsum, tensordot
+from gradplan.ops.factor import qr, self_adjoint_eig, self_adjoint_eigvals, svd
 from gradplan.ops.matmul import matmul, matvec
 from gradplan.ops.matrices import adjoint, cross
+from gradplan.ops.solve import (
+    cholesky,
+    cholesky_solve,
+    expm,
+    log_matrix_determinant,
+    logdet,
+    matrix_determinant,
+    matrix_inverse,
+    matrix_solve,
+    matrix_solve_ls,
+    matrix_triangular_solve,
+    trace,
+)
+
+det = matrix_determinant
+eigh = self_adjoint_eig
+eigvalsh = self_adjoint_eigvals
+inv = matrix_inverse
+lstsq = matrix_solve_ls
+slogdet = log_matrix_determinant
+solve = matrix_solve
+triangular_solve = matrix_triangular_solve

@@ -24,6 +24,27 @@ def at_least_matrix(s: Any, parameter: str = "input") -> None:
         raise ValueError(f"Shape must be at least rank 2 but '{parameter}' is {shapes.text(s)}")
 
 
+def square(s: Any) -> Any:
+    """A shape of square matrices; ValueError where they are known to be none."""
+    at_least_matrix(s)
+    if s is None:
+        return None
+    n = shapes.merge(s[-1:], s[-2:-1])
+    if n is False:
+        raise ValueError(f"Dimensions must be equal: {shapes.text(s)} are no square matrices")
+    return (*s[:-2], n[0], n[0])  # type: ignore[index]
+
+
+def least(m: int | None, n: int | None) -> int | None:
+    """The smaller of two dimensions."""
+    if m is None or n is None:
+        return None
+    if m != n and max(m, n) >= 1 << 29:
+        # Such a number may also stand for an unknown size (probe.py), which may be the smaller one.
+        raise ValueError(f"matrices [{m}, {n}] are too large")
+    return min(m, n)
+
+
 def swapped(view: Any) -> Any:
     """A view with its last two dimensions exchanged."""
     rank = len(view.dims)
@@ -154,7 +175,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
         return None
     if attrs["square"] and shapes.merge(s[-1:], s[-2:-1]) is False:
         raise ValueError(f"the last two dimensions of {shapes.text(s)} differ")
-    return (*s[:-2], None if None in s[-2:] else min(s[-2:]))
+    return (*s[:-2], least(*s[-2:]))
 
 
 @diagonal.lower
