@@ -13,6 +13,7 @@
 #include "batch.c"
 #include "optim.c"
 #include "rng.c"
+#include "sparse.c"
 
 static int fill_zero_kernel(gp_run *run, const gp_insn *insn) {
   const gp_buf *out = arg_buf(run->plan, insn, 0);
@@ -59,6 +60,10 @@ static const gp_kernel_entry kernel_table[] = {
     {"random_uniform", random_uniform_kernel, random_check},
     {"random_normal", random_normal_kernel, random_check},
     {"truncated_normal", truncated_normal_kernel, random_check},
+    KERNEL(sparse_matmul),
+    KERNEL(sparse_dots),
+    KERNEL(sparse_add),
+    KERNEL(sparse_softmax),
     GP_KERNELS_ONCE(ONCE)};
 
 #define STRING_(x) #x

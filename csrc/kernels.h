@@ -19,7 +19,12 @@
   GP_ONCE(lapack_eigh)                                                                   \
   GP_ONCE(lapack_svd)                                                                    \
   GP_ONCE(lapack_qr)                                                                     \
-  GP_ONCE(lapack_expm)
+  GP_ONCE(lapack_expm)                                                                   \
+  GP_ONCE(sparse_gather)                                                                 \
+  GP_ONCE(sparse_set)                                                                    \
+  GP_ONCE(sparse_order)                                                                  \
+  GP_ONCE(sparse_unique)                                                                 \
+  GP_ONCE(sparse_where)
 
 #define GP_DECLARE(name)                               \
   int name##_kernel(gp_run *run, const gp_insn *insn); \

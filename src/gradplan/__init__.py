@@ -14,6 +14,7 @@ from typing import Any
 
 from gradplan import errors, opdef, train
 from gradplan._core import isa, isa_levels
+from gradplan.composite import register_session_run_conversion_functions
 from gradplan.dtypes import DType, as_dtype, bool, float32, float64, int32, int64
 from gradplan.gradients import gradients
 from gradplan.graph import (
@@ -30,7 +31,7 @@ from gradplan.graph import (
     reset_default_graph,
 )
 from gradplan.opdef import register_tensor_conversion_function
-from gradplan.ops import initializers, linalg, nn
+from gradplan.ops import initializers, linalg, nn, sparse
 from gradplan.ops.array import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
@@ -46,6 +47,8 @@ from gradplan.ops.random import *
 from gradplan.ops.reduce import *
 from gradplan.ops.slicing import *
 from gradplan.ops.solve import *
+from gradplan.ops.sparse_math import *
+from gradplan.ops.sparse_tensor import *
 from gradplan.ops.state import *
 from gradplan.ops.variable_scope import *
 from gradplan.session import ConfigProto, InteractiveSession, Session

@@ -129,7 +129,8 @@ def _(op: Any, dy: Any) -> Any:
 
 @op("EqualDims", VIEW, types="T any -> T", T=ALL)
 def _equal_dims(x: Any, y: Any, pairs: Any = (), name: str | None = None) -> Any:
-    """``x``, if dimension i of it is as long as dimension j of ``y`` for all pairs (i, j)."""
+    """``x``, if dimension i of it is as long as dimension j of ``y`` for all pairs (i, j); None
+    are all dimensions of two tensors of one rank."""
 
 
 @_equal_dims.shape
@@ -137,6 +138,10 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     x, y = in_shapes
     if x is None or y is None:
         return x
+    if attrs["pairs"] is None:
+        if shapes.merge(x, y) is False:
+            raise ValueError(f"shapes {shapes.text(x)} and {shapes.text(y)} differ")
+        return shapes.merge(x, y)
     out = list(x)
     for i, j in attrs["pairs"]:
         if i >= len(x) or j >= len(y) or shapes.merge((x[i],), (y[j],)) is False:
@@ -160,6 +165,11 @@ def equal_dims(x: Tensor, y: Tensor, pairs: Iterable[tuple[int, int]]) -> Tensor
         if all(x._shape[i] == y._shape[j] is not None for i, j in pairs):
             return x
     return _equal_dims(x, y, pairs) if pairs else x
+
+
+def equal_shapes(x: Tensor, y: Tensor) -> Tensor:
+    """``x``, if ``y`` has the same shape."""
+    return _equal_dims(x, y, None)
 
 
 @op("DiagonalView", VIEW, T=ALL)

@@ -3,3 +3,4 @@
 from gradplan.ops.activations import *
 from gradplan.ops.math import sigmoid, tanh
 from gradplan.ops.softmax import *
+from gradplan.ops.sparse_embedding import *
