@@ -8,22 +8,22 @@
 
 #include "plan.h"
 
-#define GP_KERNELS_ONCE(GP_ONCE)                                                         \
-  GP_ONCE(lapack_cholesky)                                                               \
-  GP_ONCE(lapack_inverse)                                                                \
-  GP_ONCE(lapack_det)                                                                    \
-  GP_ONCE(lapack_slogdet)                                                                \
-  GP_ONCE(lapack_solve)                                                                  \
-  GP_ONCE(lapack_triangular)                                                             \
-  GP_ONCE(lapack_lstsq)                                                                  \
-  GP_ONCE(lapack_eigh)                                                                   \
-  GP_ONCE(lapack_svd)                                                                    \
-  GP_ONCE(lapack_qr)                                                                     \
-  GP_ONCE(lapack_expm)                                                                   \
-  GP_ONCE(sparse_gather)                                                                 \
-  GP_ONCE(sparse_set)                                                                    \
-  GP_ONCE(sparse_order)                                                                  \
-  GP_ONCE(sparse_unique)                                                                 \
+#define GP_KERNELS_ONCE(GP_ONCE) \
+  GP_ONCE(lapack_cholesky)       \
+  GP_ONCE(lapack_inverse)        \
+  GP_ONCE(lapack_det)            \
+  GP_ONCE(lapack_slogdet)        \
+  GP_ONCE(lapack_solve)          \
+  GP_ONCE(lapack_triangular)     \
+  GP_ONCE(lapack_lstsq)          \
+  GP_ONCE(lapack_eigh)           \
+  GP_ONCE(lapack_svd)            \
+  GP_ONCE(lapack_qr)             \
+  GP_ONCE(lapack_expm)           \
+  GP_ONCE(sparse_gather)         \
+  GP_ONCE(sparse_set)            \
+  GP_ONCE(sparse_order)          \
+  GP_ONCE(sparse_unique)         \
   GP_ONCE(sparse_where)
 
 #define GP_DECLARE(name)                               \

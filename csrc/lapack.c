@@ -8,15 +8,13 @@
  *   lapack_inverse     outs y[n, n], work, iwork                 ins a[n, n]
  *   lapack_det         outs det[], work, iwork                   ins a[n, n]
  *   lapack_slogdet     outs sign[], log[], work, iwork           ins a[n, n]
- *   lapack_solve       outs x'[k, n], work, iwork                ins a[n, n], b'[k, n]   attr adjoint
- *   lapack_triangular  outs x'[k, n]                             ins a[n, n], b'[k, n]
- *                                                                attrs lower, adjoint
- *   lapack_lstsq       outs x'[k, n], work, iwork                ins a'[n, m], b'[k, m]
- *   lapack_eigh        outs e[n], v'[n, n] or -1, work, iwork    ins a[n, n]
- *   lapack_svd         outs s[p], u[m, .] or -1, v'[., n] or -1, work, iwork
- *                                                                ins a[m, n]             attr full
- *   lapack_qr          outs q'[., m], r[., n], work              ins a'[n, m]
- *   lapack_expm        outs y[n, n], work, iwork                 ins a[n, n]
+ *   lapack_solve       outs x'[k, n], work, iwork                ins a[n, n], b'[k, n]   attr
+ * adjoint lapack_triangular  outs x'[k, n]                             ins a[n, n], b'[k, n] attrs
+ * lower, adjoint lapack_lstsq       outs x'[k, n], work, iwork                ins a'[n, m], b'[k,
+ * m] lapack_eigh        outs e[n], v'[n, n] or -1, work, iwork    ins a[n, n] lapack_svd outs s[p],
+ * u[m, .] or -1, v'[., n] or -1, work, iwork ins a[m, n]             attr full lapack_qr outs q'[.,
+ * m], r[., n], work              ins a'[n, m] lapack_expm        outs y[n, n], work, iwork ins a[n,
+ * n]
  *
  * work [tasks, enough] and iwork [tasks, enough] are memory for the tasks that the batch is cut
  * into. A matrix that LAPACK cannot do is reported by its number; the first of them is.
@@ -28,9 +26,7 @@
 
 gp_lapack gp_lapack_table;
 
-void gp_set_lapack(void **pointers) {
-  memcpy(&gp_lapack_table, pointers, sizeof gp_lapack_table);
-}
+void gp_set_lapack(void **pointers) { memcpy(&gp_lapack_table, pointers, sizeof gp_lapack_table); }
 
 typedef struct job job;
 /* Does matrix i. 0, or what is wrong with it, at least 1. */
@@ -111,12 +107,12 @@ static int run_job(gp_run *run, const gp_insn *insn, job *j, int n_results) {
 }
 
 #define FN(name) (arg_buf(run->plan, insn, insn->n_out)->dtype == GP_F32 ? name##_f32 : name##_f64)
-#define SQUARE_KERNEL(name, n_results)                         \
+#define SQUARE_KERNEL(name, n_results)                           \
   int lapack_##name##_kernel(gp_run *run, const gp_insn *insn) { \
-    const gp_buf *a = arg_buf(run->plan, insn, insn->n_out);   \
-    job j = {.fn = FN(name), .n_matrices = batch_of(a, 2)};    \
-    j.m = j.n = dim_of(a, 1);                                  \
-    return run_job(run, insn, &j, n_results);                  \
+    const gp_buf *a = arg_buf(run->plan, insn, insn->n_out);     \
+    job j = {.fn = FN(name), .n_matrices = batch_of(a, 2)};      \
+    j.m = j.n = dim_of(a, 1);                                    \
+    return run_job(run, insn, &j, n_results);                    \
   }
 SQUARE_KERNEL(cholesky, 1)
 SQUARE_KERNEL(inverse, 1)

@@ -118,8 +118,7 @@ static int S(lstsq)(const job *j, int64_t i, void *work, int32_t *iwork) {
   }
   if (!S(all_finite)(a, (int64_t)m * n) || !S(all_finite)(b, (int64_t)most * k)) return 1;
   LAPACK.gelsd(&m, &n, &k, a, &m, b, &most, s, &rcond, &rank, rest, &lwork, iwork, &info);
-  for (int64_t c = 0; c < k; c++)
-    memcpy(x + c * n, b + c * most, (size_t)n * sizeof(T));
+  for (int64_t c = 0; c < k; c++) memcpy(x + c * n, b + c * most, (size_t)n * sizeof(T));
   return info;
 }
 
@@ -195,11 +194,20 @@ static void S(times)(int n, const T *a, const T *b, T *c) {
 }
 
 static int S(expm)(const job *j, int64_t i, void *work, int32_t *iwork) {
-  static const double B[] = {64764752532480000, 32382376266240000, 7771770303897600,
-                             1187353796428800,  129060195264000,   10559470521600,
-                             670442572800,      33522128640,       1323241920,
-                             40840800,          960960,            16380,
-                             182,               1};
+  static const double B[] = {64764752532480000,
+                             32382376266240000,
+                             7771770303897600,
+                             1187353796428800,
+                             129060195264000,
+                             10559470521600,
+                             670442572800,
+                             33522128640,
+                             1323241920,
+                             40840800,
+                             960960,
+                             16380,
+                             182,
+                             1};
   int n = j->n, info = 0, squarings = 0;
   const int64_t size = (int64_t)n * n;
   const T *in = (const T *)j->in[0] + i * size;

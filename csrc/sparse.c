@@ -50,20 +50,20 @@ static int check_indices(gp_run *run, const sparse_job *job, const int64_t *dims
   return GP_OK;
 }
 
-#define SPARSE_MATMUL(type)                                                                \
-  static void sparse_matmul_##type(void *ctx, int64_t task) {                              \
-    const sparse_job *job = ctx;                                                           \
-    const int64_t n = job->n, j = task * job->step, w = min_i64(job->step, n - j);         \
-    const u_##type *v = (const u_##type *)job->values;                                     \
-    for (int64_t i = 0; i < job->m; i++)                                                   \
-      memset(job->y + (i * n + j) * (int64_t)sizeof *v, 0, (size_t)w * sizeof *v);         \
-    for (int64_t e = 0; e < job->nnz; e++) {                                               \
-      const int64_t i = index_at(job->indices, job->wide, 2 * e + job->column);            \
-      const int64_t k = index_at(job->indices, job->wide, 2 * e + 1 - job->column);        \
-      u_##type *restrict y = (u_##type *)job->y + i * n + j;                               \
-      const u_##type *b = (const u_##type *)job->b + k * n + j, x = v[e];                  \
-      for (int64_t l = 0; l < w; l++) y[l] += x * b[l];                                    \
-    }                                                                                      \
+#define SPARSE_MATMUL(type)                                                         \
+  static void sparse_matmul_##type(void *ctx, int64_t task) {                       \
+    const sparse_job *job = ctx;                                                    \
+    const int64_t n = job->n, j = task * job->step, w = min_i64(job->step, n - j);  \
+    const u_##type *v = (const u_##type *)job->values;                              \
+    for (int64_t i = 0; i < job->m; i++)                                            \
+      memset(job->y + (i * n + j) * (int64_t)sizeof *v, 0, (size_t)w * sizeof *v);  \
+    for (int64_t e = 0; e < job->nnz; e++) {                                        \
+      const int64_t i = index_at(job->indices, job->wide, 2 * e + job->column);     \
+      const int64_t k = index_at(job->indices, job->wide, 2 * e + 1 - job->column); \
+      u_##type *restrict y = (u_##type *)job->y + i * n + j;                        \
+      const u_##type *b = (const u_##type *)job->b + k * n + j, x = v[e];           \
+      for (int64_t l = 0; l < w; l++) y[l] += x * b[l];                             \
+    }                                                                               \
   }
 SPARSE_MATMUL(i32)
 SPARSE_MATMUL(i64)
@@ -114,23 +114,22 @@ static const char *sparse_matmul_check(const gp_plan *plan, const gp_insn *insn)
 }
 
 enum { LANES = 16 };
-#define SPARSE_DOTS(type)                                                            \
-  static void sparse_dots_##type(void *ctx, int64_t task) {                          \
-    const sparse_job *job = ctx;                                                     \
-    const int64_t n = job->n, end = min_i64((task + 1) * job->step, job->nnz);       \
-    for (int64_t e = task * job->step; e < end; e++) {                               \
-      const t_##type *a = (const t_##type *)job->a +                                 \
-                          index_at(job->indices, job->wide, 2 * e) * n;              \
-      const t_##type *b = (const t_##type *)job->b +                                 \
-                          index_at(job->indices, job->wide, 2 * e + 1) * n;          \
-      t_##type lane[LANES] = {0}, sum = 0;                                           \
-      int64_t l = 0;                                                                 \
-      for (; l + LANES <= n; l += LANES)                                             \
-        for (int k = 0; k < LANES; k++) lane[k] += a[l + k] * b[l + k];              \
-      for (int k = 0; l < n; l++, k++) lane[k] += a[l] * b[l];                       \
-      for (int k = 0; k < LANES; k++) sum += lane[k];                                \
-      ((t_##type *)job->y)[e] = sum;                                                 \
-    }                                                                                \
+#define SPARSE_DOTS(type)                                                                          \
+  static void sparse_dots_##type(void *ctx, int64_t task) {                                        \
+    const sparse_job *job = ctx;                                                                   \
+    const int64_t n = job->n, end = min_i64((task + 1) * job->step, job->nnz);                     \
+    for (int64_t e = task * job->step; e < end; e++) {                                             \
+      const t_##type *a = (const t_##type *)job->a + index_at(job->indices, job->wide, 2 * e) * n; \
+      const t_##type *b =                                                                          \
+          (const t_##type *)job->b + index_at(job->indices, job->wide, 2 * e + 1) * n;             \
+      t_##type lane[LANES] = {0}, sum = 0;                                                         \
+      int64_t l = 0;                                                                               \
+      for (; l + LANES <= n; l += LANES)                                                           \
+        for (int k = 0; k < LANES; k++) lane[k] += a[l + k] * b[l + k];                            \
+      for (int k = 0; l < n; l++, k++) lane[k] += a[l] * b[l];                                     \
+      for (int k = 0; k < LANES; k++) sum += lane[k];                                              \
+      ((t_##type *)job->y)[e] = sum;                                                               \
+    }                                                                                              \
   }
 SPARSE_DOTS(f32)
 SPARSE_DOTS(f64)
@@ -165,16 +164,16 @@ static const char *sparse_dots_check(const gp_plan *plan, const gp_insn *insn) {
                                                                   : "an argument is not contiguous";
 }
 
-#define SPARSE_ADD(type)                                                                   \
-  static void sparse_add_##type(const sparse_job *job, const int64_t *dims) {              \
-    const u_##type *v = (const u_##type *)job->values;                                     \
-    for (int64_t e = 0; e < job->nnz; e++, v += job->n) {                                  \
-      int64_t at = 0;                                                                      \
-      for (int64_t c = 0; c < job->r; c++)                                                 \
-        at = at * dims[c] + index_at(job->indices, job->wide, e * job->r + c);             \
-      u_##type *restrict y = (u_##type *)job->y + at * job->n;                             \
-      for (int64_t l = 0; l < job->n; l++) y[l] += v[l];                                   \
-    }                                                                                      \
+#define SPARSE_ADD(type)                                                       \
+  static void sparse_add_##type(const sparse_job *job, const int64_t *dims) {  \
+    const u_##type *v = (const u_##type *)job->values;                         \
+    for (int64_t e = 0; e < job->nnz; e++, v += job->n) {                      \
+      int64_t at = 0;                                                          \
+      for (int64_t c = 0; c < job->r; c++)                                     \
+        at = at * dims[c] + index_at(job->indices, job->wide, e * job->r + c); \
+      u_##type *restrict y = (u_##type *)job->y + at * job->n;                 \
+      for (int64_t l = 0; l < job->n; l++) y[l] += v[l];                       \
+    }                                                                          \
   }
 SPARSE_ADD(i32)
 SPARSE_ADD(i64)
@@ -190,10 +189,17 @@ static int sparse_add_kernel(gp_run *run, const gp_insn *insn) {
   const int rc = check_indices(run, &job, y->dims);
   if (rc) return rc;
   switch (y->dtype) {
-    case GP_I32: sparse_add_i32(&job, y->dims); break;
-    case GP_I64: sparse_add_i64(&job, y->dims); break;
-    case GP_F32: sparse_add_f32(&job, y->dims); break;
-    default: sparse_add_f64(&job, y->dims);
+    case GP_I32:
+      sparse_add_i32(&job, y->dims);
+      break;
+    case GP_I64:
+      sparse_add_i64(&job, y->dims);
+      break;
+    case GP_F32:
+      sparse_add_f32(&job, y->dims);
+      break;
+    default:
+      sparse_add_f64(&job, y->dims);
   }
   return GP_OK;
 }
@@ -224,17 +230,17 @@ static int64_t compare_to_last(const sparse_job *job, int64_t e, int64_t drop) {
   return 0;
 }
 
-#define SPARSE_SOFTMAX(type, exp)                                        \
-  static void sparse_softmax_##type(const sparse_job *job) {             \
-    const t_##type *x = (const t_##type *)job->values;                   \
-    t_##type *y = (t_##type *)job->y;                                    \
-    for (int64_t e = 0, end; e < job->nnz; e = end) {                    \
-      t_##type most = x[e], sum = 0;                                     \
+#define SPARSE_SOFTMAX(type, exp)                                               \
+  static void sparse_softmax_##type(const sparse_job *job) {                    \
+    const t_##type *x = (const t_##type *)job->values;                          \
+    t_##type *y = (t_##type *)job->y;                                           \
+    for (int64_t e = 0, end; e < job->nnz; e = end) {                           \
+      t_##type most = x[e], sum = 0;                                            \
       for (end = e + 1; end < job->nnz && !compare_to_last(job, end, 1); end++) \
-        most = x[end] > most ? x[end] : most;                            \
-      for (int64_t i = e; i < end; i++) sum += y[i] = exp(x[i] - most);  \
-      for (int64_t i = e; i < end; i++) y[i] /= sum;                     \
-    }                                                                    \
+        most = x[end] > most ? x[end] : most;                                   \
+      for (int64_t i = e; i < end; i++) sum += y[i] = exp(x[i] - most);         \
+      for (int64_t i = e; i < end; i++) y[i] /= sum;                            \
+    }                                                                           \
   }
 SPARSE_SOFTMAX(f32, expf)
 SPARSE_SOFTMAX(f64, exp)

@@ -175,8 +175,8 @@ int sparse_order_kernel(gp_run *run, const gp_insn *insn) {
       const int64_t middle = min_i64(start + width, n), end = min_i64(start + 2 * width, n);
       int64_t a = start, b = middle;
       for (int64_t k = start; k < end; k++)
-        to[k] = a < middle && (b >= end || compare(&t, from[a], from[b]) <= 0) ? from[a++]
-                                                                               : from[b++];
+        to[k] =
+            a < middle && (b >= end || compare(&t, from[a], from[b]) <= 0) ? from[a++] : from[b++];
     }
     int64_t *const swap = from;
     from = to;

@@ -44,7 +44,7 @@ def parts(sp):
     return gp.cast(sp.indices, sp.dtype) if sp.dtype.is_floating else sp.indices, sp.values
 
 
-# ---- what NumPy computes ---------------------------------------------------------------------------
+# ---- what NumPy computes -------------------------------------------------------------------------
 
 
 def gathered(x, i):
@@ -100,7 +100,7 @@ def reduced(like, i, v, axis=None, keepdims=False):
     return dense(like, i, v).sum(axis, keepdims=keepdims)
 
 
-# ---- the table -------------------------------------------------------------------------------------
+# ---- the table -----------------------------------------------------------------------------------
 
 MATRICES = tuple(((s, (n, 2), (n,), b), a) for s, n, b, a in [
     ((3, 4), 5, (4, 2), {}), ((3, 4), 0, (4, 2), {}), ((1, 1), 3, (1, 1), {}),
@@ -155,7 +155,7 @@ SPECS = [
          diff=(2,), rank_needed=True, bad=(
              Bad(InvalidArgument, ("row 2", "out of order or repeated"),
                  (f32(2, 2), THREE, f32(3))),
-             Bad(InvalidArgument, ("row 1", "repeated"), (f32(2, 2), np.zeros((2, 2), int), f32(2))),
+             Bad(InvalidArgument, ("row 1", "repeated"), (f32(2, 2), TWO * 0, f32(2))),
              Bad(InvalidArgument, ("2", "position 3", "[0, 2)"), (f32(2, 2), TWO, f32(2))),
              Bad(ValueError, ("(3,)", "(2, 2)"), (f32(2, 3), TWO, f32(3))),
              Bad(ValueError, ("2 dimensions", "[2]"), (f32(2), TWO, f32(2))),
@@ -200,8 +200,8 @@ SPECS = [
          lambda x, y: np.array(x.shape), (normal,), ((((2, 3), (2, 3)), {}), (((), ()), {})),
          bad=(Bad(ValueError, ("[2, 3]", "[3, 2]"), (f32(2, 3), f32(3, 2))),)),
     Spec("SparseSoftmax", lambda like, i, v: gp.sparse_softmax(sparse(like, i, v)).values, soft,
-         (normal, in_order(), normal), ENTRIES[1:], ulps=20, scale=lambda like, i, v: np.ones_like(v),
-         diff=(2,), bad=(
+         (normal, in_order(), normal), ENTRIES[1:], ulps=20,
+         scale=lambda like, i, v: np.ones_like(v), diff=(2,), bad=(
              Bad(InvalidArgument, ("row 2", "out of order"), (f32(2, 2), THREE, f32(3))),
              Bad(ValueError, ("2 columns",), (f32(2), i32(2, 1).astype(np.int64), f32(2))))),
     Spec("SparseScatter/sum", lambda like, i, v, **attrs:
@@ -215,10 +215,10 @@ SPECS = [
                and ("axis" not in a or len(s[0]) == 2)), NUMBERS, 8,
          lambda like, i, v, **attrs: reduced(like, i, abs(v), **attrs), (2,), rank_needed=True),
     Spec("SparseScatter/add", lambda like, i, v: gp.sparse_add(like, sparse(like, i, v)),
-         lambda like, i, v: like + dense(like, i, v), (normal, indices(), normal), ENTRIES, NUMBERS, 8,
-         lambda like, i, v: abs(like) + dense(like, i, abs(v)), (0, 2)),
+         lambda like, i, v: like + dense(like, i, v), (normal, indices(), normal), ENTRIES, NUMBERS,
+         8, lambda like, i, v: abs(like) + dense(like, i, abs(v)), (0, 2)),
     Spec("SparseGather/times", lambda like, i, v: (sparse(like, i, v) * like).values,
-         lambda like, i, v: v * gathered(like, i), (normal, indices(), normal), ENTRIES, NUMBERS, 0.51,
-         diff=(0, 2)),
+         lambda like, i, v: v * gathered(like, i), (normal, indices(), normal), ENTRIES, NUMBERS,
+         0.51, diff=(0, 2)),
 ]
 # fmt: on

@@ -35,10 +35,10 @@ from gradplan.ops import initializers, linalg, nn, sparse
 from gradplan.ops.array import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
+from gradplan.ops.einsum import *
 from gradplan.ops.factor import *
 from gradplan.ops.functions import *
 from gradplan.ops.initializers import *
-from gradplan.ops.einsum import *
 from gradplan.ops.logic import *
 from gradplan.ops.math import *
 from gradplan.ops.matmul import *

@@ -469,7 +469,9 @@ def evaluate(
     """
 
     def is_leaf(op: Operation) -> bool:
-        return op.opdef.static is not None or all([t in given for t in op.outputs])
+        if op.opdef.static is not None:  # the shape of what has none yet is found here
+            return all([value(t) is not None for t in op.outputs])
+        return all([t in given for t in op.outputs])
 
     out = Program()
     copies: dict[Tensor, Tensor] = {}

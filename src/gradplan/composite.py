@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -53,9 +54,7 @@ def register_session_run_conversion_functions(
         raise ValueError(f"{tensor_type.__name__} is registered already")
     if (feed_function is None) != (feed_function_for_partial_run is None):
         raise ValueError("feed_function and feed_function_for_partial_run belong together")
-    _registered.append(
-        (tensor_type, fetch_function, feed_function, feed_function_for_partial_run)
-    )
+    _registered.append((tensor_type, fetch_function, feed_function, feed_function_for_partial_run))
 
 
 def fetched(value: Any) -> tuple[Sequence[Any], Callable[[list[Any]], Any]] | None:
@@ -66,11 +65,14 @@ def fetched(value: Any) -> tuple[Sequence[Any], Callable[[list[Any]], Any]] | No
     return None
 
 
+def _values_of(feed: Feed, key: Any, value: Any) -> list[Any]:
+    return [v for _, v in feed(key, value)]
+
+
 def fed(key: Any) -> tuple[Sequence[Any], Callable[[Any], list[Any]]] | None:
     """The tensors that ``key`` feeds, and a function of its value that gives theirs; None for a
     plain tensor."""
     for kind, _, feed, keys in _registered:
         if feed is not None and keys is not None and isinstance(key, kind):
-            give = feed
-            return keys(key), lambda value: [v for _, v in give(key, value)]
+            return keys(key), functools.partial(_values_of, feed, key)
     return None

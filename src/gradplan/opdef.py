@@ -71,13 +71,15 @@ class OpDef:
         Per element of the result, or ``(attrs, input shapes) -> total``.
     writes : int
         The first so many inputs are variables that the operation changes.
-    fallible : bool or str
-        A value (a label, a divisor) can make the kernel fail, so state is written after it; a text
-        is what to say of a matrix for which it does.
+    fallible : bool
+        A value (a label, a divisor) can make the kernel fail, so state is written after it.
+    failure : str or None
+        What to say of a matrix for which the kernel fails.
     """
 
     __slots__ = (
         "attrs",
+        "failure",
         "fallible",
         "flops",
         "gradient",
@@ -105,7 +107,8 @@ class OpDef:
     kernel: str | None
     flops: Any
     writes: int
-    fallible: bool | str
+    fallible: bool
+    failure: str | None
     uniform: bool  # every input and the only output have one type
 
     def __init__(self, name: str, kind: Kind, **fields: Any) -> None:
@@ -141,7 +144,8 @@ def op(
     T: Sequence[DType] = dtypes.FLOATS,
     flops: Any = 1,
     writes: int = 0,
-    fallible: bool | str = False,
+    fallible: bool = False,
+    failure: str | None = None,
     operator: str | None = None,
 ) -> Any:
     """Declare an operation; decorates its public function.
@@ -163,8 +167,10 @@ def op(
         Per element of the result, or ``(attrs, input shapes) -> total``.
     writes : int
         See :class:`OpDef`.
-    fallible : bool or str
+    fallible : bool
         See :class:`OpDef`.
+    failure : str, optional
+        See :class:`OpDef`; what has one is fallible.
     operator : str, optional
         Python operators with their default names: ``"__add__ add"``, with ``__radd__`` where there
         is one.
@@ -189,7 +195,8 @@ def op(
             kernel=kernel,
             flops=flops,
             writes=writes,
-            fallible=fallible,
+            fallible=fallible or failure is not None,
+            failure=failure,
         )
         if name in REGISTRY:
             raise ValueError(f"operation {name} is declared twice")

@@ -174,7 +174,7 @@ class Plan:
             2: f"integer division by zero at element {index}",
             3: f"element {index} is NaN or out of the range of {op.outputs[0].dtype.name}",
             4: f"integer to a negative integer power at element {index}",
-            20: f"{op.opdef.fallible} (matrix {index} of {bound})",
+            20: f"{op.opdef.failure} (matrix {index} of {bound})",
             21: f"row {index} of the indices is out of order or repeated",
         }.get(status, f"failed with status {status}")
         raise errors.InvalidArgumentError(

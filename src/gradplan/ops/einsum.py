@@ -20,7 +20,7 @@ __all__ = ["einsum", "tensordot"]
 
 def _sizes(tensors: Sequence[tuple[Tensor, Sequence[int]]]) -> Any:
     """The sizes of some axes of some tensors, in order: a list if they are known, else a tensor."""
-    known = [None if t._shape is None else t._shape[i] for t, axes in tensors for i in axes]
+    known: Any = [None if t._shape is None else t._shape[i] for t, axes in tensors for i in axes]
     if None not in known:
         return constant(known, "int64" if any(d > 2**31 - 1 for d in known) else "int32")
     parts = []

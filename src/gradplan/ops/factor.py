@@ -95,13 +95,13 @@ def self_adjoint_eigvals(tensor: Any, name: str | None = None) -> Tensor:
     kernel="lapack_eigh",
     types="T -> T T",
     flops=lambda attrs, in_shapes: 4 * cube(attrs, in_shapes),
-    fallible=_EIGEN,
+    failure=_EIGEN,
 )
 def _eigh(tensor: Any, name: str | None = None) -> Any:
     """See :func:`self_adjoint_eig`."""
 
 
-@op("SelfAdjointEigvals", CALL, kernel="lapack_eigh", flops=cube, fallible=_EIGEN)
+@op("SelfAdjointEigvals", CALL, kernel="lapack_eigh", flops=cube, failure=_EIGEN)
 def _eigvalsh(tensor: Any, name: str | None = None) -> Any:
     """See :func:`self_adjoint_eigvals`."""
 
@@ -210,13 +210,13 @@ def svd(
     kernel="lapack_svd",
     types="T -> T T T",
     flops=lambda attrs, in_shapes: 4 * cube(attrs, in_shapes),
-    fallible=_SVD,
+    failure=_SVD,
 )
 def _svd(tensor: Any, full_matrices: Any = False, name: str | None = None) -> Any:
     """See :func:`svd`."""
 
 
-@op("SvdValues", CALL, kernel="lapack_svd", flops=cube, fallible=_SVD)
+@op("SvdValues", CALL, kernel="lapack_svd", flops=cube, failure=_SVD)
 def _svd_values(tensor: Any, name: str | None = None) -> Any:
     """See :func:`svd`."""
 
@@ -269,6 +269,8 @@ def _(op: Any, ds: Any) -> Any:
 @_svd.gradient
 def _(op: Any, ds: Any, du: Any, dv: Any) -> Any:
     (a,), (s, u, v) = op.inputs, op.outputs
+    m: Any
+    n: Any
     m, n = (None, None) if a._shape is None else a._shape[-2:]
     if op.attrs["full_matrices"] and (m is None or m != n):
         if du is not None or dv is not None:
@@ -279,9 +281,7 @@ def _(op: Any, ds: Any, du: Any, dv: Any) -> Any:
         _, u, v = svd(a)
     row, column = expand_dims(s, -2), expand_dims(s, -1)
     inner = zeros_like(matmul(column, row)) if ds is None else _diagonal(ds)
-    uu, vv = [
-        None if g is None else matmul(t, g, adjoint_a=True) for t, g in ((u, du), (v, dv))
-    ]
+    uu, vv = [None if g is None else matmul(t, g, adjoint_a=True) for t, g in ((u, du), (v, dv))]
     if uu is not None:
         inner = inner + _gaps(square(s)) * (uu - transposed(uu)) * row
     if vv is not None:
@@ -341,7 +341,7 @@ def qr(input: Any, full_matrices: bool = False, name: str | None = None) -> Any:
     kernel="lapack_qr",
     types="T -> T T",
     flops=cube,
-    fallible=_FAILED.format("QR decomposition"),
+    failure=_FAILED.format("QR decomposition"),
 )
 def _qr(input: Any, full_matrices: Any = False, name: str | None = None) -> Any:
     """See :func:`qr`."""

@@ -167,7 +167,8 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
         return None
     a, b = in_shapes
     try:
-        return (*shapes.broadcast(a[:-2], b[:-2]), *out)
+        batch: Any = shapes.broadcast(a[:-2], b[:-2])
+        return (*batch, *out)
     except ValueError as error:
         raise ValueError(
             f"the leading dimensions of {shapes.text(a)} and {shapes.text(b)}: {error}"

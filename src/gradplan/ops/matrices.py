@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from gradplan import shapes
-from gradplan.dtypes import ALL, FLOATS, NUMBERS
+from gradplan.dtypes import ALL, FLOATS, NUMBERS, DType
 from gradplan.graph import Tensor
 from gradplan.opdef import CALL, REGISTRY, VIEW, op
 from gradplan.ops.array import reshape, shape, shape_argument
+from gradplan.ops.constant import convert_to_tensor
+from gradplan.ops.math import cast
 from gradplan.tile import Step, compile_steps
 
 __all__ = ["cross"]
@@ -22,6 +24,11 @@ def at_least_matrix(s: Any, parameter: str = "input") -> None:
     """ValueError where a shape is known to be none of matrices."""
     if s is not None and len(s) < 2:
         raise ValueError(f"Shape must be at least rank 2 but '{parameter}' is {shapes.text(s)}")
+
+
+def number_of(x: Any, dtype: DType) -> Tensor:
+    """A number that a caller gives, or a tensor of any type, as a tensor of this one."""
+    return cast(x, dtype) if isinstance(x, Tensor) else convert_to_tensor(x, dtype)
 
 
 def square(s: Any) -> Any:
@@ -286,9 +293,11 @@ def cross(a: Any, b: Any, name: str | None = None) -> Any:
 
 @cross.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    out = shapes.merge(*in_shapes)
+    out: Any = shapes.merge(*in_shapes)
     if out is False:
-        raise ValueError(f"shapes {shapes.text(in_shapes[0])} and {shapes.text(in_shapes[1])} differ")
+        raise ValueError(
+            f"shapes {shapes.text(in_shapes[0])} and {shapes.text(in_shapes[1])} differ"
+        )
     if out is not None and (not out or out[-1] not in (3, None)):
         raise ValueError(f"the last dimension must be 3, but the shape is {shapes.text(out)}")
     return out

@@ -10,10 +10,10 @@ from gradplan.graph import Tensor
 from gradplan.opdef import CALL, VIEW, apply, graph_of, op
 from gradplan.ops.array import broadcast_to, expand_dims, shape, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
-from gradplan.ops.math import cast, log, sqrt
+from gradplan.ops.math import log, sqrt
 from gradplan.ops.matmul import matmul
 from gradplan.ops.matrices import adjoint as transposed
-from gradplan.ops.matrices import at_least_matrix, diagonal, square, swapped, weights
+from gradplan.ops.matrices import at_least_matrix, diagonal, number_of, square, swapped, weights
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.slicing import concat
 
@@ -55,7 +55,7 @@ def work(binder: Any, op: Any, x: Any, floats: int, ints: int | None) -> list[An
     CALL,
     kernel="lapack_cholesky",
     flops=cube,
-    fallible="Cholesky decomposition was not successful. The input might not be valid.",
+    failure="Cholesky decomposition was not successful. The input might not be valid.",
 )
 def cholesky(input: Any, name: str | None = None) -> Any:
     """The lower triangular L with ``A = L L'``, for symmetric positive definite matrices.
@@ -141,7 +141,7 @@ def cholesky_solve(chol: Any, rhs: Any, name: str | None = None) -> Tensor:
 # ---- inverses and determinants -------------------------------------------------------------------
 
 
-@op("MatrixInverse", CALL, kernel="lapack_inverse", flops=cube, fallible="Input is not invertible.")
+@op("MatrixInverse", CALL, kernel="lapack_inverse", flops=cube, failure="Input is not invertible.")
 def matrix_inverse(input: Any, adjoint: Any = False, name: str | None = None) -> Any:
     """The inverse of square matrices.
 
@@ -178,7 +178,9 @@ def _(binder: Any, op: Any) -> None:
     x = binder.view(op.inputs[0])
     n = x.dims[-1]
     outs = [binder.result(op), *work(binder, op, x, 32 * n, n)]
-    binder.emit("lapack_inverse", outs, [binder.contiguous(swapped(x) if op.attrs["adjoint"] else x)])
+    binder.emit(
+        "lapack_inverse", outs, [binder.contiguous(swapped(x) if op.attrs["adjoint"] else x)]
+    )
 
 
 @matrix_inverse.gradient
@@ -361,9 +363,7 @@ def _sides(in_shapes: Any, square_ones: bool = True) -> Any:
     return (*batch, a[-1], b[-1])  # type: ignore[misc]
 
 
-def _emit_solve(
-    binder: Any, op: Any, a: Any, extra: list[Any], attrs: Any = ()
-) -> None:
+def _emit_solve(binder: Any, op: Any, a: Any, extra: list[Any], attrs: Any = ()) -> None:
     """LAPACK takes and gives right-hand sides column by column."""
     dims = binder.shape(op.outputs[0])
     x = binder.scratch(op.name, a.dtype, (*dims[:-2], dims[-1], dims[-2]))
@@ -372,7 +372,7 @@ def _emit_solve(
     binder.alias(op, swapped(x))
 
 
-@op("MatrixSolve", CALL, kernel="lapack_solve", flops=cube, fallible=SINGULAR)
+@op("MatrixSolve", CALL, kernel="lapack_solve", flops=cube, failure=SINGULAR)
 def matrix_solve(matrix: Any, rhs: Any, adjoint: Any = False, name: str | None = None) -> Any:
     """Solve ``A X = B``.
 
@@ -428,7 +428,7 @@ def _(op: Any, dx: Any) -> Any:
     CALL,
     kernel="lapack_triangular",
     flops=lambda attrs, in_shapes: shapes.size(in_shapes[0]) * in_shapes[1][-1],
-    fallible=SINGULAR,
+    failure=SINGULAR,
 )
 def matrix_triangular_solve(
     matrix: Any, rhs: Any, lower: Any = True, adjoint: Any = False, name: str | None = None
@@ -491,7 +491,7 @@ def _(op: Any, dx: Any) -> Any:
     CALL,
     kernel="lapack_lstsq",
     flops=cube,
-    fallible="Least squares did not converge. The input might not be valid.",
+    failure="Least squares did not converge. The input might not be valid.",
 )
 def _least_squares(matrix: Any, rhs: Any, name: str | None = None) -> Any:
     """Of the X that minimise ``|A X - B|`` the one of least norm."""
@@ -573,7 +573,7 @@ def matrix_solve_ls(
         if not fast:
             return apply(_least_squares.opdef, [a, b], {})
         plain = not isinstance(l2_regularizer, Tensor) and float(l2_regularizer) == 0
-        factor = None if plain else cast(convert_to_tensor(l2_regularizer), a.dtype)
+        factor = None if plain else number_of(l2_regularizer, a.dtype)
         sizes = (None, None) if a._shape is None else a._shape[-2:]
         if None in sizes:
             return _regularised(a, b, factor)
@@ -604,7 +604,7 @@ def _regularised(a: Tensor, b: Tensor, factor: Tensor | None) -> Tensor:
     CALL,
     kernel="lapack_expm",
     flops=lambda attrs, in_shapes: 10 * cube(attrs, in_shapes),
-    fallible="The exponential was not computed. The input might not be valid.",
+    failure="The exponential was not computed. The input might not be valid.",
 )
 def expm(input: Any, name: str | None = None) -> Any:
     """The exponential ``I + A + A^2 / 2! + ...`` of square matrices.

@@ -12,7 +12,7 @@ from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.entries import entries_matmul, gather_entries, scatter_entries
 from gradplan.ops.logic import equal, greater
 from gradplan.ops.math import cast, floordiv, floormod, maximum, minimum, sqrt, square
-from gradplan.ops.matrices import equal_shapes, merge_dims
+from gradplan.ops.matrices import equal_shapes, merge_dims, number_of
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.slicing import concat, where
 from gradplan.ops.sparse_tensor import SparseTensor, to_sparse
@@ -116,10 +116,16 @@ def embedding_lookup_sparse(
             count = scatter_entries(ones_like(weights), rows, n)
             one = constant(1, kind)
             out = out / expand_dims(where(equal(count, zeros_like(count)), one, total), -1)
-        if tables[0]._shape is not None and len(tables[0]._shape) == 2:
-            return identity(out, name=scope)
-        size = cast(shape(tables[0]), dtypes.int64)
-        return reshape(out, concat([ids.dense_shape[:1], size[1:]], 0), name=scope)
+        whole = tables[0]._shape
+        if whole is not None and len(whole) == 2:
+            out = identity(out, name=scope)
+        else:
+            size = cast(shape(tables[0]), dtypes.int64)
+            out = reshape(out, concat([ids.dense_shape[:1], size[1:]], 0), name=scope)
+        if whole is not None:
+            first = ids.shape.as_list()[0] if ids.shape.ndims else None
+            out.set_shape([first, *whole[1:]])
+        return out
 
 
 def _parts(params: Any) -> Sequence[Any]:
@@ -161,7 +167,7 @@ def _sums(table: Tensor, ids: SparseTensor, mine: Any, weights: Tensor, max_norm
         flat = merge_dims(table, (1, None))
     column = expand_dims(row, -1)
     if max_norm is not None:
-        most = cast(convert_to_tensor(max_norm), table.dtype)
+        most = number_of(max_norm, table.dtype)
         squares = reduce_sum(square(gather_entries(flat, column)), 1)
         positive = greater(squares, zeros_like(squares))
         norm = sqrt(where(positive, squares, ones_like(squares)))  # no slope at 0

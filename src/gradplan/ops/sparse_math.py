@@ -22,8 +22,8 @@ from gradplan.ops.entries import (
 )
 from gradplan.ops.logic import greater_equal
 from gradplan.ops.math import abs as magnitude
-from gradplan.ops.math import cast, divide, multiply
-from gradplan.ops.matrices import adjoint, equal_shapes
+from gradplan.ops.math import divide, multiply
+from gradplan.ops.matrices import adjoint, equal_shapes, number_of
 from gradplan.ops.reduce import reduce_sum, reduced_axes
 from gradplan.ops.slicing import concat
 from gradplan.ops.sparse_tensor import SparseTensor, SparseTensorValue, sparse_rank, to_sparse
@@ -141,9 +141,7 @@ def sparse_to_dense(
         if len(indices._shape) < 2:
             indices = reshape(indices, [-1, 1])
         attrs = {"validate_indices": bool(validate_indices)}
-        return apply(
-            entries_to_dense.opdef, [indices, output_shape, values, default], attrs, scope
-        )
+        return apply(entries_to_dense.opdef, [indices, output_shape, values, default], attrs, scope)
 
 
 def _zero_of(dtype: Any, value: Any) -> Any:
@@ -330,7 +328,7 @@ def sparse_add(a: Any, b: Any, thresh: Any = 0) -> Any:
         out = SparseTensor(rows, take_first(sums, count), dense_shape)
         if not isinstance(thresh, Tensor) and thresh == 0:
             return out
-        least = cast(convert_to_tensor(thresh), out.dtype)
+        least = number_of(thresh, out.dtype)
         return sparse_retain(out, greater_equal(magnitude(out.values), least))
 
 
@@ -373,5 +371,8 @@ def _with_dense(name: str, function: Any) -> Any:
 
 
 # What is not there stays 0; the dense operand broadcasts.
-SparseTensor.__mul__ = _with_dense("SparseDenseCwiseMul", multiply)  # type: ignore[attr-defined]
-SparseTensor.__truediv__ = _with_dense("SparseDenseCwiseDiv", divide)  # type: ignore[attr-defined]
+for _method, _name, _function in (
+    ("__mul__", "SparseDenseCwiseMul", multiply),
+    ("__truediv__", "SparseDenseCwiseDiv", divide),
+):
+    setattr(SparseTensor, _method, _with_dense(_name, _function))

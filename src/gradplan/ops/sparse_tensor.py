@@ -72,7 +72,9 @@ class SparseTensor:
             self._values = convert_to_tensor(values, name="values")
             self._dense_shape = _int64(dense_shape, "dense_shape")
         given = [t._shape for t in (self._indices, self._values, self._dense_shape)]
-        for s, rank, name in zip(given, (2, 1, 1), ("indices", "values", "dense_shape"), strict=True):
+        for s, rank, name in zip(
+            given, (2, 1, 1), ("indices", "values", "dense_shape"), strict=True
+        ):
             if s is not None and len(s) != rank:
                 raise ValueError(
                     at_user_line(f"SparseTensor: {name} {shapes.text(s)} must have rank {rank}")
@@ -183,7 +185,9 @@ def to_sparse(value: Any, what: str = "sp_input") -> SparseTensor:
 register_session_run_conversion_functions(
     SparseTensor,
     lambda sp: ([sp.indices, sp.values, sp.dense_shape], lambda three: SparseTensorValue(*three)),
-    lambda sp, value: list(zip((sp.indices, sp.values, sp.dense_shape), _three(value), strict=True)),
+    lambda sp, value: list(
+        zip((sp.indices, sp.values, sp.dense_shape), _three(value), strict=True)
+    ),
     lambda sp: [sp.indices, sp.values, sp.dense_shape],
 )
 
