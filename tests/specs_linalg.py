@@ -4,7 +4,7 @@ import numpy as np
 from specs import NUMBERS, Bad, Spec, f32, i32, move, normal, sweep
 
 import gradplan as gp
-from gradplan.ops import factor, matrices, solve
+from gradplan.ops import exponential, factor, matrices
 
 InvalidArgument = gp.errors.InvalidArgumentError
 
@@ -369,8 +369,9 @@ SPECS = [
     Spec("MatrixExponential", gp.linalg.expm, expm, (dominant,), SQUARES,
          ulps=500, scale=largest(expm), diff=(0,), bad=(
              Bad(InvalidArgument, ("exponential", "matrix 0 of 1"), (NANS,)), *NOT_SQUARE)),
-    Spec("UpperRight", solve._upper_right, lambda x: x[..., :x.shape[-2] // 2, x.shape[-1] // 2:],
-         (normal,), sweep(((2, 2), (3, 4, 6), (0, 0))), diff=(0,)),
+    Spec("UpperRight", exponential._upper_right,
+         lambda x: x[..., :x.shape[-2] // 2, x.shape[-1] // 2:], (normal,),
+         sweep(((2, 2), (3, 4, 6), (0, 0))), diff=(0,)),
     # ---- decompositions
     Spec("SelfAdjointEigV2", eigh, narrow(eigh_oracle), (spread,), SQUARES[:4] + SQUARES[-1:],
          ulps=4000, scale=largest(eigh_oracle), diff=(0,)),

@@ -39,6 +39,7 @@ from gradplan.ops.einsum import *
 from gradplan.ops.factor import *
 from gradplan.ops.functions import *
 from gradplan.ops.initializers import *
+from gradplan.ops.least_squares import *
 from gradplan.ops.logic import *
 from gradplan.ops.math import *
 from gradplan.ops.matmul import *

@@ -2,19 +2,19 @@
 
 from gradplan.ops.array import transpose
 from gradplan.ops.einsum import einsum, tensordot
+from gradplan.ops.exponential import expm
 from gradplan.ops.factor import qr, self_adjoint_eig, self_adjoint_eigvals, svd
+from gradplan.ops.least_squares import matrix_solve_ls
 from gradplan.ops.matmul import matmul, matvec
 from gradplan.ops.matrices import adjoint, cross
 from gradplan.ops.solve import (
     cholesky,
     cholesky_solve,
-    expm,
     log_matrix_determinant,
     logdet,
     matrix_determinant,
     matrix_inverse,
     matrix_solve,
-    matrix_solve_ls,
     matrix_triangular_solve,
     trace,
 )

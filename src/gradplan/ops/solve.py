@@ -7,15 +7,14 @@ from typing import Any
 from gradplan import shapes
 from gradplan.dtypes import int32
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, VIEW, apply, graph_of, op
-from gradplan.ops.array import broadcast_to, expand_dims, shape, zeros_like
-from gradplan.ops.constant import constant, convert_to_tensor
-from gradplan.ops.math import log, sqrt
+from gradplan.opdef import CALL, graph_of, op
+from gradplan.ops.array import expand_dims
+from gradplan.ops.constant import constant
+from gradplan.ops.math import log
 from gradplan.ops.matmul import matmul
 from gradplan.ops.matrices import adjoint as transposed
-from gradplan.ops.matrices import at_least_matrix, diagonal, number_of, square, swapped, weights
+from gradplan.ops.matrices import at_least_matrix, diagonal, square, swapped, weights
 from gradplan.ops.reduce import reduce_sum
-from gradplan.ops.slicing import concat
 
 __all__ = [
     "cholesky",
@@ -24,7 +23,6 @@ __all__ = [
     "matrix_determinant",
     "matrix_inverse",
     "matrix_solve",
-    "matrix_solve_ls",
     "matrix_triangular_solve",
 ]
 
@@ -162,9 +160,8 @@ def matrix_inverse(input: Any, adjoint: Any = False, name: str | None = None) ->
     Examples
     --------
     >>> import gradplan as gp
-    >>> gp.Session().run(gp.matrix_inverse([[2.0, 0.0], [0.0, 4.0]]))
-    array([[0.5 , 0.  ],
-           [0.  , 0.25]], dtype=float32)
+    >>> gp.Session().run(gp.matrix_inverse([[4.0]]))
+    array([[0.25]], dtype=float32)
     """
 
 
@@ -346,7 +343,7 @@ def trace(x: Any, name: str | None = None) -> Tensor:
 # ---- equations -----------------------------------------------------------------------------------
 
 
-def _sides(in_shapes: Any, square_ones: bool = True) -> Any:
+def solution_shape(in_shapes: Any, square_ones: bool = True) -> Any:
     """The shape of X in ``A X = B``."""
     a, b = in_shapes
     at_least_matrix(a, "matrix")
@@ -363,7 +360,7 @@ def _sides(in_shapes: Any, square_ones: bool = True) -> Any:
     return (*batch, a[-1], b[-1])  # type: ignore[misc]
 
 
-def _emit_solve(binder: Any, op: Any, a: Any, extra: list[Any], attrs: Any = ()) -> None:
+def emit_solve(binder: Any, op: Any, a: Any, extra: list[Any], attrs: Any = ()) -> None:
     """LAPACK takes and gives right-hand sides column by column."""
     dims = binder.shape(op.outputs[0])
     x = binder.scratch(op.name, a.dtype, (*dims[:-2], dims[-1], dims[-2]))
@@ -406,14 +403,14 @@ def matrix_solve(matrix: Any, rhs: Any, adjoint: Any = False, name: str | None =
 
 @matrix_solve.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    return _sides(in_shapes)
+    return solution_shape(in_shapes)
 
 
 @matrix_solve.lower
 def _(binder: Any, op: Any) -> None:
     a = binder.contiguous(binder.view(op.inputs[0]))
     n = a.dims[-1]
-    _emit_solve(binder, op, a, work(binder, op, a, n * n, n), [int(bool(op.attrs["adjoint"]))])
+    emit_solve(binder, op, a, work(binder, op, a, n * n, n), [int(bool(op.attrs["adjoint"]))])
 
 
 @matrix_solve.gradient
@@ -468,13 +465,13 @@ def matrix_triangular_solve(
 
 @matrix_triangular_solve.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    return _sides(in_shapes)
+    return solution_shape(in_shapes)
 
 
 @matrix_triangular_solve.lower
 def _(binder: Any, op: Any) -> None:
     flags = [int(bool(op.attrs[key])) for key in ("lower", "adjoint")]
-    _emit_solve(binder, op, binder.contiguous(binder.view(op.inputs[0])), [], flags)
+    emit_solve(binder, op, binder.contiguous(binder.view(op.inputs[0])), [], flags)
 
 
 @matrix_triangular_solve.gradient
@@ -484,198 +481,3 @@ def _(op: Any, dx: Any) -> Any:
     db = matrix_triangular_solve(a, dx, lower=lower, adjoint=not adjoint)
     da = matmul(x, db, adjoint_b=True) if adjoint else matmul(db, x, adjoint_b=True)
     return -(da * weights(da, float(lower), 1.0, float(not lower))), db
-
-
-@op(
-    "MatrixSolveLs",
-    CALL,
-    kernel="lapack_lstsq",
-    flops=cube,
-    failure="Least squares did not converge. The input might not be valid.",
-)
-def _least_squares(matrix: Any, rhs: Any, name: str | None = None) -> Any:
-    """Of the X that minimise ``|A X - B|`` the one of least norm."""
-
-
-@_least_squares.shape
-def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    return _sides(in_shapes, square_ones=False)
-
-
-@_least_squares.lower
-def _(binder: Any, op: Any) -> None:
-    a = binder.contiguous(swapped(binder.view(op.inputs[0])))
-    n, m = a.dims[-2:]
-    k, p = binder.shape(op.outputs[0])[-1], min(m, n)
-    levels = 2 + max(0, (p // 26).bit_length())
-    floats = 12 * p + 50 * p + 8 * p * levels + p * k + 676 + 32 * (m + n + k) + 1
-    floats += m * n + max(m, n) * k + p
-    extra = work(binder, op, a, floats, 3 * p * levels + 11 * p + 1)
-    _emit_solve(binder, op, a, extra)
-
-
-@_least_squares.gradient
-def _(op: Any, dx: Any) -> Any:
-    # X = P B for the pseudo-inverse P, of which dP = -P dA P + P P' dA' (I - A P)
-    # + (I - P A) dA' P' P, where the rank does not change.
-    a, b = op.inputs
-    outer = matmul(a, a, adjoint_b=True)
-    eye = broadcast_to(weights(outer, 0.0, 1.0, 0.0), shape(outer))
-    p = _least_squares(a, eye)
-    dp = matmul(dx, b, adjoint_b=True)
-    pp = matmul(p, p, adjoint_b=True)  # P P'
-    outside = matmul(dp, pp, adjoint_a=True)  # dP' P P'
-    da = outside - matmul(a, matmul(p, outside)) - matmul(p, matmul(dp, p, adjoint_b=True), True)
-    inside = matmul(matmul(p, p, adjoint_a=True), dp, adjoint_b=True)  # P' P dP'
-    return da + inside - matmul(matmul(inside, p), a), matmul(p, dx, adjoint_a=True)
-
-
-def matrix_solve_ls(
-    matrix: Any, rhs: Any, l2_regularizer: Any = 0.0, fast: bool = True, name: str | None = None
-) -> Tensor:
-    """Least squares: the X that minimises ``|A X - B|^2 + l2_regularizer |X|^2``.
-
-    Parameters
-    ----------
-    matrix : tensor_like of float, shape [..., m, n]
-    rhs : tensor_like, shape [..., m, k]
-    l2_regularizer : float, optional
-        Ignored unless ``fast``, as in TensorFlow.
-    fast : bool, optional
-        By the Cholesky decomposition of ``A' A`` (or ``A A'`` if m < n), which must be well
-        conditioned and of full rank. Otherwise, and where m and n are known only at run time, by
-        singular values; of many solutions then the one of least norm.
-    name : str, optional
-
-    Returns
-    -------
-    Tensor, shape [..., n, k]
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit.
-    InvalidArgumentError
-        When run, if the decomposition fails.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> x = gp.matrix_solve_ls([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]], [[1.0], [3.0], [5.0]])
-    >>> gp.Session().run(x).round(4).ravel().tolist()
-    [1.0, 2.0]
-    """
-    graph = graph_of([matrix, rhs])
-    with graph.as_default(), graph.name_scope(name or "matrix_solve_ls"):
-        a = convert_to_tensor(matrix, rhs.dtype if isinstance(rhs, Tensor) else None)
-        b = convert_to_tensor(rhs, a.dtype)
-        _sides((a._shape, b._shape), square_ones=False)
-        if not fast:
-            return apply(_least_squares.opdef, [a, b], {})
-        plain = not isinstance(l2_regularizer, Tensor) and float(l2_regularizer) == 0
-        factor = None if plain else number_of(l2_regularizer, a.dtype)
-        sizes = (None, None) if a._shape is None else a._shape[-2:]
-        if None in sizes:
-            return _regularised(a, b, factor)
-        tall = sizes[0] >= sizes[1]  # type: ignore[operator]
-        gram = matmul(a, a, adjoint_a=tall, adjoint_b=not tall)
-        if factor is not None:
-            gram = gram + factor * weights(gram, 0.0, 1.0, 0.0)
-        root = cholesky(gram)
-        if tall:
-            return cholesky_solve(root, matmul(a, b, adjoint_a=True))
-        return matmul(a, cholesky_solve(root, b), adjoint_a=True)
-
-
-def _regularised(a: Tensor, b: Tensor, factor: Tensor | None) -> Tensor:
-    """Of unknown m and n: the regulariser is more equations, ``sqrt(factor) X = 0``."""
-    if factor is not None:
-        gram, right = [matmul(a, t, adjoint_a=True) for t in (a, b)]  # for their shapes alone
-        more = broadcast_to(sqrt(factor) * weights(gram, 0.0, 1.0, 0.0), shape(gram))
-        a, b = concat([a, more], -2), concat([b, zeros_like(right)], -2)
-    return _least_squares(a, b)
-
-
-# ---- the exponential -----------------------------------------------------------------------------
-
-
-@op(
-    "MatrixExponential",
-    CALL,
-    kernel="lapack_expm",
-    flops=lambda attrs, in_shapes: 10 * cube(attrs, in_shapes),
-    failure="The exponential was not computed. The input might not be valid.",
-)
-def expm(input: Any, name: str | None = None) -> Any:
-    """The exponential ``I + A + A^2 / 2! + ...`` of square matrices.
-
-    Parameters
-    ----------
-    input : tensor_like of float, shape [..., n, n]
-    name : str, optional
-
-    Raises
-    ------
-    ValueError
-        If they are no square matrices.
-    InvalidArgumentError
-        When run, if an element is NaN or infinite.
-
-    Notes
-    -----
-    By scaling and squaring (N. J. Higham, *The scaling and squaring method for the matrix
-    exponential revisited*, 2005). The gradient is a block of the exponential of a matrix of twice
-    the size (C. Van Loan, 1978).
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.linalg.expm([[0.0, 1.0], [0.0, 0.0]]))
-    array([[1., 1.],
-           [0., 1.]], dtype=float32)
-    """
-
-
-@expm.shape
-def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    return square(in_shapes[0])
-
-
-@expm.lower
-def _(binder: Any, op: Any) -> None:
-    x = binder.contiguous(binder.view(op.inputs[0]))
-    n = x.dims[-1]
-    outs = [binder.result(op), *work(binder, op, x, 6 * n * n, n)]
-    binder.emit("lapack_expm", outs, [x])
-
-
-@expm.gradient
-def _(op: Any, dy: Any) -> Any:
-    a = transposed(op.inputs[0])
-    upper, lower = concat([a, dy], -1), concat([zeros_like(a), a], -1)
-    whole = expm(concat([upper, lower], -2))
-    return _upper_right(whole)
-
-
-@op("UpperRight", VIEW)
-def _upper_right(x: Any, name: str | None = None) -> Any:
-    """The upper right quarter of matrices [..., 2 n, 2 n]."""
-
-
-@_upper_right.shape
-def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    (s,) = in_shapes
-    return None if s is None else (*s[:-2], *[None if d is None else d // 2 for d in s[-2:]])
-
-
-@_upper_right.lower
-def _(binder: Any, op: Any) -> None:
-    x = binder.view(op.inputs[0])
-    rank, n = len(x.dims), x.dims[-1] // 2
-    binder.alias(op, x.window(rank - 2, 0, n).window(rank - 1, n, n))
-
-
-@_upper_right.gradient
-def _(op: Any, dy: Any) -> Any:
-    nothing = zeros_like(dy)
-    return concat([concat([nothing, dy], -1), concat([nothing, nothing], -1)], -2)
