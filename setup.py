@@ -44,6 +44,8 @@ ONCE = [
     "csrc/arrays.c",
     "csrc/index.c",
     "csrc/sets.c",
+    "csrc/lapack.c",
+    "csrc/sparse_move.c",
 ]
 # Contraction is off so that fusing operations never changes a bit; vmath.h asks for FMA itself.
 COMMON = [

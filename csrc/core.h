@@ -84,4 +84,29 @@ extern gp_blas gp_blas_table; /* all NULL until gp_set_blas */
 extern int gp_product_way;
 void gp_set_blas(void *sgemm, void *dgemm, void *sgemv, void *dgemv);
 
+/* lapack.c: LAPACK with the same interface. The functions are in the order of pyx/blas.pxi. */
+#define GP_LAPACK_OF(name, T)                                                                      \
+  typedef struct {                                                                                 \
+    void (*potrf)(char *, int *, T *, int *, int *);                                               \
+    void (*trtrs)(char *, char *, char *, int *, int *, T *, int *, T *, int *, int *);            \
+    void (*getrf)(int *, int *, T *, int *, int *, int *);                                         \
+    void (*getrs)(char *, int *, int *, T *, int *, int *, T *, int *, int *);                     \
+    void (*getri)(int *, T *, int *, int *, T *, int *, int *);                                    \
+    void (*gelsd)(int *, int *, int *, T *, int *, T *, int *, T *, T *, int *, T *, int *, int *, \
+                  int *);                                                                          \
+    void (*syevd)(char *, char *, int *, T *, int *, T *, T *, int *, int *, int *, int *);        \
+    void (*gesdd)(char *, int *, int *, T *, int *, T *, T *, int *, T *, int *, T *, int *,       \
+                  int *, int *);                                                                   \
+    void (*geqrf)(int *, int *, T *, int *, T *, T *, int *, int *);                               \
+    void (*orgqr)(int *, int *, int *, T *, int *, T *, T *, int *, int *);                        \
+  } name;
+GP_LAPACK_OF(gp_lapack_f32, float)
+GP_LAPACK_OF(gp_lapack_f64, double)
+typedef struct {
+  gp_lapack_f32 f32;
+  gp_lapack_f64 f64;
+} gp_lapack;
+extern gp_lapack gp_lapack_table; /* all NULL until gp_set_lapack */
+void gp_set_lapack(void **pointers);
+
 #endif

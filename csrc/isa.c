@@ -10,10 +10,12 @@
 #include "rows.c"
 #include "gemm.c"
 #include "matmul.c"
+#include "batch.c"
 #include "optim.c"
 #include "rng.c"
 #include "scatter.c"
 #include "order.c"
+#include "sparse.c"
 
 static int fill_zero_kernel(gp_run *run, const gp_insn *insn) {
   const gp_buf *out = arg_buf(run->plan, insn, 0);
@@ -42,6 +44,7 @@ static const gp_kernel_entry kernel_table[] = {
     KERNEL(fill_zero),
     KERNEL(matmul),
     KERNEL(matmul_map),
+    KERNEL(matmul_batch),
     REDUCE(reduce_sum),
     REDUCE(reduce_mean),
     REDUCE(reduce_prod),
@@ -61,6 +64,10 @@ static const gp_kernel_entry kernel_table[] = {
     {"random_uniform", random_uniform_kernel, random_check},
     {"random_normal", random_normal_kernel, random_check},
     {"truncated_normal", truncated_normal_kernel, random_check},
+    KERNEL(sparse_matmul),
+    KERNEL(sparse_dots),
+    KERNEL(sparse_add),
+    KERNEL(sparse_softmax),
     GP_KERNELS_ONCE(ONCE)};
 
 #define STRING_(x) #x

@@ -27,27 +27,29 @@
 MATMUL_INT(i32)
 MATMUL_INT(i64)
 
-/* The product of arguments `in` and `in` + 1 into argument `out`. */
-static product product_of(const gp_run *run, const gp_insn *insn, int out, int in) {
-  const gp_buf *a = arg_buf(run->plan, insn, in), *b = arg_buf(run->plan, insn, in + 1);
-  const gp_buf *c = arg_buf(run->plan, insn, out);
+static product matrices_product(const gp_buf *c, const gp_buf *a, const gp_buf *b) {
   const int64_t m = a->dims[0], n = b->dims[1];
   return (product){.m = m,
                    .n = n,
                    .k = a->dims[1],
-                   .a = arg_ptr(run, insn, in),
                    .ars = a->strides[0],
                    .acs = a->strides[1],
-                   .b = arg_ptr(run, insn, in + 1),
                    .brs = b->strides[0],
                    .bcs = b->strides[1],
-                   .c = arg_ptr(run, insn, out),
                    .ldc = m == 1 ? n : c->strides[0]};
 }
 
-static const char *product_check(const gp_plan *plan, const gp_insn *insn, int in) {
-  const gp_buf *a = arg_buf(plan, insn, in), *b = arg_buf(plan, insn, in + 1);
-  const gp_buf *out = arg_buf(plan, insn, 0);
+/* The product of arguments `in` and `in` + 1 into argument `out`. */
+static product product_of(const gp_run *run, const gp_insn *insn, int out, int in) {
+  product p = matrices_product(arg_buf(run->plan, insn, out), arg_buf(run->plan, insn, in),
+                               arg_buf(run->plan, insn, in + 1));
+  p.a = arg_ptr(run, insn, in);
+  p.b = arg_ptr(run, insn, in + 1);
+  p.c = arg_ptr(run, insn, out);
+  return p;
+}
+
+static const char *matrices_check(const gp_buf *out, const gp_buf *a, const gp_buf *b) {
   gemm_operand layout;
   if (out->dtype == GP_BOOL || a->dtype != out->dtype || b->dtype != out->dtype)
     return "wrong dtype";
@@ -63,6 +65,11 @@ static const char *product_check(const gp_plan *plan, const gp_insn *insn, int i
       !gemm_layout(b->dims[0], b->dims[1], b->strides[0], b->strides[1], &layout))
     return "BLAS cannot read an operand";
   return gp_blas_table.sgemm ? NULL : "BLAS is not loaded";
+}
+
+static const char *product_check(const gp_plan *plan, const gp_insn *insn, int in) {
+  return matrices_check(arg_buf(plan, insn, 0), arg_buf(plan, insn, in),
+                        arg_buf(plan, insn, in + 1));
 }
 
 static const char *matmul_check(const gp_plan *plan, const gp_insn *insn) {

@@ -39,6 +39,8 @@ enum gp_status {
   GP_ERR_TWICE,  /* value `value` at element `index` was there before */
   GP_ERR_ORDER,  /* element `index` is below the one before it, or not above it where it must be */
   GP_ERR_NAN,    /* element `index` is NaN */
+  GP_ERR_MATRIX, /* matrix `index` of a batch of `bound` has no such decomposition */
+  GP_ERR_ROWS,   /* row `index` of sparse indices is not after the one before it */
   GP_ERR_PLAN    /* the plan itself is malformed; found by plan_check, never by a kernel */
 };
 

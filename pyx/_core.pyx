@@ -317,8 +317,12 @@ cdef class Executable:
         cdef const gp_insn *ins
         cdef dict names = kernels()
         cdef set products = {names[name] for name in names if name.startswith("matmul")}
+        cdef set lapack = {names[name] for name in names if name.startswith("lapack")}
         for i in range(p.n_insns):
             ins = &p.insns[i]
+            if ins.kernel in lapack:
+                load_lapack()
+                self.multiplies = True
             if (ins.kernel in products and ins.n_out > 0 and 0 <= ins.arg < p.n_args
                     and 0 <= p.args[ins.arg] < p.n_bufs
                     and p.bufs[p.args[ins.arg]].dtype in (GP_F32, GP_F64)):

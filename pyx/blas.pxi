@@ -28,6 +28,26 @@ def load_blas():
     blas_loaded = True
 
 
+cdef bint lapack_loaded = False
+#: In the order of gp_lapack_f32 in csrc/core.h.
+LAPACK = ("potrf", "trtrs", "getrf", "getrs", "getri", "gelsd", "syevd", "gesdd", "geqrf", "orgqr")
+
+
+def load_lapack():
+    """Take the decompositions from SciPy too."""
+    global lapack_loaded
+    cdef void *pointers[20]
+    if lapack_loaded:
+        return
+    load_blas()
+    from scipy.linalg import cython_lapack
+    capi = cython_lapack.__pyx_capi__
+    for i, name in enumerate([kind + name for kind in "sd" for name in LAPACK]):
+        pointers[i] = blas_pointer(capi, name)
+    gp_set_lapack(pointers)
+    lapack_loaded = True
+
+
 cdef find_thread_control():
     """SciPy's OpenBLAS among the loaded ones, and how its build spells its functions."""
     global set_threads, get_threads

@@ -75,3 +75,4 @@ cdef extern from "core.h" nogil:
     const gp_table *gp_table_at(int)
     int gp_product_way
     void gp_set_blas(void *, void *, void *, void *)
+    void gp_set_lapack(void **)

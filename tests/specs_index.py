@@ -636,7 +636,3 @@ SPECS = [
          diff=(0, 1, 2)),
 ]
 # fmt: on
-
-#: What the tests of the stages are about.
-ELSEWHERE = {
-}

@@ -11,7 +11,7 @@ ROOT = pathlib.Path(gradplan.__file__).parent
 
 #: Each layer may import from those before it, and from itself.
 LAYERS = [
-    ["errors", "dtypes", "_core"],
+    ["errors", "dtypes", "composite", "_core"],
     ["shapes"],
     ["graph"],
     ["scopes"],

@@ -14,6 +14,7 @@ from typing import Any
 
 from gradplan import errors, opdef, test, train
 from gradplan._core import isa, isa_levels
+from gradplan.composite import register_session_run_conversion_functions
 from gradplan.control_flow import *
 from gradplan.custom import (
     NoGradient,
@@ -34,20 +35,24 @@ from gradplan.graph import (
     reset_default_graph,
 )
 from gradplan.opdef import register_tensor_conversion_function
-from gradplan.ops import initializers, manip, nn
+from gradplan.ops import initializers, linalg, manip, nn, sparse
 from gradplan.ops.array import *
 from gradplan.ops.blocks import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
 from gradplan.ops.counting import *
 from gradplan.ops.diagonals import *
+from gradplan.ops.einsum import *
+from gradplan.ops.factor import *
 from gradplan.ops.functions import *
 from gradplan.ops.gather import *
 from gradplan.ops.host import *
 from gradplan.ops.initializers import *
-from gradplan.ops.linalg import *
+from gradplan.ops.least_squares import *
 from gradplan.ops.logic import *
 from gradplan.ops.math import *
+from gradplan.ops.matmul import *
+from gradplan.ops.matrices import *
 from gradplan.ops.order import *
 from gradplan.ops.padding import *
 from gradplan.ops.patches import *
@@ -60,6 +65,9 @@ from gradplan.ops.sets import *
 from gradplan.ops.shaping import *
 from gradplan.ops.sizes import *
 from gradplan.ops.slicing import *
+from gradplan.ops.solve import *
+from gradplan.ops.sparse_math import *
+from gradplan.ops.sparse_tensor import *
 from gradplan.ops.splitting import *
 from gradplan.ops.state import *
 from gradplan.ops.strided import *

@@ -529,10 +529,9 @@ def evaluate(
     """
 
     def is_leaf(op: Operation) -> bool:
-        if all([t in given for t in op.outputs]):
-            return True
-        # the shape of what has a size that only values tell is not known before these
-        return op.opdef.static is not None and value(op.outputs[0]) is not None
+        if op.opdef.static is not None:  # the shape of what has none yet is found here
+            return all([value(t) is not None for t in op.outputs])
+        return all([t in given for t in op.outputs])
 
     out = Program()
     copies: dict[Tensor, Tensor] = {}

@@ -89,11 +89,14 @@ class OpDef:
         The first so many inputs are variables that the operation changes.
     fallible : bool
         A value (a label, a divisor) can make the kernel fail, so state is written after it.
+    failure : str or None
+        What to say of a matrix for which the kernel fails.
     """
 
     __slots__ = (
         "attrs",
         "batch",
+        "failure",
         "fallible",
         "flops",
         "gradient",
@@ -125,6 +128,7 @@ class OpDef:
     writes: int
     fallible: bool
     sized: int | None
+    failure: str | None
     uniform: bool  # every input and the only output have one type
 
     def __init__(self, name: str, kind: Kind, **fields: Any) -> None:
@@ -164,6 +168,7 @@ def op(
     flops: Any = 1,
     writes: int = 0,
     fallible: bool = False,
+    failure: str | None = None,
     operator: str | None = None,
     sized: int | None = None,
 ) -> Any:
@@ -189,6 +194,8 @@ def op(
         See :class:`OpDef`.
     fallible : bool
         See :class:`OpDef`.
+    failure : str, optional
+        See :class:`OpDef`; what has one is fallible.
     operator : str, optional
         Python operators with their default names: ``"__add__ add"``, with ``__radd__`` where there
         is one.
@@ -215,7 +222,8 @@ def op(
             kernel=kernel,
             flops=flops,
             writes=writes,
-            fallible=fallible,
+            fallible=fallible or failure is not None,
+            failure=failure,
             sized=sized,
         )
         if name in REGISTRY:

@@ -179,6 +179,8 @@ class Plan:
             7: f"value {value} at position {index} is there twice",
             8: f"value {value} at position {index} is out of order",
             9: f"element {index} is NaN",
+            10: f"{op.opdef.failure} (matrix {index} of {bound})",
+            11: f"row {index} of the indices is out of order or repeated",
         }.get(status, f"failed with status {status}")
         raise errors.InvalidArgumentError(
             None,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradplan import _core, errors, loop, shapes, stages
+from gradplan import _core, composite, errors, loop, shapes, stages
 from gradplan.compiled import Compiled, Staged
 from gradplan.feeds import to_feed
 from gradplan.graph import (
@@ -75,6 +75,7 @@ class Step(_core.Callable):
 
     compiled: Compiled | Staged
     pack: Any
+    bind: Callable[[tuple[Any, ...]], Any]
 
     @property
     def plan(self) -> Plan | None:
@@ -301,7 +302,7 @@ class Session:
         """
         feeds = dict(feed_dict or {})
         step = self._make_step(fetches, list(feeds))
-        step.compiled.bind(tuple(feeds.values()))
+        step.bind(tuple(feeds.values()))
         assert step.plan is not None
         return step.plan
 
@@ -336,24 +337,37 @@ class Session:
         self._watch_growth()
         leaves: list[Any] = []
         _outline(fetches, leaves)
+        makers: list[Any] = []  # for each leaf of several tensors what makes its value of theirs
+        leaves = _parts(leaves, makers)
         elements = [_element(self._graph, leaf, "fetch") for leaf in leaves]
         tensors = list(dict.fromkeys(e for e in elements if isinstance(e, Tensor)))
         targets = list(dict.fromkeys(e for e in elements if isinstance(e, Operation)))
-        fed = [_element(self._graph, key, "feed_dict key") for key in feeds]
+        keys, spread = _spread(feeds)
+        fed = [_element(self._graph, key, "feed_dict key") for key in keys]
         if len(set(fed)) < len(fed):
             raise ValueError("feed_dict feeds one tensor twice, under two names")
         parts = stages.split(tensors, fed, targets)
         compiled = Compiled(self, parts[0]) if len(parts) == 1 else Staged(self, parts, fed)
         number = {t: i for i, t in enumerate(tensors)}
-        places = [number.get(e) for e in elements]  # of each leaf among the results
+        places: list[Any] = [number.get(e) for e in elements]  # of each leaf among the results
+        if makers:
+            at = iter(places)
+            places = [
+                next(at) if maker is None else (maker[0], [next(at) for _ in range(maker[1])])
+                for maker in makers
+            ]
         pack: Any = None
         if places == [0] and not isinstance(fetches, (list, tuple, dict)):
             pack = 0
         elif not (type(fetches) is list and places == list(range(len(fetches)))):
             pack = _packer(fetches, places)
         state = self._state if compiled.looks_at_values else None
-        step = Step(compiled.bind, pack, len(fed), state)
-        step.compiled, step.pack = compiled, pack
+        bind: Any = compiled.bind
+        if spread is not None:
+            give = spread
+            bind = lambda args: compiled.bind(give(args))  # noqa: E731
+        step = Step(bind, pack, len(feeds), state)
+        step.compiled, step.pack, step.bind = compiled, pack, bind
         return step
 
     def _watch_growth(self) -> None:
@@ -529,7 +543,39 @@ def _element(graph: Graph, leaf: Any, role: str) -> Any:
         raise TypeError(f"Cannot interpret {role} as Tensor: {what}") from None
 
 
-def _packer(fetches: Any, places: Sequence[int | None]) -> Callable[[list[Any]], Any]:
+def _parts(leaves: Sequence[Any], makers: list[Any]) -> list[Any]:
+    """The leaves with the tensors of composite ones in their place. ``makers`` gets for each leaf
+    what makes its value and of how many, or None; it stays empty where there is nothing to make."""
+    found = [composite.fetched(leaf) for leaf in leaves]
+    if not any(found):
+        return list(leaves)
+    out: list[Any] = []
+    for leaf, parts in zip(leaves, found, strict=True):
+        out += [leaf] if parts is None else parts[0]
+        makers.append(None if parts is None else (parts[1], len(parts[0])))
+    return out
+
+
+def _spread(keys: Sequence[Any]) -> tuple[list[Any], Callable[[Any], tuple[Any, ...]] | None]:
+    """The tensors that feeds stand for, and what makes arguments for them of those for the feeds;
+    None where all feeds are tensors."""
+    found = [composite.fed(key) for key in keys]
+    if not any(found):
+        return list(keys), None
+    out: list[Any] = []
+    for key, parts in zip(keys, found, strict=True):
+        out += [key] if parts is None else parts[0]
+
+    def spread(args: Any) -> tuple[Any, ...]:
+        values: list[Any] = []
+        for value, parts in zip(args, found, strict=True):
+            values += [value] if parts is None else parts[1](value)
+        return tuple(values)
+
+    return out, spread
+
+
+def _packer(fetches: Any, places: Sequence[Any]) -> Callable[[list[Any]], Any]:
     """A function that puts flat results into the structure of ``fetches``."""
     at = iter(range(len(places)))
 
@@ -545,6 +591,9 @@ def _packer(fetches: Any, places: Sequence[int | None]) -> Callable[[list[Any]],
             make = OrderedDict if isinstance(f, OrderedDict) else dict
             return lambda out: make((k, p(out)) for k, p in items)
         place = places[next(at)]
+        if isinstance(place, tuple):
+            make_one, parts_at = place
+            return lambda out: make_one([None if k is None else out[k] for k in parts_at])
         return (lambda out: None) if place is None else (lambda out: out[place])
 
     return plan_of(fetches)

@@ -5,3 +5,4 @@ from gradplan.ops.embedding import *
 from gradplan.ops.math import sigmoid, tanh
 from gradplan.ops.order import in_top_k, top_k
 from gradplan.ops.softmax import *
+from gradplan.ops.sparse_embedding import *

@@ -220,9 +220,9 @@ def shape_argument(value: Any, in_shape: Any) -> Any:
     dims = value
     if dims is None:
         rank = None if in_shape is None or len(in_shape) != 1 else in_shape[0]
-        if rank is not None and rank > 64:
+        if rank is not None and 64 < rank < 2**29:  # a larger one is an unknown length (probe.py)
             raise ValueError(f"a shape must be a vector of rank numbers, not of {rank}")
-        return None, None if rank is None else (None,) * rank
+        return None, None if rank is None or rank > 64 else (None,) * rank
     if dims.ndim > 1 or dims.size > 64:
         raise ValueError(f"a shape must be a vector, not an array of shape {dims.shape}")
     return tuple(int(d) for d in dims.ravel()), None

@@ -209,3 +209,11 @@ def _matmul(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
             operands[i] = inner.inputs[0]
             attrs[flag] = not attrs[flag]
     return None if attrs == op.attrs else _make(out, op, "MatMul", operands, attrs)
+
+
+@_rule("BatchMatMulV2")
+def _batch_matmul(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    """Of two matrices, whose rank was not known when it was built."""
+    if any(t._shape is None or len(t._shape) != 2 for t in inputs):
+        return None
+    return _make(out, op, "MatMul", inputs, op.attrs)
