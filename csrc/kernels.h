@@ -8,7 +8,17 @@
 
 #include "plan.h"
 
-#define GP_KERNELS_ONCE(GP_ONCE)
+#define GP_KERNELS_ONCE(GP_ONCE) \
+  GP_ONCE(random_uniform_int)    \
+  GP_ONCE(random_gamma)          \
+  GP_ONCE(random_poisson)        \
+  GP_ONCE(multinomial)           \
+  GP_ONCE(random_shuffle)        \
+  GP_ONCE(window)                \
+  GP_ONCE(window_grad)           \
+  GP_ONCE(candidate_sampler)     \
+  GP_ONCE(accidental_hits)       \
+  GP_ONCE(check_fraction)
 
 #define GP_DECLARE(name)                               \
   int name##_kernel(gp_run *run, const gp_insn *insn); \

@@ -21,6 +21,7 @@
 #include <math.h>
 
 #include "kernel.h"
+#include "philox.h"
 #include "vmath.h"
 
 enum { RNG_BLOCKS = 128 }; /* encrypted at once */
@@ -29,21 +30,9 @@ enum { RNG_BLOCKS = 128 }; /* encrypted at once */
 static void philox(uint64_t key, uint64_t counter, uint32_t attempt, int n,
                    uint32_t w[4][RNG_BLOCKS]) {
   for (int i = 0; i < n; i++) {
-    const uint64_t at = counter + (uint64_t)i;
-    uint32_t c0 = (uint32_t)at, c1 = (uint32_t)(at >> 32), c2 = attempt, c3 = 0;
-    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-#pragma GCC unroll 10
-    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9, k1 += 0xBB67AE85) {
-      const uint64_t p = (uint64_t)c0 * 0xD2511F53, q = (uint64_t)c2 * 0xCD9E8D57;
-      c0 = (uint32_t)(q >> 32) ^ c1 ^ k0;
-      c1 = (uint32_t)q;
-      c2 = (uint32_t)(p >> 32) ^ c3 ^ k1;
-      c3 = (uint32_t)p;
-    }
-    w[0][i] = c0;
-    w[1][i] = c1;
-    w[2][i] = c2;
-    w[3][i] = c3;
+    uint32_t block[4];
+    philox_block(key, counter + (uint64_t)i, attempt, block);
+    for (int j = 0; j < 4; j++) w[j][i] = block[j];
   }
 }
 

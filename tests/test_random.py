@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 import gradplan as gp
-from gradplan.ops.random import initial_state
+from gradplan.ops.streams import initial_state
 
 UNOPTIMISED = gp.ConfigProto(optimize=False)
 DRAWS = {"uniform": gp.random_uniform, "normal": gp.random_normal, "truncated": gp.truncated_normal}

@@ -12,7 +12,7 @@
 
 from typing import Any
 
-from gradplan import errors, opdef, train
+from gradplan import errors, keras, opdef, train
 from gradplan._core import isa, isa_levels
 from gradplan.dtypes import DType, as_dtype, bool, float32, float64, int32, int64
 from gradplan.gradients import gradients
@@ -30,20 +30,23 @@ from gradplan.graph import (
     reset_default_graph,
 )
 from gradplan.opdef import register_tensor_conversion_function
-from gradplan.ops import initializers, nn
+from gradplan.ops import initializers, losses, nn, random
 from gradplan.ops.array import *
+from gradplan.ops.clip import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
+from gradplan.ops.draws import *
 from gradplan.ops.functions import *
 from gradplan.ops.initializers import *
 from gradplan.ops.linalg import *
 from gradplan.ops.logic import *
 from gradplan.ops.math import *
-from gradplan.ops.random import *
 from gradplan.ops.reduce import *
 from gradplan.ops.slicing import *
 from gradplan.ops.state import *
+from gradplan.ops.streams import *
 from gradplan.ops.variable_scope import *
+from gradplan.ops.variates import *
 from gradplan.session import ConfigProto, InteractiveSession, Session
 from gradplan.shapes import Dimension, TensorShape
 
