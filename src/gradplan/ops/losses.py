@@ -14,8 +14,18 @@ from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import squared_difference
 from gradplan.ops.math import abs, cast, log, maximum, minimum, multiply, square, subtract
 from gradplan.ops.reduce import reduce_sum
-from gradplan.ops.weighted_loss import *
-from gradplan.ops.weighted_loss import over_or_zero, present, weights_of
+from gradplan.ops.weighted_loss import (
+    Reduction,
+    add_loss,
+    compute_weighted_loss,
+    get_losses,
+    get_regularization_loss,
+    get_regularization_losses,
+    get_total_loss,
+    over_or_zero,
+    present,
+    weights_of,
+)
 
 __all__ = [
     "Reduction",
