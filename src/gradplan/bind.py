@@ -469,7 +469,9 @@ def evaluate(
     """
 
     def is_leaf(op: Operation) -> bool:
-        return op.opdef.static is not None or all([t in given for t in op.outputs])
+        if op.opdef.static is not None and value(op.outputs[0]) is not None:
+            return True
+        return all([t in given for t in op.outputs])
 
     out = Program()
     copies: dict[Tensor, Tensor] = {}

@@ -6,6 +6,8 @@ import math as _math
 import numbers
 from typing import Any
 
+import numpy as np
+
 from gradplan import shapes
 from gradplan.dtypes import FLOATS, float32
 from gradplan.graph import Tensor, at_user_line
@@ -253,7 +255,7 @@ def zero_fraction(value: Any, name: str | None = None) -> Tensor:
     """
     value = convert_to_tensor(value, name="value")
     with value.graph.as_default(), value.graph.name_scope(name or "zero_fraction"):
-        zero = equal(value, constant(0, value.dtype))
+        zero = equal(value, constant(np.zeros((), value.dtype.np)))
         return reduce_mean(cast(zero, float32), name="fraction")
 
 
