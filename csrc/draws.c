@@ -1,7 +1,7 @@
-/* Random numbers by rejection: integers, gamma, Poisson, categories, permutations.
+/* Random numbers by rejection: gamma, Poisson, categories, permutations.
  *
- * Element i of a run draws from blocks {counter + i, attempt 0, 1, ...}, so that neither threads nor
- * what other elements reject changes it; after a run the counter has advanced by the number of
+ * Element i of a run draws from blocks {counter + i, attempt 0, 1, ...}, so that neither threads
+ * nor what other elements reject changes it; after a run the counter has advanced by the number of
  * elements. A permutation draws from one stream, number by number, in the same way. Parameters are
  * looked at before anything is drawn.
  */
@@ -17,7 +17,7 @@ struct draws {
   const gp_buf *out;
   void *to;
   const gp_buf *param; /* element i has parameter i mod n_param */
-  const void *x, *y; /* y: a second parameter of the same shape */
+  const void *x;
   int64_t n, n_param, step;
 };
 
@@ -46,8 +46,8 @@ static draws draws_of(const gp_run *run, const gp_insn *insn) {
 }
 
 /* The last dims of out are those of the parameters. */
-static const char *check_draws(const gp_plan *plan, const gp_insn *insn, int n_in) {
-  const char *wrong = check_arity(plan, insn, 2, n_in, 0);
+static const char *check_draws(const gp_plan *plan, const gp_insn *insn) {
+  const char *wrong = check_arity(plan, insn, 2, 1, 0);
   if (!wrong) wrong = check_state(plan, insn, 1);
   if (!wrong) wrong = check_all_contiguous(plan, insn);
   if (wrong) return wrong;
@@ -57,43 +57,6 @@ static const char *check_draws(const gp_plan *plan, const gp_insn *insn, int n_i
   for (int i = 0; i < param->rank; i++)
     if (out->dims[lead + i] != param->dims[i]) return "shapes disagree";
   return NULL;
-}
-
-/* ---- integers ---- */
-
-static void draw_ints(const draws *job, int64_t from, int64_t to) {
-  for (int64_t i = from; i < to; i++) {
-    stream s = stream_of_element(job->key, job->counter + (uint64_t)i);
-    const uint64_t low = (uint64_t)int_at(job->param, job->x, i % job->n_param);
-    const uint64_t high = (uint64_t)int_at(job->param, job->y, i % job->n_param);
-    const uint64_t x = low + next_below(&s, high - low);
-    if (job->out->dtype == GP_I64)
-      ((int64_t *)job->to)[i] = (int64_t)x;
-    else
-      ((int32_t *)job->to)[i] = (int32_t)(uint32_t)x;
-  }
-}
-
-/* outs out, state; ins minval, maxval: both of the last dims of out, or scalars */
-int random_uniform_int_kernel(gp_run *run, const gp_insn *insn) {
-  draws job = draws_of(run, insn);
-  job.fn = draw_ints;
-  job.y = arg_ptr(run, insn, 3);
-  for (int64_t i = 0; job.n && i < job.n_param; i++) { /* nothing needs no bounds */
-    const int64_t low = int_at(job.param, job.x, i), high = int_at(job.param, job.y, i);
-    if (low >= high) return fail(run, GP_ERR_ORDER, i, low, high);
-  }
-  draw(run, &job, arg_ptr(run, insn, 1));
-  return GP_OK;
-}
-
-const char *random_uniform_int_check(const gp_plan *plan, const gp_insn *insn) {
-  const char *wrong = check_draws(plan, insn, 2);
-  if (wrong) return wrong;
-  const gp_buf *out = arg_buf(plan, insn, 0), *low = arg_buf(plan, insn, 2);
-  const gp_buf *high = arg_buf(plan, insn, 3);
-  if (!is_index(out) || low->dtype != out->dtype || high->dtype != out->dtype) return "wrong dtype";
-  return same_dims(low, high) ? NULL : "shapes disagree";
 }
 
 /* ---- gamma ---- */
@@ -107,8 +70,7 @@ static double gamma_of(stream *s, double alpha) {
     const double x = next_normal(s), t = 1 + c * x;
     if (t <= 0) continue;
     const double v = t * t * t, u = 1 - next_uniform(s); /* u > 0 */
-    if (u >= 1 - 0.0331 * (x * x) * (x * x) &&
-        log_f64(u) >= 0.5 * x * x + d * (1 - v + log_f64(v)))
+    if (u >= 1 - 0.0331 * (x * x) * (x * x) && log_f64(u) >= 0.5 * x * x + d * (1 - v + log_f64(v)))
       continue;
     if (shape == alpha) return d * v;
     return d * v * exp_f64(log_f64(1 - next_uniform(s)) / alpha);
@@ -138,7 +100,7 @@ int random_gamma_kernel(gp_run *run, const gp_insn *insn) {
 }
 
 const char *random_gamma_check(const gp_plan *plan, const gp_insn *insn) {
-  const char *wrong = check_draws(plan, insn, 1);
+  const char *wrong = check_draws(plan, insn);
   if (wrong) return wrong;
   const gp_buf *out = arg_buf(plan, insn, 0);
   return is_float(out) && out->dtype == arg_buf(plan, insn, 2)->dtype ? NULL : "wrong dtype";
@@ -207,10 +169,17 @@ static void draw_poissons(const draws *job, int64_t from, int64_t to) {
     stream s = stream_of_element(job->key, job->counter + (uint64_t)i);
     double k = poisson_of(&s, real_at(job->param, job->x, i % job->n_param));
     switch (job->out->dtype) {
-      case GP_F64: ((double *)job->to)[i] = k; break;
-      case GP_F32: ((float *)job->to)[i] = (float)k; break;
-      case GP_I64: ((int64_t *)job->to)[i] = (int64_t)fmin(k, 0x1p62 * 1.5); break;
-      default: ((int32_t *)job->to)[i] = (int32_t)fmin(k, INT32_MAX);
+      case GP_F64:
+        ((double *)job->to)[i] = k;
+        break;
+      case GP_F32:
+        ((float *)job->to)[i] = (float)k;
+        break;
+      case GP_I64:
+        ((int64_t *)job->to)[i] = (int64_t)fmin(k, 0x1p62 * 1.5);
+        break;
+      default:
+        ((int32_t *)job->to)[i] = (int32_t)fmin(k, INT32_MAX);
     }
   }
 }
@@ -228,7 +197,7 @@ int random_poisson_kernel(gp_run *run, const gp_insn *insn) {
 }
 
 const char *random_poisson_check(const gp_plan *plan, const gp_insn *insn) {
-  const char *wrong = check_draws(plan, insn, 1);
+  const char *wrong = check_draws(plan, insn);
   if (wrong) return wrong;
   const gp_buf *out = arg_buf(plan, insn, 0);
   if (!is_float(arg_buf(plan, insn, 2))) return "wrong dtype";
@@ -246,20 +215,6 @@ typedef struct {
   int64_t batch, classes, samples; /* logits[batch, classes], out[batch, samples] */
   int64_t step;                    /* rows of a task */
 } categories;
-
-/* The first i with x < sums[i], or the last class of any weight if rounding leaves none. */
-static int64_t first_above(const double *sums, int64_t n, double x) {
-  int64_t low = 0, high = n - 1;
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if (x < sums[middle])
-      high = middle;
-    else
-      low = middle + 1;
-  }
-  while (low > 0 && sums[low] == sums[low - 1]) low--;
-  return low;
-}
 
 static void categories_task(void *ctx, int64_t task) {
   const categories *job = ctx;

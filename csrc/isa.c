@@ -56,6 +56,7 @@ static const gp_kernel_entry kernel_table[] = {
     KERNEL(matmul_update),
     {"random_uniform", random_uniform_kernel, random_check},
     {"random_normal", random_normal_kernel, random_check},
+    KERNEL(random_uniform_int),
     {"truncated_normal", truncated_normal_kernel, random_check},
     GP_KERNELS_ONCE(ONCE)};
 

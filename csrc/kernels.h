@@ -9,7 +9,6 @@
 #include "plan.h"
 
 #define GP_KERNELS_ONCE(GP_ONCE) \
-  GP_ONCE(random_uniform_int)    \
   GP_ONCE(random_gamma)          \
   GP_ONCE(random_poisson)        \
   GP_ONCE(multinomial)           \

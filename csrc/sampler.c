@@ -18,9 +18,12 @@ typedef struct {
 
 static double probability(const sampler *s, int64_t k) {
   switch (s->kind) {
-    case LOG_UNIFORM: return log1p(1.0 / ((double)k + 1)) / s->log_range;
-    case TABLE: return (s->sums[k] - (k ? s->sums[k - 1] : 0)) / s->sums[s->range - 1];
-    default: return 1.0 / (double)s->range;
+    case LOG_UNIFORM:
+      return log1p(1.0 / ((double)k + 1)) / s->log_range;
+    case TABLE:
+      return (s->sums[k] - (k ? s->sums[k - 1] : 0)) / s->sums[s->range - 1];
+    default:
+      return 1.0 / (double)s->range;
   }
 }
 
@@ -31,16 +34,7 @@ static int64_t candidate(const sampler *s, stream *r) {
     const int64_t k = (int64_t)exp_f64(u * s->log_range) - 1;
     return k < 0 ? 0 : min_i64(k, s->range - 1);
   }
-  const double x = u * s->sums[s->range - 1];
-  int64_t low = 0, high = s->range - 1;
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if (x < s->sums[middle])
-      high = middle;
-    else
-      low = middle + 1;
-  }
-  return low;
+  return first_above(s->sums, s->range, u * s->sums[s->range - 1]);
 }
 
 /* Put k into an open-addressed table of `size` (a power of two) places; false if it is there. */
@@ -152,7 +146,8 @@ const char *accidental_hits_check(const gp_plan *plan, const gp_insn *insn) {
   const char *wrong = check_arity(plan, insn, 3, 2, 0);
   if (!wrong) wrong = check_all_contiguous(plan, insn);
   if (wrong) return wrong;
-  static const int32_t dtypes[] = {GP_I32, GP_I64, GP_I64, GP_I64, GP_I64}, ranks[] = {1, 1, 0, 2, 1};
+  static const int32_t dtypes[] = {GP_I32, GP_I64, GP_I64, GP_I64, GP_I64},
+                       ranks[] = {1, 1, 0, 2, 1};
   for (int i = 0; i < 5; i++) {
     if (arg_buf(plan, insn, i)->dtype != dtypes[i]) return "wrong dtype";
     if (arg_buf(plan, insn, i)->rank != ranks[i]) return "wrong rank";

@@ -42,9 +42,8 @@ static inline uint64_t next_word(stream *s) {
 static inline double next_uniform(stream *s) { return (double)(next_word(s) >> 11) * 0x1p-53; }
 
 /* In [0, n), each with exactly the same probability: D. Lemire, Fast random integer generation in
- * an interval, ACM TOMACS 29 (2019). n = 0 stands for 2^64. */
+ * an interval, ACM TOMACS 29 (2019). */
 static inline uint64_t next_below(stream *s, uint64_t n) {
-  if (n == 0) return next_word(s);
   unsigned __int128 m = (unsigned __int128)next_word(s) * n;
   if ((uint64_t)m < n) {
     const uint64_t least = -n % n;
@@ -61,11 +60,19 @@ static inline double next_normal(stream *s) {
   return __builtin_sqrt(-2.0 * log_core_f64(1.0 - u)) * cosine;
 }
 
-static inline int64_t int_at(const gp_buf *b, const void *x, int64_t i) {
-  return b->dtype == GP_I64 ? ((const int64_t *)x)[i] : ((const int32_t *)x)[i];
-}
 static inline double real_at(const gp_buf *b, const void *x, int64_t i) {
   return b->dtype == GP_F64 ? ((const double *)x)[i] : (double)((const float *)x)[i];
+}
+
+/* The first i with x < sums[i]; if rounding leaves none, the last class of any weight. */
+static inline int64_t first_above(const double *sums, int64_t n, double x) {
+  int64_t low = 0;
+  for (int64_t left = n, half; left > 1; left -= half) { /* without a branch on x */
+    half = left / 2;
+    low += x >= sums[low + half - 1] ? half : 0;
+  }
+  while (low > 0 && sums[low] == sums[low - 1]) low--;
+  return low;
 }
 
 static inline int fail_domain(gp_run *run, int64_t index, double value, enum gp_domain domain) {

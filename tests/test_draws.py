@@ -1,4 +1,4 @@
-"""Integers, gamma, Poisson, categories, permutations and crops: the streams, statistics, refusals."""
+"""Integers, gamma, Poisson, categories, permutations, crops: streams, statistics, refusals."""
 
 import numpy as np
 import pytest
@@ -46,15 +46,26 @@ def words(key, counters, attempt=0):
     return w[1] << np.uint64(32) | w[0]
 
 
-def test_stream_of_integers():
-    """Element i takes the first word of block i, multiplied (Lemire)."""
-    x = gp.random_uniform([1000], -5, 12, gp.int64, seed=3)
-    w = words(key_of(x, "RandomUniformInt"), np.arange(1000))
-    want = [-5 + (int(v) * 17 >> 64) for v in w]
-    session = gp.Session()
-    np.testing.assert_array_equal(session.run(x), want)
-    again = words(key_of(x, "RandomUniformInt"), np.arange(1000, 2000))  # the counter has moved on
-    np.testing.assert_array_equal(session.run(x), [-5 + (int(v) * 17 >> 64) for v in again])
+@pytest.mark.parametrize("dtype", ["int32", "int64"])
+def test_stream_of_integers(dtype, isa):
+    """Words times the range, of which the high half counts (Lemire); see csrc/rng.c."""
+    bits, each = (32, 4) if dtype == "int32" else (64, 2)
+    for low, high in ((-5, 12), (-(2 ** (bits - 2)), 2 ** (bits - 2) + 7)):  # many are drawn again
+        with gp.Graph().as_default() as graph:
+            x = gp.random_uniform([1001], low, high, dtype, seed=3)
+        key, session = key_of(x, "RandomUniformInt"), gp.Session(graph=graph)
+        for run in range(2):  # in the second the counter has moved on
+            blocks = run * -(-1001 // each) + np.arange(-(-1001 // each))
+            want = np.full(1001, low, object)
+            open_, attempt = np.full(1001, True), 0
+            while open_.any():
+                w = philox(key, blocks, attempt)
+                w = w if bits == 32 else w[1::2] << np.uint64(32) | w[0::2]
+                product = w.T.ravel()[:1001].astype(object) * (high - low)
+                want[open_] = (low + (product >> bits))[open_]
+                open_ &= (product % 2**bits < 2**bits % (high - low)).astype(bool)
+                attempt += 1
+            np.testing.assert_array_equal(session.run(x), want.astype(dtype))
 
 
 def test_stream_of_categories():
@@ -62,7 +73,9 @@ def test_stream_of_categories():
     x = gp.multinomial(logits, 50, seed=3)
     u = (words(key_of(x, "Multinomial"), np.arange(150)) >> np.uint64(11)) * 2.0**-53
     sums = np.cumsum(np.exp(logits), 1)
-    want = [np.searchsorted(s, r * s[-1], "right") for s, r in zip(sums, u.reshape(3, 50))]
+    want = [
+        np.searchsorted(s, r * s[-1], "right") for s, r in zip(sums, u.reshape(3, 50), strict=True)
+    ]
     np.testing.assert_array_equal(gp.Session().run(x), want)
 
 
@@ -177,7 +190,9 @@ def test_a_run_that_fails_changes_nothing():
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_gamma(dtype):
-    small = 0.05 if dtype == "float64" else 0.3  # in float32 many of 0.05 are below the least number
+    small = (
+        0.05 if dtype == "float64" else 0.3
+    )  # in float32 many of 0.05 are below the least number
     for alpha in (small, 0.7, 1.0, 3.5, 200.0):
         x = gp.Session().run(gp.random_gamma([N], alpha, 2.0, dtype, seed=1))
         assert x.dtype == dtype and x.shape == (N,)

@@ -31,10 +31,13 @@ def test_dropout(dtype):
 def test_dropout_of_nothing_is_the_input():
     x = gp.placeholder(gp.float32, [3])
     for give in ({"rate": 0}, {"rate": 0.0}, {"keep_prob": 1.0}, {"keep_prob": 1},
-                 {"rate": gp.constant(0.0)}):  # fmt: skip
+                 {"rate": gp.constant(0.0)}, {"keep_prob": gp.constant(1.0)}):  # fmt: skip
         assert gp.nn.dropout(x, **give) is x
-    one = gp.nn.dropout(x, keep_prob=gp.constant(1.0))  # 1 - 1 is known only when it is bound
-    np.testing.assert_array_equal(gp.Session().run(one, {x: [1, 2, 3]}), [1, 2, 3])
+    v = gp.Variable(1.0)  # known only when it runs
+    session = gp.Session()
+    session.run(v.initializer)
+    y = gp.nn.dropout(x, keep_prob=v)
+    np.testing.assert_array_equal(session.run(y, {x: [1, 2, 3]}), [1, 2, 3])
 
 
 def test_dropout_by_a_fed_rate():
@@ -234,7 +237,8 @@ def test_collections():
     assert LOSSES.get_losses("a/") == [first] and LOSSES.get_losses(None, "mine") == [third]
     session = gp.Session()
     session.run(gp.global_variables_initializer())
-    totals = [LOSSES.get_total_loss(), LOSSES.get_total_loss(False), LOSSES.get_total_loss(scope="a"),
+    total = LOSSES.get_total_loss
+    totals = [total(), total(False), total(scope="a"),
               LOSSES.get_regularization_loss()]  # fmt: skip
     assert session.run(totals) == [16, 11, 2, 5]
     assert totals[0].op.name == "total_loss"
@@ -260,6 +264,7 @@ def test_losses_refuse():
 
 def test_a_loss_fuses_with_its_gradient():
     """No more instructions than by hand."""
+
     def instructions(build):
         with gp.Graph().as_default():
             x, z = gp.placeholder(gp.float32, [None, 4]), gp.placeholder(gp.float32, [None, 4])
@@ -279,7 +284,8 @@ K = gp.keras.initializers
 
 @pytest.mark.parametrize(
     "init, shape, want",
-    [(I.zeros(), [2], [0, 0]), (I.ones(gp.int32), [2], [1, 1]), (I.constant([1, 2]), [3], [1, 2, 2]),
+    [(I.zeros(), [2], [0, 0]), (I.ones(gp.int32), [2], [1, 1]),
+     (I.constant([1, 2]), [3], [1, 2, 2]),
      (I.identity(3.0), [2, 3], [[3, 0, 0], [0, 3, 0]]), (K.Zeros(), [1], [0])],
 )  # fmt: skip
 def test_initializers_that_are_known(init, shape, want):
@@ -299,7 +305,8 @@ def test_scaled_initializers(shape, fan_in, fan_out):
         (I.glorot_uniform, average, 1, True), (I.glorot_normal, average, 1, False),
         (I.he_uniform, fan_in, 2, True), (I.he_normal, fan_in, 2, False),
         (I.lecun_uniform, fan_in, 1, True), (I.lecun_normal, fan_in, 1, False),
-        (lambda seed: I.variance_scaling(3.0, "fan_out", "untruncated_normal", seed), fan_out, 3, None),
+        (lambda seed: I.variance_scaling(3.0, "fan_out", "untruncated_normal", seed), fan_out, 3,
+         None),
         (lambda seed: I.uniform_unit_scaling(2.0, seed), np.prod(shape[:-1]), 4, True),
     ):  # fmt: skip
         x = gp.Session().run(make(seed=1)(shape)).ravel().astype(float)
@@ -439,8 +446,8 @@ def test_the_names_are_there():
                           "categorical shuffle set_random_seed"),
                          (gp.initializers, "zeros ones constant random_normal random_uniform "
                           "truncated_normal uniform_unit_scaling variance_scaling glorot_uniform "
-                          "glorot_normal he_normal he_uniform lecun_normal lecun_uniform orthogonal "
-                          "identity"),
+                          "glorot_normal he_normal he_uniform lecun_normal lecun_uniform "
+                          "orthogonal identity"),
                          (gp, "random_normal random_uniform truncated_normal random_gamma "
                           "random_poisson multinomial random_shuffle random_crop set_random_seed "
                           "orthogonal_initializer uniform_unit_scaling_initializer "

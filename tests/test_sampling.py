@@ -99,7 +99,8 @@ def test_samplers_refuse():
             gp.nn.log_uniform_candidate_sampler(true, *args)
     for more, words in (({}, "one of"), ({"unigrams": [1.0], "vocab_file": "x"}, "one of"),
                         ({"unigrams": [1.0, -1.0]}, "negative"), ({"unigrams": [1.0]}, "range_max"),
-                        ({"unigrams": [0.0, 0.0]}, "0 have"), ({"unigrams": [1.0, np.nan]}, "finit"),
+                        ({"unigrams": [0.0, 0.0]}, "0 have"),
+                        ({"unigrams": [1.0, np.nan]}, "finite"),
                         ({"unigrams": [1.0, 0.0], "shard": 1}, "shard")):  # fmt: skip
         with pytest.raises(ValueError, match=f"{words}.*test_sampling"):
             gp.nn.fixed_unigram_candidate_sampler(true, 1, 1, True, 2, **more)
@@ -156,8 +157,11 @@ def test_sampled_losses(loss, num_true, hits):
     np.testing.assert_allclose(got, by_hand(w, b, x), 1e-6)
     for i, slope in enumerate(slopes):  # against a central difference
         d = rng.normal(size=slope.shape)
-        move = lambda h, i=i, d=d: [a + h * d if k == i else a for k, a in enumerate((w, b, x))]  # noqa: E731
-        want = (by_hand(*move(1e-6)) - by_hand(*move(-1e-6))).sum() / 2e-6
+        ends = [
+            by_hand(*[a + h * d if k == i else a for k, a in enumerate((w, b, x))]).sum()
+            for h in (1e-6, -1e-6)
+        ]
+        want = (ends[0] - ends[1]) / 2e-6
         np.testing.assert_allclose((slope * d).sum(), want, 1e-5, 1e-5)
 
 
@@ -196,7 +200,8 @@ GOOD = {
 
 @pytest.mark.parametrize(
     "changes",
-    [{"sampled": ("int32", (4,))}, {"sampled": ("int64", (2, 2))}, {"true_count": ("float32", (4,))},
+    [{"sampled": ("int32", (4,))}, {"sampled": ("int64", (2, 2))},
+     {"true_count": ("float32", (4,))},
      {"sampled_count": ("float32", (3,))}, {"sampled_count": ("float64", (4,))},
      {"state": ("int64", (3,))}, {"table": ("int64", (7,))}, {"table": ("int64", (4,))},
      {"table": ("int64", (0,))}, {"true": ("int32", (3,))}, {"attrs": (4, 9, 1)},

@@ -161,8 +161,10 @@ def clip_by_global_norm(
     --------
     >>> import gradplan as gp
     >>> clipped, norm = gp.clip_by_global_norm([[3.0], [4.0]], 1.0)
-    >>> gp.Session().run([clipped, norm])
-    [[array([0.6], dtype=float32), array([0.8], dtype=float32)], 5.0]
+    >>> gp.Session().run(clipped)
+    [array([0.6], dtype=float32), array([0.8], dtype=float32)]
+    >>> float(gp.Session().run(norm))
+    5.0
     """
     given = _listed(t_list, "clip_by_global_norm")
     norm = global_norm(given) if use_norm is None else convert_to_tensor(use_norm)

@@ -80,9 +80,9 @@ def random_gamma(
     Examples
     --------
     >>> import gradplan as gp
-    >>> x = gp.Session().run(gp.random_gamma([1000], [0.5, 20.0], seed=1))
+    >>> x = gp.Session().run(gp.random_gamma([1000], [3.0, 20.0], seed=1))
     >>> x.shape, x.mean(0).round().tolist()
-    ((1000, 2), [1.0, 20.0])
+    ((1000, 2), [3.0, 20.0])
     """
     wanted = dtypes.as_dtype(dtype)
     graph = graph_of([shape, alpha, beta])
@@ -160,8 +160,9 @@ def random_poisson(
         lam = convert_to_tensor(lam, name="lam")
         if lam.dtype.is_integer:
             lam = cast(lam, dtypes.float64)
+        given = shape_tensor(shape)
         attrs = {"dtype": wanted, **seeds(seed)}
-        return apply(_random_poisson.opdef, [shape_tensor(shape), lam], attrs, scope)
+        return apply(_random_poisson.opdef, [given, lam], attrs, scope)
 
 
 # ---- categories ----------------------------------------------------------------------------------

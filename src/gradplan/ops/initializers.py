@@ -101,7 +101,7 @@ class Constant(Initializer):
     array([0.5, 0.5], dtype=float32)
     """
 
-    arguments = ("value", "verify_shape")
+    arguments = ("value",)
 
     def __init__(
         self, value: Any = 0, dtype: Any = dtypes.float32, verify_shape: bool = False
@@ -347,24 +347,24 @@ def glorot_normal_initializer(
     return VarianceScaling(1.0, "fan_avg", "truncated_normal", seed, dtype)
 
 
-def he_normal(seed: int | None = None) -> VarianceScaling:
+def he_normal(seed: int | None = None, dtype: Any = dtypes.float32) -> VarianceScaling:
     """Truncated normal of variance ``2 / inputs``, meant for relu."""
-    return VarianceScaling(2.0, "fan_in", "truncated_normal", seed)
+    return VarianceScaling(2.0, "fan_in", "truncated_normal", seed, dtype)
 
 
-def he_uniform(seed: int | None = None) -> VarianceScaling:
+def he_uniform(seed: int | None = None, dtype: Any = dtypes.float32) -> VarianceScaling:
     """Uniform of variance ``2 / inputs``, meant for relu."""
-    return VarianceScaling(2.0, "fan_in", "uniform", seed)
+    return VarianceScaling(2.0, "fan_in", "uniform", seed, dtype)
 
 
-def lecun_normal(seed: int | None = None) -> VarianceScaling:
+def lecun_normal(seed: int | None = None, dtype: Any = dtypes.float32) -> VarianceScaling:
     """Truncated normal of variance ``1 / inputs``."""
-    return VarianceScaling(1.0, "fan_in", "truncated_normal", seed)
+    return VarianceScaling(1.0, "fan_in", "truncated_normal", seed, dtype)
 
 
-def lecun_uniform(seed: int | None = None) -> VarianceScaling:
+def lecun_uniform(seed: int | None = None, dtype: Any = dtypes.float32) -> VarianceScaling:
     """Uniform of variance ``1 / inputs``."""
-    return VarianceScaling(1.0, "fan_in", "uniform", seed)
+    return VarianceScaling(1.0, "fan_in", "uniform", seed, dtype)
 
 
 # The names of tf.initializers and of tf itself.

@@ -101,6 +101,9 @@ def dropout(
     if keep_prob is not None:
         if rate is not None:
             raise ValueError(at_user_line("give dropout rate or keep_prob, not both"))
+        if isinstance(keep_prob, Tensor):
+            constant_keep = constant_value(keep_prob)
+            keep_prob = keep_prob if constant_keep is None else constant_keep.item()
         try:
             rate = 1.0 - keep_prob
         except TypeError:

@@ -48,8 +48,8 @@ def _draw(
         raise TypeError(f"{name} gives floats, not {wanted.name}")
     graph = get_default_graph()
     with graph.name_scope(name) as scope:
-        attrs = {"dtype": wanted, **seeds(seed)}
-        sample = apply(declared.opdef, [shape_tensor(shape)], attrs)
+        given = shape_tensor(shape)
+        sample = apply(declared.opdef, [given], {"dtype": wanted, **seeds(seed)})
         scaled = multiply(sample, convert_to_tensor(scale, wanted, "stddev"), name="mul")
         return add(scaled, convert_to_tensor(shift, wanted, "mean"), name=scope)
 
