@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from core_plan import call
 from scipy import stats
 
 import gradplan as gp
@@ -80,6 +81,15 @@ def test_dropout_refuses():
         gp.nn.dropout([1, 2], rate=0.5)
     with pytest.raises(ValueError, match=r"\(4, 3\)"):
         gp.nn.dropout(x, rate=0.5, noise_shape=[4, 3])
+
+
+def test_malformed_rates():
+    x = np.float32(0.5)
+    assert call("check_fraction", [("float32", ())], [x])[0] == 0.5
+    for outs, ins in (([("float64", ())], [x]), ([("float32", (1,))], [x]), ([], [x]),
+                      ([("float32", ())], [np.int32(0)]), ([("float32", ())], [x, x])):  # fmt: skip
+        with pytest.raises(ValueError):
+            call("check_fraction", outs, ins)
 
 
 @pytest.mark.parametrize("noise", [[None, 1], [40, 1], "tensor"])

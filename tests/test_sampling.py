@@ -67,7 +67,7 @@ def test_log_uniform_over_many_classes():
 
 def test_all_candidates():
     out = gp.nn.all_candidate_sampler([[1], [2]], 1, 3, True)
-    sampled, true_count, sampled_count = gp.Session().run(list(out))
+    sampled, true_count, sampled_count = gp.Session().run(out)
     np.testing.assert_array_equal(sampled, [0, 1, 2])
     np.testing.assert_array_equal(true_count, [[1], [1]])
     np.testing.assert_array_equal(sampled_count, [1, 1, 1])
