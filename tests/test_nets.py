@@ -427,10 +427,10 @@ def test_clipping_refuses():
 
 def test_losses_of_logits_refuse():
     x = gp.ones([3])
-    for call in (lambda: gp.nn.weighted_cross_entropy_with_logits(gp.ones([2]), x, 1.0),
+    for build in (lambda: gp.nn.weighted_cross_entropy_with_logits(gp.ones([2]), x, 1.0),
                  lambda: gp.nn.log_poisson_loss(gp.ones([2]), x)):  # fmt: skip
         with pytest.raises(ValueError, match=r"\(3,\) vs \(2,\).*test_nets"):
-            call()
+            build()
     with pytest.raises(ValueError, match=r"pos_weight.*test_nets"):
         gp.nn.weighted_cross_entropy_with_logits(labels=x, logits=x)
     got = gp.Session().run(

@@ -12,7 +12,7 @@ from gradplan.ops.array import broadcast_to, ones_like, shape, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import equal
 from gradplan.ops.math import add, cast, multiply
-from gradplan.ops.reduce import reduce_sum
+from gradplan.ops.reduce import reduce_mean, reduce_sum
 from gradplan.ops.slicing import where
 
 __all__ = [
@@ -135,18 +135,18 @@ def compute_weighted_loss(
         losses = convert_to_tensor(losses, name="losses")
         kind = losses.dtype if losses.dtype.is_floating else dtypes.float32
         x = losses if losses.dtype is kind else cast(losses, kind)
-        number = isinstance(weights, float) and weights != 0
+        number = isinstance(weights, (int, float)) and not isinstance(weights, bool)
         w = _weights(weights, kind, x)
-        loss = multiply(x, w)
-        if reduction != Reduction.NONE:
+        loss = x if number and weights == 1 else multiply(x, w)
+        if reduction == Reduction.SUM_OVER_BATCH_SIZE or (
+            reduction == Reduction.SUM_BY_NONZERO_WEIGHTS and number and weights != 0
+        ):
+            loss = _mean_or_zero(loss)
+        elif reduction != Reduction.NONE:
             loss = reduce_sum(loss)
         if reduction == Reduction.MEAN:
             loss = over_or_zero(loss, reduce_sum(ones_like(x) * w))
-        elif reduction == Reduction.SUM_OVER_BATCH_SIZE or (
-            reduction == Reduction.SUM_BY_NONZERO_WEIGHTS and number
-        ):
-            loss = over_or_zero(loss, reduce_sum(ones_like(x)))
-        elif reduction == Reduction.SUM_BY_NONZERO_WEIGHTS:
+        elif reduction == Reduction.SUM_BY_NONZERO_WEIGHTS and not (number and weights != 0):
             loss = over_or_zero(loss, reduce_sum(present(w, x)))
         if kind is not losses.dtype:
             loss = cast(loss, losses.dtype)
@@ -156,6 +156,8 @@ def compute_weighted_loss(
 
 def _weights(weights: Any, kind: dtypes.DType, losses: Tensor) -> Tensor:
     w = convert_to_tensor(weights, name="weights")
+    if w._shape == ():
+        return w if w.dtype is kind else cast(w, kind)
     return weights_of(w if w.dtype is kind else cast(w, kind), losses)
 
 
@@ -164,6 +166,12 @@ def present(weights: Tensor, losses: Tensor) -> Tensor:
     zero = equal(weights, constant(0, weights.dtype))
     kept = where(zero, zeros_like(weights), ones_like(weights))
     return broadcast_to(kept, shape(losses))
+
+
+def _mean_or_zero(x: Tensor) -> Tensor:
+    """The mean of all elements; 0 if there are none, which is known when a plan is bound."""
+    n = reduce_sum(ones_like(x))
+    return where(equal(n, zeros_like(n)), zeros_like(n), reduce_mean(x))
 
 
 def over_or_zero(total: Tensor, n: Tensor) -> Tensor:
