@@ -8,7 +8,7 @@ import numpy as np
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import FLOATS
-from gradplan.graph import Tensor, get_default_graph
+from gradplan.graph import Tensor, at_user_line, get_default_graph
 from gradplan.opdef import STATE, apply, graph_of, op
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import convert_to_tensor
@@ -86,13 +86,13 @@ def random_gamma(
     """
     wanted = dtypes.as_dtype(dtype)
     graph = graph_of([shape, alpha, beta])
-    with graph.as_default(), graph.name_scope(name or "random_gamma") as scope:
+    with graph.as_default(), graph.name_scope(name or "random_gamma"):
         alpha = convert_to_tensor(alpha, wanted, "alpha")
         beta = convert_to_tensor(1 if beta is None else beta, wanted, "beta")
         each = alpha + zeros_like(beta)
         sample = apply(_random_gamma.opdef, [shape_tensor(shape), each], seeds(seed))
         tiny = convert_to_tensor(np.finfo(wanted.np).tiny)
-        return maximum(tiny, sample / beta, name=scope)
+        return maximum(tiny, sample / beta)
 
 
 @stream("RandomPoissonV2", "random_poisson", "I T -> @dtype", T=FLOATS, fallible=True)
@@ -153,16 +153,16 @@ def random_poisson(
     ((1000, 2), [0.0, 30.0])
     """
     wanted = dtypes.as_dtype(dtype)
-    if wanted.is_bool:
-        raise TypeError("random_poisson gives numbers, not bool")
+    if wanted not in dtypes.NUMBERS:
+        raise TypeError(at_user_line(f"random_poisson does not give {wanted.name}"))
     graph = graph_of([lam, shape])
-    with graph.as_default(), graph.name_scope(name or "random_poisson") as scope:
+    with graph.as_default(), graph.name_scope(name or "random_poisson"):
         lam = convert_to_tensor(lam, name="lam")
         if lam.dtype.is_integer:
             lam = cast(lam, dtypes.float64)
         given = shape_tensor(shape)
         attrs = {"dtype": wanted, **seeds(seed)}
-        return apply(_random_poisson.opdef, [given, lam], attrs, scope)
+        return apply(_random_poisson.opdef, [given, lam], attrs)
 
 
 # ---- categories ----------------------------------------------------------------------------------
@@ -247,15 +247,15 @@ def multinomial(
            [1, 1, 1]])
     """
     wanted = dtypes.int64 if output_dtype is None else dtypes.as_dtype(output_dtype)
-    if not wanted.is_integer:
-        raise TypeError(f"multinomial gives integers, not {wanted.name}")
+    if wanted not in dtypes.INTEGERS:
+        raise TypeError(at_user_line(f"multinomial does not give {wanted.name}"))
     graph = get_default_graph() if not isinstance(logits, Tensor) else logits.graph
-    with graph.as_default(), graph.name_scope(name or "multinomial") as scope:
+    with graph.as_default(), graph.name_scope(name or "multinomial"):
         logits = convert_to_tensor(logits, name="logits")
         if logits.dtype.is_integer:
             logits = cast(logits, dtypes.float64)
         attrs = {"output_dtype": wanted, **seeds(seed)}
-        return apply(_multinomial.opdef, [logits, num_samples], attrs, scope)
+        return apply(_multinomial.opdef, [logits, num_samples], attrs)
 
 
 def categorical(

@@ -529,7 +529,7 @@ def nce_loss(
     array([2.0794415], dtype=float32)
     """
     graph = graph_of([weights, biases, labels, inputs])
-    with graph.as_default(), graph.name_scope(name):
+    with graph.as_default(), graph.name_scope(name or "nce_loss"):
         logits, wanted = _sampled_logits(
             weights,
             biases,
@@ -571,7 +571,7 @@ def sampled_softmax_loss(
     array([0.6931472], dtype=float32)
     """
     graph = graph_of([weights, biases, labels, inputs])
-    with graph.as_default(), graph.name_scope(name):
+    with graph.as_default(), graph.name_scope(name or "sampled_softmax_loss"):
         logits, wanted = _sampled_logits(
             weights,
             biases,

@@ -44,7 +44,7 @@ def _draw(
 ) -> Tensor:
     """``sample * scale + shift`` under the scope ``name``, as TensorFlow 1 lays it out."""
     wanted = dtypes.as_dtype(dtype)
-    if not wanted.is_floating:
+    if wanted not in dtypes.FLOATS:
         raise TypeError(f"{name} gives floats, not {wanted.name}")
     graph = get_default_graph()
     with graph.name_scope(name) as scope:

@@ -133,7 +133,7 @@ def compute_weighted_loss(
     graph = graph_of([losses, weights])
     with graph.as_default(), graph.name_scope(scope or "weighted_loss"):
         losses = convert_to_tensor(losses, name="losses")
-        kind = losses.dtype if losses.dtype.is_floating else dtypes.float32
+        kind = losses.dtype if losses.dtype in FLOATS else dtypes.float32
         x = losses if losses.dtype is kind else cast(losses, kind)
         number = isinstance(weights, (int, float)) and not isinstance(weights, bool)
         w = _weights(weights, kind, x)
