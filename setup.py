@@ -46,6 +46,9 @@ ONCE = [
     "csrc/sets.c",
     "csrc/lapack.c",
     "csrc/sparse_move.c",
+    "csrc/draws.c",
+    "csrc/sampler.c",
+    "csrc/window.c",
 ]
 # Contraction is off so that fusing operations never changes a bit; vmath.h asks for FMA itself.
 COMMON = [

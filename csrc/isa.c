@@ -63,6 +63,7 @@ static const gp_kernel_entry kernel_table[] = {
     KERNEL(top_k),
     {"random_uniform", random_uniform_kernel, random_check},
     {"random_normal", random_normal_kernel, random_check},
+    KERNEL(random_uniform_int),
     {"truncated_normal", truncated_normal_kernel, random_check},
     KERNEL(sparse_matmul),
     KERNEL(sparse_dots),

@@ -41,7 +41,20 @@ enum gp_status {
   GP_ERR_NAN,    /* element `index` is NaN */
   GP_ERR_MATRIX, /* matrix `index` of a batch of `bound` has no such decomposition */
   GP_ERR_ROWS,   /* row `index` of sparse indices is not after the one before it */
+  GP_ERR_DOMAIN, /* element `index` is no parameter of that kind: its bits as a double in `value`,
+                    and what it should be, an enum gp_domain, in `bound` */
+  GP_ERR_BOUNDS, /* the lower bound `value` is not below the upper one, `bound` */
   GP_ERR_PLAN    /* the plan itself is malformed; found by plan_check, never by a kernel */
+};
+
+/* What GP_ERR_DOMAIN asks of a number; plan.py has the words for it. */
+enum gp_domain {
+  GP_POSITIVE,    /* positive and finite */
+  GP_RATE,        /* not negative, finite, and its counts fit their type */
+  GP_LOGIT,       /* neither NaN nor inf */
+  GP_SOME_FINITE, /* a row with at least one finite element; `index` is the row */
+  GP_FRACTION,    /* in [0, 1) */
+  GP_SPREAD       /* so many different classes can be drawn in reasonable time */
 };
 
 typedef struct {

@@ -14,6 +14,9 @@
  *     a pair from uniforms (u, v): r cos(2 pi v), r sin(2 pi v) with r = sqrt(-2 log(1 - u))
  *   truncated     the normal at attempt 0; an element with |z| > 2 takes what the normal has in its
  *                 place at attempt 1, 2, ... until it is not
+ *   integers i32  4 a block:  low + floor(w range / 2^32), where w is drawn again at the next
+ * attempt if w range mod 2^32 < 2^32 mod range, so that all are as likely (D. Lemire, ACM TOMACS
+ * 29, 2019) i64  2 a block:  the same of (w0, w1) and (w2, w3), with 2^64
  *
  * After a run the counter has advanced by the number of blocks: ceil(n / elements a block). The
  * logarithm and the sine are ours (vmath.h), so that no bit depends on the C library.
@@ -21,6 +24,7 @@
 #include <math.h>
 
 #include "kernel.h"
+#include "philox.h"
 #include "vmath.h"
 
 enum { RNG_BLOCKS = 128 }; /* encrypted at once */
@@ -29,21 +33,9 @@ enum { RNG_BLOCKS = 128 }; /* encrypted at once */
 static void philox(uint64_t key, uint64_t counter, uint32_t attempt, int n,
                    uint32_t w[4][RNG_BLOCKS]) {
   for (int i = 0; i < n; i++) {
-    const uint64_t at = counter + (uint64_t)i;
-    uint32_t c0 = (uint32_t)at, c1 = (uint32_t)(at >> 32), c2 = attempt, c3 = 0;
-    uint32_t k0 = (uint32_t)key, k1 = (uint32_t)(key >> 32);
-#pragma GCC unroll 10
-    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9, k1 += 0xBB67AE85) {
-      const uint64_t p = (uint64_t)c0 * 0xD2511F53, q = (uint64_t)c2 * 0xCD9E8D57;
-      c0 = (uint32_t)(q >> 32) ^ c1 ^ k0;
-      c1 = (uint32_t)q;
-      c2 = (uint32_t)(p >> 32) ^ c3 ^ k1;
-      c3 = (uint32_t)p;
-    }
-    w[0][i] = c0;
-    w[1][i] = c1;
-    w[2][i] = c2;
-    w[3][i] = c3;
+    uint32_t block[4];
+    philox_block(key, counter + (uint64_t)i, attempt, block);
+    for (int j = 0; j < 4; j++) w[j][i] = block[j];
   }
 }
 
@@ -141,4 +133,70 @@ static const char *random_check(const gp_plan *plan, const gp_insn *insn) {
   if (state->dtype != GP_I64) return "wrong dtype";
   if (state->rank != 1 || state->dims[0] != 2) return "the state is two integers";
   return is_contiguous(state) ? NULL : "an argument is not contiguous";
+}
+
+/* ---- integers ---- */
+
+/* Element i of `out` in [low, high) of parameter i mod n_param; `wide` holds a product. */
+#define RANDOM_INTS(type, per_block, wide, bits, WORD)                                         \
+  static void random_ints_##type(uint64_t key, uint64_t counter, int64_t n, t_##type *out,     \
+                                 const t_##type *low, const t_##type *high, int64_t n_param) { \
+    uint32_t w[4][RNG_BLOCKS], again[4][RNG_BLOCKS];                                           \
+    for (int64_t i = 0; i < n; i += per_block * RNG_BLOCKS) {                                  \
+      const int m = (int)min_i64(per_block * RNG_BLOCKS, n - i);                               \
+      const uint64_t first = counter + (uint64_t)(i / per_block);                              \
+      philox(key, first, 0, (m + per_block - 1) / per_block, w);                               \
+      for (int j = 0; j < m; j++) {                                                            \
+        const int64_t p = n_param == 1 ? 0 : (i + j) % n_param;                                \
+        const u_##type start = (u_##type)low[p], range = (u_##type)high[p] - start;            \
+        const int b = j / per_block, q = j % per_block;                                        \
+        wide x = (wide)WORD(w, q, b) * range;                                                  \
+        if ((u_##type)x < range) {                                                             \
+          const u_##type least = (u_##type) - range % (range ? range : 1);                     \
+          for (uint32_t attempt = 1; (u_##type)x < least; attempt++) {                         \
+            philox(key, first + (uint64_t)b, attempt, 1, again);                               \
+            x = (wide)WORD(again, q, 0) * range;                                               \
+          }                                                                                    \
+        }                                                                                      \
+        out[i + j] = (t_##type)(start + (u_##type)(x >> bits));                                \
+      }                                                                                        \
+    }                                                                                          \
+  }
+#define WORD_32(w, q, b) w[q][b]
+#define WORD_64(w, q, b) ((uint64_t)w[2 * (q) + 1][b] << 32 | w[2 * (q)][b])
+RANDOM_INTS(i32, 4, uint64_t, 32, WORD_32)
+RANDOM_INTS(i64, 2, unsigned __int128, 64, WORD_64)
+
+/* outs out, state; ins minval, maxval: both of the last dims of out, or scalars */
+static int random_uniform_int_kernel(gp_run *run, const gp_insn *insn) {
+  const gp_buf *out = arg_buf(run->plan, insn, 0), *param = arg_buf(run->plan, insn, 2);
+  const int64_t n = count(out), n_param = count(param), per_block = out->dtype == GP_I32 ? 4 : 2;
+  uint64_t *state = arg_ptr(run, insn, 1);
+  const void *low = arg_ptr(run, insn, 2), *high = arg_ptr(run, insn, 3);
+  for (int64_t i = 0; n && i < n_param; i++) { /* nothing needs no bounds */
+    const int64_t a = label_at(low, per_block == 2, i), b = label_at(high, per_block == 2, i);
+    if (a >= b) return fail(run, GP_ERR_BOUNDS, i, a, b);
+  }
+  if (per_block == 4)
+    random_ints_i32(state[0], state[1], n, arg_ptr(run, insn, 0), low, high, n_param);
+  else
+    random_ints_i64(state[0], state[1], n, arg_ptr(run, insn, 0), low, high, n_param);
+  state[1] += (uint64_t)((n + per_block - 1) / per_block);
+  return GP_OK;
+}
+
+static const char *random_uniform_int_check(const gp_plan *plan, const gp_insn *insn) {
+  const char *wrong = check_arity(plan, insn, 2, 2, 0);
+  if (wrong) return wrong;
+  const gp_buf *out = arg_buf(plan, insn, 0), *state = arg_buf(plan, insn, 1);
+  const gp_buf *low = arg_buf(plan, insn, 2), *high = arg_buf(plan, insn, 3);
+  if (state->dtype != GP_I64 || !is_index(out)) return "wrong dtype";
+  if (low->dtype != out->dtype || high->dtype != out->dtype) return "wrong dtype";
+  if (state->rank != 1 || state->dims[0] != 2) return "the state is two integers";
+  if (!same_dims(low, high) || low->rank > out->rank) return "shapes disagree";
+  for (int i = 0; i < low->rank; i++)
+    if (low->dims[i] != out->dims[out->rank - low->rank + i]) return "shapes disagree";
+  for (int i = 0; i < 4; i++)
+    if (!is_contiguous(arg_buf(plan, insn, i))) return "an argument is not contiguous";
+  return NULL;
 }

@@ -23,7 +23,7 @@ LAYERS = [
     ["passes"],
     ["ops"],
     ["custom"],
-    ["gradients", "train.checkpoint"],
+    ["gradients", "keras", "train.checkpoint"],
     ["vectorize"],
     ["derivatives"],
     ["control_flow"],
@@ -105,7 +105,8 @@ def test_import_prints_nothing_starts_nothing_and_loads_no_blas():
 
 def test_every_public_name_is_documented():
     bare = []
-    for module in (gradplan, gradplan.nn, gradplan.train, gradplan.initializers):
+    spaces = (gradplan.initializers, gradplan.losses, gradplan.random, gradplan.keras.initializers)
+    for module in (gradplan, gradplan.nn, gradplan.train, *spaces):
         for name in dir(module):
             value = getattr(module, name)
             if not name.startswith("_") and callable(value) and not (value.__doc__ or "").strip():

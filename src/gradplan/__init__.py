@@ -12,7 +12,7 @@
 
 from typing import Any
 
-from gradplan import errors, opdef, test, train
+from gradplan import errors, keras, opdef, test, train
 from gradplan._core import isa, isa_levels
 from gradplan.composite import register_session_run_conversion_functions
 from gradplan.control_flow import *
@@ -35,13 +35,15 @@ from gradplan.graph import (
     reset_default_graph,
 )
 from gradplan.opdef import register_tensor_conversion_function
-from gradplan.ops import initializers, linalg, manip, nn, sparse
+from gradplan.ops import initializers, linalg, losses, manip, nn, random, sparse
 from gradplan.ops.array import *
 from gradplan.ops.blocks import *
+from gradplan.ops.clip import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
 from gradplan.ops.counting import *
 from gradplan.ops.diagonals import *
+from gradplan.ops.draws import *
 from gradplan.ops.einsum import *
 from gradplan.ops.factor import *
 from gradplan.ops.functions import *
@@ -56,7 +58,6 @@ from gradplan.ops.matrices import *
 from gradplan.ops.order import *
 from gradplan.ops.padding import *
 from gradplan.ops.patches import *
-from gradplan.ops.random import *
 from gradplan.ops.ranges import *
 from gradplan.ops.reduce import *
 from gradplan.ops.scatter import *
@@ -70,9 +71,11 @@ from gradplan.ops.sparse_math import *
 from gradplan.ops.sparse_tensor import *
 from gradplan.ops.splitting import *
 from gradplan.ops.state import *
+from gradplan.ops.streams import *
 from gradplan.ops.strided import *
 from gradplan.ops.sums import *
 from gradplan.ops.variable_scope import *
+from gradplan.ops.variates import *
 from gradplan.scopes import add_to_collection, control_dependencies, get_collection, name_scope
 from gradplan.session import ConfigProto, InteractiveSession, Session
 from gradplan.shapes import Dimension, TensorShape

@@ -181,6 +181,8 @@ class Plan:
             9: f"element {index} is NaN",
             10: f"{op.opdef.failure} (matrix {index} of {bound})",
             11: f"row {index} of the indices is out of order or repeated",
+            12: _outside(index, value, bound) if status == 12 else "",
+            13: f"minval {value} is not less than maxval {bound}",
         }.get(status, f"failed with status {status}")
         raise errors.InvalidArgumentError(
             None,
@@ -256,6 +258,23 @@ class Plan:
             if maybe is not None and maybe.operands:
                 lines.append(" " * (widths[0] + widths[1] + 6) + _program(maybe))
         return "\n".join(lines)
+
+
+#: By enum gp_domain (csrc/plan.h).
+_DOMAINS = (
+    "{x:g} at position {i} must be positive and finite",
+    "rate {x:g} at position {i} must be finite, not negative, and its counts must fit their type",
+    "{x:g} at position {i}: logits may be -inf but neither NaN nor inf",
+    "row {i} has no finite element, so that no class can be drawn",
+    "{x:g} is not in [0, 1)",
+    "the classes are too uneven to draw {x:.0f} different ones",
+)
+
+
+def _outside(index: int, value: int, domain: int) -> str:
+    number = float(np.array(value, np.int64).view(np.float64))
+    known = 0 <= domain < len(_DOMAINS)
+    return _DOMAINS[domain].format(x=number, i=index) if known else ""
 
 
 def _record(view: View, insn: Insn) -> Sequence[int]:

@@ -25,7 +25,7 @@ from gradplan.graph import (
     get_default_graph,
 )
 from gradplan.opdef import STATE
-from gradplan.ops.random import initial_state
+from gradplan.ops.streams import initial_state
 from gradplan.plan import Plan
 
 #: Fetches that one session keeps a callable for.

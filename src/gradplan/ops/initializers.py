@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from gradplan import dtypes, shapes
-from gradplan.graph import Tensor
-from gradplan.ops import array, random
+from gradplan.graph import Tensor, at_user_line, get_default_graph
+from gradplan.ops import array, variates
 from gradplan.ops import constant as constants
 
 __all__ = [
@@ -15,18 +17,25 @@ __all__ = [
     "glorot_normal_initializer",
     "glorot_uniform_initializer",
     "ones_initializer",
+    "orthogonal_initializer",
     "random_normal_initializer",
     "random_uniform_initializer",
     "truncated_normal_initializer",
+    "uniform_unit_scaling_initializer",
     "variance_scaling_initializer",
     "zeros_initializer",
 ]
 
 
 class Initializer:
-    """Base of the initializers: called with a shape, gives the tensor of initial values."""
+    """Base of the initializers: called with a shape, gives the tensor of initial values.
+
+    ``partition_info`` is accepted and changes nothing: variables are whole here.
+    """
 
     dtype: dtypes.DType = dtypes.float32
+    #: The arguments that make an equal initializer, beside ``dtype``.
+    arguments: tuple[str, ...] = ()
 
     def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Tensor:
         dims = shapes.as_shape(shape)
@@ -37,6 +46,29 @@ class Initializer:
 
     def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
         raise TypeError(f"{type(self).__name__} does not say what it makes")
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal initializer, for :meth:`from_config`.
+
+        Examples
+        --------
+        >>> import gradplan as gp
+        >>> gp.random_normal_initializer(stddev=0.5).get_config()
+        {'mean': 0.0, 'stddev': 0.5, 'seed': None, 'dtype': 'float32'}
+        """
+        return {k: getattr(self, k) for k in self.arguments} | {"dtype": self.dtype.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The initializer that :meth:`get_config` describes.
+
+        Examples
+        --------
+        >>> import gradplan as gp
+        >>> gp.initializers.Constant.from_config({"value": 2.0, "dtype": "float64"}).value
+        2.0
+        """
+        return cls(**config)
 
 
 class Zeros(Initializer):
@@ -69,6 +101,8 @@ class Constant(Initializer):
     array([0.5, 0.5], dtype=float32)
     """
 
+    arguments = ("value",)
+
     def __init__(
         self, value: Any = 0, dtype: Any = dtypes.float32, verify_shape: bool = False
     ) -> None:
@@ -83,6 +117,8 @@ class Constant(Initializer):
 class RandomNormal(Initializer):
     """Normal numbers with this mean and standard deviation."""
 
+    arguments = ("mean", "stddev", "seed")
+
     def __init__(
         self,
         mean: float = 0.0,
@@ -94,18 +130,20 @@ class RandomNormal(Initializer):
         self.dtype = dtypes.as_dtype(dtype)
 
     def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
-        return random.random_normal(dims, self.mean, self.stddev, dtype, self.seed)
+        return variates.random_normal(dims, self.mean, self.stddev, dtype, self.seed)
 
 
 class TruncatedNormal(RandomNormal):
     """Normal numbers, those beyond two standard deviations drawn again."""
 
     def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
-        return random.truncated_normal(dims, self.mean, self.stddev, dtype, self.seed)
+        return variates.truncated_normal(dims, self.mean, self.stddev, dtype, self.seed)
 
 
 class RandomUniform(Initializer):
     """Uniform numbers in ``[minval, maxval)``; ``maxval`` None means 1."""
+
+    arguments = ("minval", "maxval", "seed")
 
     def __init__(
         self,
@@ -118,7 +156,108 @@ class RandomUniform(Initializer):
         self.dtype = dtypes.as_dtype(dtype)
 
     def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
-        return random.random_uniform(dims, self.minval, self.maxval, dtype, self.seed)
+        return variates.random_uniform(dims, self.minval, self.maxval, dtype, self.seed)
+
+
+class UniformUnitScaling(Initializer):
+    """Uniform in ``±factor sqrt(3 / n)``, where n is the product of all dimensions but the last.
+
+    Notes
+    -----
+    It keeps the scale of its input's variance: D. Sussillo and L. F. Abbott, *Random walk
+    initialization for training very deep feedforward networks*, arXiv 1412.6558.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> x = gp.Session().run(gp.uniform_unit_scaling_initializer(seed=1)([3, 100]))
+    >>> bool(abs(x).max() < 1.0)
+    True
+    """
+
+    arguments = ("factor", "seed")
+
+    def __init__(
+        self, factor: float = 1.0, seed: int | None = None, dtype: Any = dtypes.float32
+    ) -> None:
+        self.factor, self.seed = factor, seed
+        self.dtype = dtypes.as_dtype(dtype)
+
+    def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
+        limit = self.factor * math.sqrt(3.0 / max(1, math.prod(dims[:-1])))
+        return variates.random_uniform(dims, -limit, limit, dtype, self.seed)
+
+
+class Identity(Initializer):
+    """The identity matrix, times ``gain``; only for matrices.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.initializers.identity(2.0)([2, 3]))
+    array([[2., 0., 0.],
+           [0., 2., 0.]], dtype=float32)
+    """
+
+    arguments = ("gain",)
+
+    def __init__(self, gain: float = 1.0, dtype: Any = dtypes.float32) -> None:
+        self.gain = gain
+        self.dtype = dtypes.as_dtype(dtype)
+
+    def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
+        if len(dims) != 2:
+            raise ValueError(
+                at_user_line(f"the identity initializer makes matrices, not {shapes.text(dims)}")
+            )
+        return constants.constant(self.gain * np.eye(*dims), dtype)
+
+
+class Orthogonal(Initializer):
+    """A random matrix with orthogonal rows or columns, whichever are fewer, times ``gain``.
+
+    A shape of more dimensions is that of a matrix whose rows are all of them but the last.
+
+    Parameters
+    ----------
+    gain : float, optional
+        Default: 1.
+    seed : int, optional
+    dtype : DType, optional
+
+    Notes
+    -----
+    Every such matrix is as likely (F. Mezzadri, *How to generate random matrices from the classical
+    compact groups*, Notices of the AMS 54, 2007). A. M. Saxe et al., *Exact solutions to the
+    nonlinear dynamics of learning in deep linear neural networks*, ICLR 2014.
+    """
+
+    arguments = ("gain", "seed")
+
+    def __init__(
+        self, gain: float = 1.0, seed: int | None = None, dtype: Any = dtypes.float32
+    ) -> None:
+        self.gain, self.seed = gain, seed
+        self.dtype = dtypes.as_dtype(dtype)
+
+    def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
+        from gradplan.ops import linalg  # which may itself need initial values
+        from gradplan.ops.math import sign
+        from gradplan.ops.reduce import reduce_sum
+
+        if len(dims) < 2:
+            raise ValueError(
+                at_user_line(f"an orthogonal matrix has two dimensions, not {shapes.text(dims)}")
+            )
+        rows, cols = math.prod(dims[:-1]), dims[-1]
+        tall = (max(rows, cols), min(rows, cols))
+        with get_default_graph().name_scope("orthogonal"):
+            normal = variates.random_normal(tall, dtype=dtype, seed=self.seed)
+            q, r = linalg.qr(normal, full_matrices=False)
+            eye = constants.constant(np.eye(tall[1]), dtype)
+            q = q * sign(reduce_sum(r * eye, 0))  # of the diagonal: else q is not uniform
+            q = array.transpose(q) if rows < cols else q
+            return array.reshape(q, dims) * constants.constant(self.gain, dtype)
 
 
 class VarianceScaling(Initializer):
@@ -148,6 +287,8 @@ class VarianceScaling(Initializer):
     (100, 3)
     """
 
+    arguments = ("scale", "mode", "distribution", "seed")
+
     def __init__(
         self,
         scale: float = 1.0,
@@ -174,12 +315,12 @@ class VarianceScaling(Initializer):
         variance = self.scale / max(1.0, n)
         if self.distribution == "uniform":
             limit = math.sqrt(3.0 * variance)
-            return random.random_uniform(dims, -limit, limit, dtype, self.seed)
+            return variates.random_uniform(dims, -limit, limit, dtype, self.seed)
         if self.distribution == "untruncated_normal":
-            return random.random_normal(dims, 0.0, math.sqrt(variance), dtype, self.seed)
+            return variates.random_normal(dims, 0.0, math.sqrt(variance), dtype, self.seed)
         # Cutting at two standard deviations leaves 0.8796 of the standard deviation.
         stddev = math.sqrt(variance) / 0.87962566103423978
-        return random.truncated_normal(dims, 0.0, stddev, dtype, self.seed)
+        return variates.truncated_normal(dims, 0.0, stddev, dtype, self.seed)
 
 
 def _fans(dims: Any) -> tuple[float, float]:
@@ -206,24 +347,24 @@ def glorot_normal_initializer(
     return VarianceScaling(1.0, "fan_avg", "truncated_normal", seed, dtype)
 
 
-def he_normal(seed: int | None = None) -> VarianceScaling:
+def he_normal(seed: int | None = None, dtype: Any = dtypes.float32) -> VarianceScaling:
     """Truncated normal of variance ``2 / inputs``, meant for relu."""
-    return VarianceScaling(2.0, "fan_in", "truncated_normal", seed)
+    return VarianceScaling(2.0, "fan_in", "truncated_normal", seed, dtype)
 
 
-def he_uniform(seed: int | None = None) -> VarianceScaling:
+def he_uniform(seed: int | None = None, dtype: Any = dtypes.float32) -> VarianceScaling:
     """Uniform of variance ``2 / inputs``, meant for relu."""
-    return VarianceScaling(2.0, "fan_in", "uniform", seed)
+    return VarianceScaling(2.0, "fan_in", "uniform", seed, dtype)
 
 
-def lecun_normal(seed: int | None = None) -> VarianceScaling:
+def lecun_normal(seed: int | None = None, dtype: Any = dtypes.float32) -> VarianceScaling:
     """Truncated normal of variance ``1 / inputs``."""
-    return VarianceScaling(1.0, "fan_in", "truncated_normal", seed)
+    return VarianceScaling(1.0, "fan_in", "truncated_normal", seed, dtype)
 
 
-def lecun_uniform(seed: int | None = None) -> VarianceScaling:
+def lecun_uniform(seed: int | None = None, dtype: Any = dtypes.float32) -> VarianceScaling:
     """Uniform of variance ``1 / inputs``."""
-    return VarianceScaling(1.0, "fan_in", "uniform", seed)
+    return VarianceScaling(1.0, "fan_in", "uniform", seed, dtype)
 
 
 # The names of tf.initializers and of tf itself.
@@ -233,6 +374,9 @@ constant_initializer = constant = Constant
 random_normal_initializer = random_normal = RandomNormal
 random_uniform_initializer = random_uniform = RandomUniform
 truncated_normal_initializer = truncated_normal = TruncatedNormal
+uniform_unit_scaling_initializer = uniform_unit_scaling = UniformUnitScaling
 variance_scaling_initializer = variance_scaling = VarianceScaling
+orthogonal_initializer = orthogonal = Orthogonal
+identity = Identity
 glorot_uniform = glorot_uniform_initializer
 glorot_normal = glorot_normal_initializer

@@ -2,7 +2,9 @@
 
 from gradplan.ops.activations import *
 from gradplan.ops.embedding import *
+from gradplan.ops.layers import *
 from gradplan.ops.math import sigmoid, tanh
 from gradplan.ops.order import in_top_k, top_k
+from gradplan.ops.sampling import *
 from gradplan.ops.softmax import *
 from gradplan.ops.sparse_embedding import *
