@@ -10,6 +10,8 @@
 #include "rows.c"
 #include "gemm.c"
 #include "matmul.c"
+#include "conv.c"
+#include "window.c"
 #include "optim.c"
 #include "rng.c"
 
@@ -40,6 +42,13 @@ static const gp_kernel_entry kernel_table[] = {
     KERNEL(fill_zero),
     KERNEL(matmul),
     KERNEL(matmul_map),
+    KERNEL(conv),
+    KERNEL(conv_filter),
+    KERNEL(depthwise),
+    KERNEL(depthwise_filter),
+    KERNEL(max_pool),
+    KERNEL(max_pool_grad),
+    KERNEL(max_pool_grad_grad),
     REDUCE(reduce_sum),
     REDUCE(reduce_mean),
     REDUCE(reduce_prod),

@@ -317,6 +317,13 @@ class Binder:
         """New memory that is no operation's result."""
         return View(Storage(name, shapes.size(dims) * dtype.size), dtype, dims)
 
+    def constant(self, name: str, dtype: DType, value: Any) -> View:
+        """A value that is known by now, kept with the plan."""
+        array = np.asarray(value, dtype.np)
+        storage = Storage(name, array.nbytes, CONST)
+        self.constants.append((storage, array))
+        return View(storage, dtype, array.shape)
+
     def written(self, op: Operation, i: int = 0) -> View:
         """The variable that the operation writes as its input ``i``; its result lies there too."""
         view = self.variable(op.inputs[i])
