@@ -16,10 +16,11 @@
 #include <math.h>
 
 #include "kernel.h"
+#include "simd.h"
 
 enum {
   SIDE = 32,  /* channels whose sums stay in registers */
-  FOUND = 256 /* channels whose state is kept at a time */
+  FOUND = 256 /* channels whose argmax is kept at a time */
 };
 
 typedef struct {
@@ -30,27 +31,32 @@ typedef struct {
 typedef struct {
   const void *x, *f, *dy;
   void *y, *dx, *found;
-  int64_t n, c, places, per_task, image; /* places of the result; elements of an image of x */
+  int64_t n, c, per_task;
+  int64_t places, rows; /* of the result, and of rows of it along w */
+  int64_t image;        /* elements of an image of x */
   int64_t size[3], out[4], step[4], xs[4], ys[4], flat[3];
   int64_t taps[3], stride[3], dilation[3], pad[3], tap_x[3], tap_f[3];
   int64_t base;
   bool narrow, with_batch;
 } window_job;
 
-/* Place `at` of the result: its windows, its image, and its offset in y. */
-static int64_t window_at(const window_job *job, int64_t at, window_range *in, int64_t *n) {
-  int64_t rest = at, offset = 0;
-  for (int i = 2; i >= 0; i--) {
-    const int64_t o = rest % job->out[i + 1], start = o * job->stride[i] - job->pad[i];
-    const int64_t step = job->dilation[i], left = job->size[i] - start;
-    rest /= job->out[i + 1];
-    offset += o * job->ys[i + 1];
-    in[i].start = start;
-    in[i].from = start < 0 ? (step - 1 - start) / step : 0;
-    in[i].to = left <= 0 ? 0 : min_i64(job->taps[i], (left + step - 1) / step);
-  }
-  *n = rest;
-  return offset + rest * job->ys[0];
+/* The taps of place o along dim i that lie inside. */
+static inline window_range window_along(const window_job *job, int i, int64_t o) {
+  const int64_t start = o * job->stride[i] - job->pad[i], step = job->dilation[i];
+  const int64_t left = job->size[i] - start;
+  window_range in = {.start = start, .to = job->taps[i]};
+  if (start < 0) in.from = (step - 1 - start) / step;
+  if (left <= (in.to - 1) * step) in.to = left <= 0 ? 0 : (left + step - 1) / step;
+  return in;
+}
+
+/* A row of places along w: its windows along d and h, its image, and its offset in y. */
+static int64_t window_row(const window_job *job, int64_t row, window_range *in, int64_t *n) {
+  const int64_t h = row % job->out[2], rest = row / job->out[2], d = rest % job->out[1];
+  *n = rest / job->out[1];
+  in[0] = window_along(job, 0, d);
+  in[1] = window_along(job, 1, h);
+  return *n * job->ys[0] + d * job->ys[1] + h * job->ys[2];
 }
 
 #define EACH_TAP(job, in)                           \
@@ -178,6 +184,7 @@ static window_job pool_job(const gp_run *run, const gp_insn *insn, const gp_buf 
     job.ys[i] = y->strides[i];
     job.places *= y->dims[i];
   }
+  job.rows = y->dims[0] * y->dims[1] * y->dims[2];
   job.image = job.c;
   for (int i = 2; i >= 0; i--) {
     job.flat[i] = job.image;
@@ -193,10 +200,10 @@ static window_job pool_job(const gp_run *run, const gp_insn *insn, const gp_buf 
 
 typedef void (*window_task)(void *, int64_t);
 
-static void by_places(gp_run *run, window_job *job, window_task task) {
+static void by_rows_of_places(gp_run *run, window_job *job, window_task task) {
   const bool small = job->places * job->c < GP_PARALLEL;
-  job->per_task = piece_of(job->places, 1, small ? 1 : MAX_TASKS);
-  gp_parallel(run->threads, (job->places + job->per_task - 1) / job->per_task, task, job);
+  job->per_task = piece_of(job->rows, 1, small ? 1 : MAX_TASKS);
+  gp_parallel(run->threads, (job->rows + job->per_task - 1) / job->per_task, task, job);
 }
 
 static int max_pool_kernel(gp_run *run, const gp_insn *insn) {
@@ -214,7 +221,7 @@ static int max_pool_kernel(gp_run *run, const gp_insn *insn) {
     job.narrow = arg_buf(run->plan, insn, 1)->dtype == GP_I32;
     job.with_batch = run->plan->attrs[insn->attr + 12] != 0;
   }
-  by_places(run, &job, task[y->dtype]);
+  by_rows_of_places(run, &job, task[y->dtype]);
   return GP_OK;
 }
 
@@ -240,8 +247,8 @@ static int max_pool_grad_grad_kernel(gp_run *run, const gp_insn *insn) {
   job.y = arg_ptr(run, insn, 2);
   job.dy = arg_ptr(run, insn, 3);
   job.dx = arg_ptr(run, insn, 0);
-  by_places(run, &job,
-            x->dtype == GP_F32 ? max_pool_grad_grad_task_f32 : max_pool_grad_grad_task_f64);
+  by_rows_of_places(run, &job,
+                    x->dtype == GP_F32 ? max_pool_grad_grad_task_f32 : max_pool_grad_grad_task_f64);
   return GP_OK;
 }
 

@@ -9,19 +9,13 @@
 
 /* ---- the largest ---- */
 
-/* One place of the result: y[c], and where it was found. */
+/* One place of the result: y[c], and where it was found, found[c]. */
 static void FN(max_at)(const window_job *job, const T *x, const window_range *in, T *restrict y,
                        int64_t *restrict found) {
   const int64_t c = job->c;
-  for (int64_t j = 0; j < c; j++) y[j] = LOWEST;
-  if (found)
-    for (int64_t j = 0; j < c; j++) found[j] = 0;
+  for (int64_t j = 0; j < c; j++) y[j] = LOWEST, found[j] = 0;
   EACH_TAP(job, in) {
     const T *p = x + TAP(job, in, x);
-    if (!found) {
-      for (int64_t j = 0; j < c; j++) y[j] = p[j] > y[j] || IS_NAN(p[j]) ? p[j] : y[j];
-      continue;
-    }
     const int64_t at = job->base + TAP(job, in, flat);
     const bool first = d == in[0].from && h == in[1].from && w == in[2].from;
     for (int64_t j = 0; j < c; j++) {
@@ -32,62 +26,76 @@ static void FN(max_at)(const window_job *job, const T *x, const window_range *in
   }
 }
 
-static void FN(max_pool_task)(void *ctx, int64_t task) {
-  const window_job *job = ctx;
+/* The same with argmax stored, so many channels at a time. */
+static void FN(argmax_at)(const window_job *job, int64_t n, int64_t place, const T *x,
+                          const window_range *in, T *y) {
   int64_t found[FOUND];
-  const int64_t end = min_i64((task + 1) * job->per_task, job->places);
-  for (int64_t at = task * job->per_task; at < end; at++) {
-    window_range in[3];
-    int64_t n;
-    const int64_t offset = window_at(job, at, in, &n);
-    const T *x = (const T *)job->x + n * job->xs[0];
-    T *y = (T *)job->y + offset;
-    if (!job->found) {
-      FN(max_at)(job, x, in, y, NULL);
-      continue;
-    }
-    window_job some = *job;
-    for (int64_t j = 0; j < job->c; j += FOUND) { /* so many channels at a time */
-      some.c = min_i64(FOUND, job->c - j);
-      some.base = j + (job->with_batch ? n * job->image : 0);
-      FN(max_at)(&some, x + j, in, y + j, found);
-      for (int64_t i = 0; i < some.c; i++) {
-        if (job->narrow)
-          ((int32_t *)job->found)[at * job->c + j + i] = (int32_t)found[i];
-        else
-          ((int64_t *)job->found)[at * job->c + j + i] = found[i];
-      }
+  window_job some = *job;
+  for (int64_t j = 0; j < job->c; j += FOUND) {
+    some.c = min_i64(FOUND, job->c - j);
+    some.base = j + (job->with_batch ? n * job->image : 0);
+    FN(max_at)(&some, x + j, in, y + j, found);
+    for (int64_t i = 0; i < some.c; i++) {
+      if (job->narrow)
+        ((int32_t *)job->found)[place * job->c + j + i] = (int32_t)found[i];
+      else
+        ((int64_t *)job->found)[place * job->c + j + i] = found[i];
     }
   }
 }
 
 #ifdef FLOATS
 
+#define V FN(V)
+#define VEC FN(vec)
+#define LOAD(p) (n < V ? FN(load_part)(p, n) : FN(load)(p))
+#define STORE(p, x)            \
+  do {                         \
+    if (n < V)                 \
+      FN(store_part)(p, x, n); \
+    else                       \
+      FN(store)(p, x);         \
+  } while (0)
+typedef __typeof__((VEC){0} < (VEC){0}) FN(mask); /* all ones where it is true */
+#define PICK(m, a, b) ((VEC)((m & (FN(mask))(a)) | (~m & (FN(mask))(b))))
+
+static void FN(largest_at)(const window_job *job, const T *x, const window_range *in, T *to) {
+  for (int64_t j = 0; j < job->c; j += V) {
+    const int64_t n = job->c - j;
+    VEC y = FN(splat)(LOWEST);
+    EACH_TAP(job, in) {
+      const VEC p = LOAD(x + j + TAP(job, in, x));
+      const FN(mask) more = (p > y) | (p != p);
+      y = PICK(more, p, y);
+    }
+    STORE(to + j, y);
+  }
+}
+
 /* Images [from, to): dx gets each dy where the window's first largest element lies. */
 static void FN(max_pool_grad_task)(void *ctx, int64_t task) {
   const window_job *job = ctx;
-  T left[FOUND]; /* of dy what has found no place yet */
-  const int64_t image = job->places / job->n;
-  const int64_t end = min_i64((task + 1) * job->per_task, job->n);
-  for (int64_t n = task * job->per_task; n < end; n++) {
-    T *dx = (T *)job->dx + n * job->image;
+  const int64_t rows = job->out[1] * job->out[2], end = min_i64((task + 1) * job->per_task, job->n);
+  for (int64_t image = task * job->per_task; image < end; image++) {
+    T *dx = (T *)job->dx + image * job->image;
+    const T *x = (const T *)job->x + image * job->xs[0];
     memset(dx, 0, (size_t)job->image * sizeof(T));
-    for (int64_t at = n * image; at < (n + 1) * image; at++) {
+    for (int64_t at = image * rows * job->out[3], row = 0; row < rows; row++) {
       window_range in[3];
       int64_t same;
-      const int64_t offset = window_at(job, at, in, &same);
-      const T *x = (const T *)job->x + n * job->xs[0];
-      for (int64_t j = 0; j < job->c; j += FOUND) {
-        const int64_t c = min_i64(FOUND, job->c - j);
-        const T *y = (const T *)job->y + offset + j, *dy = (const T *)job->dy + at * job->c + j;
-        for (int64_t i = 0; i < c; i++) left[i] = dy[i];
-        EACH_TAP(job, in) {
-          const T *p = x + j + TAP(job, in, x);
-          T *to = dx + j + TAP(job, in, flat);
-          for (int64_t i = 0; i < c; i++) {
-            const bool here = p[i] == y[i] || (IS_NAN(p[i]) && IS_NAN(y[i]));
-            to[i] += here ? left[i] : 0;
-            left[i] = here ? 0 : left[i];
+      const int64_t offset = window_row(job, image * rows + row, in, &same);
+      for (int64_t o = 0; o < job->out[3]; o++, at++) {
+        in[2] = window_along(job, 2, o);
+        for (int64_t j = 0; j < job->c; j += V) {
+          const int64_t n = job->c - j;
+          const VEC y = LOAD((const T *)job->y + offset + o * job->ys[3] + j);
+          VEC left = LOAD((const T *)job->dy + at * job->c + j); /* what has found no place yet */
+          EACH_TAP(job, in) {
+            const VEC p = LOAD(x + j + TAP(job, in, x));
+            T *to = dx + j + TAP(job, in, flat);
+            const FN(mask) here = (p == y) | ((p != p) & (y != y));
+            STORE(to, LOAD(to) + PICK(here, left, (VEC){0}));
+            left = PICK(here, (VEC){0}, left);
           }
         }
       }
@@ -95,32 +103,71 @@ static void FN(max_pool_grad_task)(void *ctx, int64_t task) {
   }
 }
 
-/* The other way: from dx[n, D, H, W, c], contiguous, what lies where the largest is. */
+/* The other way: from dx[n, D, H, W, c], without gaps, what lies where the largest is. */
 static void FN(max_pool_grad_grad_task)(void *ctx, int64_t task) {
   const window_job *job = ctx;
-  T open[FOUND]; /* 1 until the largest is found */
-  const int64_t end = min_i64((task + 1) * job->per_task, job->places);
-  for (int64_t at = task * job->per_task; at < end; at++) {
+  const int64_t end = min_i64((task + 1) * job->per_task, job->rows);
+  for (int64_t row = task * job->per_task; row < end; row++) {
     window_range in[3];
-    int64_t n;
-    const int64_t offset = window_at(job, at, in, &n);
-    const T *x = (const T *)job->x + n * job->xs[0], *g = (const T *)job->dy + n * job->image;
-    for (int64_t j = 0; j < job->c; j += FOUND) {
-      const int64_t c = min_i64(FOUND, job->c - j);
-      const T *y = (const T *)job->y + offset + j;
-      T *out = (T *)job->dx + at * job->c + j;
-      for (int64_t i = 0; i < c; i++) open[i] = 1, out[i] = 0;
-      EACH_TAP(job, in) {
-        const T *p = x + j + TAP(job, in, x), *from = g + j + TAP(job, in, flat);
-        for (int64_t i = 0; i < c; i++) {
-          const bool here = open[i] != 0 && (p[i] == y[i] || (IS_NAN(p[i]) && IS_NAN(y[i])));
-          out[i] = here ? from[i] : out[i];
-          open[i] = here ? 0 : open[i];
+    int64_t image;
+    const int64_t offset = window_row(job, row, in, &image);
+    const T *x = (const T *)job->x + image * job->xs[0];
+    const T *g = (const T *)job->dy + image * job->image;
+    T *out = (T *)job->dx + row * job->out[3] * job->c;
+    for (int64_t o = 0; o < job->out[3]; o++, out += job->c) {
+      in[2] = window_along(job, 2, o);
+      for (int64_t j = 0; j < job->c; j += V) {
+        const int64_t n = job->c - j;
+        const VEC y = LOAD((const T *)job->y + offset + o * job->ys[3] + j);
+        VEC sum = {0};
+        FN(mask) open = y == y | y != y; /* until it is found */
+        EACH_TAP(job, in) {
+          const VEC p = LOAD(x + j + TAP(job, in, x));
+          const FN(mask) here = open & ((p == y) | ((p != p) & (y != y)));
+          sum = PICK(here, LOAD(g + j + TAP(job, in, flat)), sum);
+          open &= ~here;
         }
+        STORE(out + j, sum);
       }
     }
   }
 }
+
+#undef V
+#undef VEC
+#undef LOAD
+#undef STORE
+#undef PICK
+#endif
+
+static void FN(max_pool_task)(void *ctx, int64_t task) {
+  const window_job *job = ctx;
+  const int64_t end = min_i64((task + 1) * job->per_task, job->rows);
+  for (int64_t row = task * job->per_task; row < end; row++) {
+    window_range in[3];
+    int64_t n;
+    T *y = (T *)job->y + window_row(job, row, in, &n);
+    const T *x = (const T *)job->x + n * job->xs[0];
+    for (int64_t o = 0; o < job->out[3]; o++, y += job->ys[3]) {
+      in[2] = window_along(job, 2, o);
+      if (job->found) {
+        FN(argmax_at)(job, n, row * job->out[3] + o, x, in, y);
+        continue;
+      }
+#ifdef FLOATS
+      FN(largest_at)(job, x, in, y);
+#else
+      for (int64_t j = 0; j < job->c; j++) y[j] = LOWEST;
+      EACH_TAP(job, in) {
+        const T *p = x + TAP(job, in, x);
+        for (int64_t j = 0; j < job->c; j++) y[j] = p[j] > y[j] ? p[j] : y[j];
+      }
+#endif
+    }
+  }
+}
+
+#ifdef FLOATS
 
 /* ---- sums ---- */
 
