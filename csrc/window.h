@@ -56,8 +56,8 @@ static void FN(argmax_at)(const window_job *job, int64_t n, int64_t place, const
     else                       \
       FN(store)(p, x);         \
   } while (0)
-typedef __typeof__((VEC){0} < (VEC){0}) FN(mask); /* all ones where it is true */
-#define PICK(m, a, b) ((VEC)((m & (FN(mask))(a)) | (~m & (FN(mask))(b))))
+typedef __typeof__((VEC){0} < (VEC){0}) FN(truth); /* all ones where it is true */
+#define PICK(m, a, b) ((VEC)((m & (FN(truth))(a)) | (~m & (FN(truth))(b))))
 
 static void FN(largest_at)(const window_job *job, const T *x, const window_range *in, T *to) {
   for (int64_t j = 0; j < job->c; j += V) {
@@ -65,7 +65,7 @@ static void FN(largest_at)(const window_job *job, const T *x, const window_range
     VEC y = FN(splat)(LOWEST);
     EACH_TAP(job, in) {
       const VEC p = LOAD(x + j + TAP(job, in, x));
-      const FN(mask) more = (p > y) | (p != p);
+      const FN(truth) more = (p > y) | (p != p);
       y = PICK(more, p, y);
     }
     STORE(to + j, y);
@@ -93,7 +93,7 @@ static void FN(max_pool_grad_task)(void *ctx, int64_t task) {
           EACH_TAP(job, in) {
             const VEC p = LOAD(x + j + TAP(job, in, x));
             T *to = dx + j + TAP(job, in, flat);
-            const FN(mask) here = (p == y) | ((p != p) & (y != y));
+            const FN(truth) here = (p == y) | ((p != p) & (y != y));
             STORE(to, LOAD(to) + PICK(here, left, (VEC){0}));
             left = PICK(here, (VEC){0}, left);
           }
@@ -120,10 +120,10 @@ static void FN(max_pool_grad_grad_task)(void *ctx, int64_t task) {
         const int64_t n = job->c - j;
         const VEC y = LOAD((const T *)job->y + offset + o * job->ys[3] + j);
         VEC sum = {0};
-        FN(mask) open = y == y | y != y; /* until it is found */
+        FN(truth) open = (y == y) | (y != y); /* until it is found */
         EACH_TAP(job, in) {
           const VEC p = LOAD(x + j + TAP(job, in, x));
-          const FN(mask) here = open & ((p == y) | ((p != p) & (y != y)));
+          const FN(truth) here = open & ((p == y) | ((p != p) & (y != y)));
           sum = PICK(here, LOAD(g + j + TAP(job, in, flat)), sum);
           open &= ~here;
         }
