@@ -1,4 +1,4 @@
-"""Convolution: what is added to its channels, and relu, are done before a block leaves the registers.
+"""Convolution: its bias and relu are done before a block of the result leaves the registers.
 
 Before::
 
