@@ -29,14 +29,19 @@ def test_large_convolution_and_its_gradients_against_scipy():
 
     x, f = normal(5, 23, 19, 6), normal(4, 3, 6, 70)
     dy = normal(5, 20, 17, 70)
-    a, b = gp.constant(x), gp.constant(f)
+    a, b = gp.Variable(x), gp.Variable(f)
     y = gp.nn.conv2d(a, b, 1, "VALID")
-    got, dx, df = run([y, *gp.gradients(y, [a, b], gp.constant(dy))])
+    got, dx, df = run([y, *gp.gradients(y, [a, b], gp.Variable(dy))])
     want = [correlate(x[n], f[..., k], "valid")[..., 0] for n in range(5) for k in range(70)]
     want = np.array(want).reshape(5, 70, 20, 17).transpose(0, 2, 3, 1)
     np.testing.assert_allclose(got, want, 1e-11, 1e-11)
     direction, turn = normal(*x.shape), normal(*f.shape)
-    moved, turned = run([gp.nn.conv2d(direction, f, 1, "VALID"), gp.nn.conv2d(x, turn, 1, "VALID")])
+    moved, turned = run(
+        [
+            gp.nn.conv2d(gp.Variable(direction), b, 1, "VALID"),
+            gp.nn.conv2d(a, gp.Variable(turn), 1, "VALID"),
+        ]
+    )
     np.testing.assert_allclose((dx * direction).sum(), (moved * dy).sum(), 1e-10)
     np.testing.assert_allclose((df * turn).sum(), (turned * dy).sum(), 1e-10)
 
@@ -44,10 +49,10 @@ def test_large_convolution_and_its_gradients_against_scipy():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_bits_do_not_depend_on_threads(dtype):
     x, f = (
-        gp.constant(normal(9, 20, 20, 5, dtype=dtype)),
-        gp.constant(normal(3, 3, 5, 40, dtype=dtype)),
+        gp.Variable(normal(9, 20, 20, 5, dtype=dtype)),
+        gp.Variable(normal(3, 3, 5, 40, dtype=dtype)),
     )
-    c = gp.constant(normal(3, 3, 40, 1, dtype=dtype))
+    c = gp.Variable(normal(3, 3, 40, 1, dtype=dtype))
     y = gp.nn.relu(gp.nn.conv2d(x, f, 1, "SAME"))
     z = gp.nn.depthwise_conv2d_native(gp.nn.max_pool(y, 3, 2, "SAME"), c, 1, "SAME")
     fetches = [y, z, *gp.gradients(gp.nn.avg_pool(z, 2, 2, "VALID"), [x, f, c])]
@@ -58,9 +63,9 @@ def test_bits_do_not_depend_on_threads(dtype):
 def test_a_large_filter_gradient_is_summed_in_parts():
     """Its parts depend on the shapes alone, and it is exact where all sums are."""
     x, dy = rng.integers(-3, 4, (40, 24, 24, 1)), rng.integers(-3, 4, (40, 20, 20, 33))
-    a, b = gp.constant(x.astype(F32)), gp.constant(np.zeros((5, 5, 1, 33), F32))
+    a, b = gp.Variable(x.astype(F32)), gp.Variable(np.zeros((5, 5, 1, 33), F32))
     y = gp.nn.conv2d(a, b, 1, "VALID")
-    g = gp.gradients(y, b, gp.constant(dy.astype(F32)))[0]
+    g = gp.gradients(y, b, gp.Variable(dy.astype(F32)))[0]
     want = [
         [np.einsum("nhwc,nhwk->ck", x[:, i : i + 20, j : j + 20], dy) for j in range(5)]
         for i in range(5)
@@ -105,10 +110,10 @@ def test_a_convolution_carries_its_bias_and_relu(filters, ends):
 
 
 def test_what_is_fetched_or_taken_twice_is_not_absorbed():
-    x, f = gp.constant(normal(1, 4, 4, 2)), gp.constant(normal(3, 3, 2, 3))
+    x, f = gp.Variable(normal(1, 4, 4, 2)), gp.Variable(normal(3, 3, 2, 3))
     c = gp.nn.conv2d(x, f, 1, "VALID")
-    y = gp.nn.relu(gp.nn.bias_add(c, gp.constant(normal(3))))
-    for fetches in ([c, y], [y, y * c], [gp.nn.relu(c + gp.constant(normal(1, 2, 2, 1)))]):
+    y = gp.nn.relu(gp.nn.bias_add(c, gp.Variable(normal(3))))
+    for fetches in ([c, y], [y, y * c], [gp.nn.relu(c + gp.Variable(normal(1, 2, 2, 1)))]):
         for a, b in zip(run(fetches), run(fetches, optimize=False), strict=True):
             assert a.tobytes() == b.tobytes()
 
@@ -195,7 +200,7 @@ def test_refused(make, words):
 
 def test_bias_add_with_the_channels_second():
     x, b = normal(2, 3, 4, 5), normal(3)
-    y = gp.nn.bias_add(gp.constant(x), gp.constant(b), "NCHW")
+    y = gp.nn.bias_add(gp.Variable(x), gp.Variable(b), "NCHW")
     np.testing.assert_array_equal(run(y), x + b[:, None, None])
 
 
