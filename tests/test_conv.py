@@ -164,6 +164,7 @@ IMAGE, FILTER = np.zeros((1, 4, 4, 1), F32), np.zeros((2, 2, 1, 1), F32)
         ({"padding": [(0, 0), (-1, 1), (0, 0), (0, 0)]}, ValueError, "negative"),
         ({"padding": [(1, 0), (0, 0), (0, 0), (0, 0)]}, ValueError, "batch and depth"),
         ({"data_format": "NWHC"}, ValueError, "NWHC"),
+        ({"padding": [(0, 0), (2**30, 2**30), (2**30, 0), (0, 0)]}, ValueError, r"2\*\*47"),
         ({"filters": FILTER}, ValueError, "not both"),
     ],
 )
@@ -179,6 +180,7 @@ def test_conv2d_refuses(attrs, exc, words):
         (lambda: gp.nn.max_pool(IMAGE, 0, 1, "SAME"), "positive"),
         (lambda: gp.nn.max_pool(IMAGE, [1, 2, 2, 2], 1, "SAME"), "batch and depth"),
         (lambda: gp.nn.avg_pool(IMAGE, 2, 1, [(0, 0)] * 4), "SAME"),
+        (lambda: gp.nn.avg_pool(IMAGE, 2**31 - 1, 1, "SAME"), r"2\*\*47"),
         (lambda: gp.nn.pool(IMAGE, [2, 2], "SUM", "SAME"), "AVG"),
         (lambda: gp.nn.pool(IMAGE, [2, 2], "MAX", "SAME", [2, 2], [2, 2]), "strides"),
         (lambda: gp.nn.convolution(IMAGE, FILTER, "SAME", [2, 2], [2, 2]), "strides"),

@@ -200,6 +200,7 @@ def _check(attrs: dict[str, Any], x: Any, f: Any, dy: Any, depthwise: bool) -> t
     x = tuple(depth if i == c else d for i, d in enumerate(x))
     f = (*f[:-2], depth, f[-1])
     sizes = window.out_sizes(attrs, inner(x, form), f[:-2])
+    window.check_padded(window.axes_of(attrs, inner(x, form), f[:-2]), x[0], depth)
     out = assemble(x[0], sizes, _out_depth(f, depthwise), form)
     known = []
     for i, (a, b) in enumerate(zip(out, dy, strict=True)):

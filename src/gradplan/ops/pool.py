@@ -21,9 +21,11 @@ from gradplan.ops.window import inner, one_of
 __all__ = [
     "avg_pool",
     "avg_pool1d",
+    "avg_pool2d",
     "avg_pool3d",
     "max_pool",
     "max_pool1d",
+    "max_pool2d",
     "max_pool3d",
     "max_pool_with_argmax",
     "pool",
@@ -118,6 +120,9 @@ def avg_pool(
     value = one_of(value, input, "value", "input")
     attrs = _attrs(2, ksize, strides, padding, data_format)
     return avg_pool_op(value, **attrs, name=name)  # type: ignore[no-any-return]
+
+
+avg_pool2d, max_pool2d = avg_pool, max_pool
 
 
 def max_pool3d(

@@ -203,7 +203,9 @@ def avg_pool3d_grad_op(
 def _out_shape(attrs: dict[str, Any], x: Any) -> Any:
     form = attrs["data_format"]
     sizes = window.out_sizes(attrs, inner(x, form), inner(attrs["ksize"], form))
-    return assemble(x[0], sizes, x[channel_axis(form)], form)
+    c = x[channel_axis(form)]
+    window.check_padded(window.axes_of(attrs, inner(x, form), inner(attrs["ksize"], form)), x[0], c)
+    return assemble(x[0], sizes, c, form)
 
 
 def _merged(a: Any, b: Any, what: str) -> Any:

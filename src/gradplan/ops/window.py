@@ -182,6 +182,12 @@ def axes_of(attrs: dict[str, Any], sizes: Sequence[Any], taps: Sequence[Any]) ->
     return out
 
 
+def check_padded(axes: Sequence[Any], *others: Any) -> None:
+    """ValueError if the padded tensor would have more elements than there can be."""
+    padded_sizes = [a.size + a.before + a.after for a in axes if a is not None]
+    shapes.size([d for d in (*padded_sizes, *others) if d is not None])
+
+
 def out_sizes(attrs: dict[str, Any], sizes: Sequence[Any], taps: Sequence[Any]) -> list[Any]:
     """The sizes of a result along the inner dimensions, None where they are not known."""
     out = []
