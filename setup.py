@@ -48,7 +48,7 @@ ONCE = [
     "csrc/sparse_move.c",
     "csrc/draws.c",
     "csrc/sampler.c",
-    "csrc/window.c",
+    "csrc/crop.c",
 ]
 # Contraction is off so that fusing operations never changes a bit; vmath.h asks for FMA itself.
 COMMON = [

@@ -27,7 +27,7 @@ from typing import Any
 from benchmarks.machine import directory_bytes, peak_memory
 from benchmarks.systems import SYSTEMS, Step
 from benchmarks.timing import Stopwatch, microseconds, once
-from benchmarks.workloads import CHECK_STEPS, Workload, make_data
+from benchmarks.workloads import CHECK_STEPS, TRAINS, Workload, make_data
 
 #: Names of distributions where they differ from the package.
 DISTRIBUTIONS = {"sklearn": ["scikit-learn"], "tensorflow": ["tensorflow-cpu", "tensorflow"]}
@@ -107,7 +107,7 @@ class Child:
         self.step = None  # type: ignore[assignment]  # the last workload's memory goes first
         self.watch = None
         gc.collect()
-        work = Workload(**{**workload, "sizes": tuple(workload["sizes"])})
+        work = Workload(**{k: tuple(v) if isinstance(v, list) else v for k, v in workload.items()})
         data = make_data(work)
 
         def prepare() -> None:
@@ -117,7 +117,7 @@ class Child:
         feeds = self.step.feeds
         outputs: list[Any] = []
         first = once(lambda: outputs.append(self.step.call(*feeds[0])))
-        if work.kind == "train":
+        if work.kind in TRAINS:
             for i in range(1, CHECK_STEPS if self.step.steps == 1 else 1):
                 outputs.append(self.step.call(*feeds[i % len(feeds)]))
         return {
@@ -133,7 +133,7 @@ class Child:
 
         flat = [np.asarray(self.step.read(out), np.float64).reshape(-1) for out in outputs]
         numbers = np.concatenate(flat).tolist()
-        return numbers[:CHECK_STEPS] if work.kind == "train" else numbers
+        return numbers[:CHECK_STEPS] if work.kind in TRAINS else numbers
 
     def time(self, seconds: float) -> dict[str, Any]:
         if self.watch is None:

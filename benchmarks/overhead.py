@@ -172,7 +172,7 @@ def wheel_bytes(build: bool) -> float | None:
 
 
 def worst_arena() -> float:
-    """The largest percentage by which an arena exceeds its live-set bound, of the seven steps."""
+    """The most per cent by which an arena exceeds its live-set bound, of the training steps."""
     worst = 0.0
     for work in TRAINING:
         data = make_data(work)

@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks.analysis import best_peer, cliffs, judge_aims, lost, times
 from benchmarks.systems import SYSTEMS
 from benchmarks.tables import bullets, short, table
+from benchmarks.workloads import TRAINS
 
 
 def document(results: dict[str, Any]) -> str:
@@ -21,7 +22,7 @@ def document(results: dict[str, Any]) -> str:
     ]
     if workloads:
         parts += ["## Called once per step from Python", comparison(workloads, "gradplan")]
-        if any(w["kind"] == "train" for w in workloads.values()):
+        if any(w["kind"] in TRAINS for w in workloads.values()):
             parts += ["## The loop inside one call", comparison(workloads, "gradplan-loop")]
         parts += ["## Against the aims", aims(workloads)]
     if workloads or points:
@@ -60,7 +61,7 @@ def machine(results: dict[str, Any]) -> str:
 def comparison(workloads: dict[str, Any], ours: str) -> str:
     """Workloads down, systems across, of those that are called as ``ours`` is."""
     loop = SYSTEMS[ours].loop
-    rows_of = {n: w["systems"] for n, w in workloads.items() if not loop or w["kind"] == "train"}
+    rows_of = {n: w["systems"] for n, w in workloads.items() if not loop or w["kind"] in TRAINS}
     present = {n for rows in rows_of.values() for n in rows}
     names = [n for n in SYSTEMS if n in present and SYSTEMS[n].loop == loop]
     rows = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -18,6 +19,12 @@ LEARNING_RATE = {"sgd": 0.05, "adam": 1e-3}
 ADAM = {"beta1": 0.9, "beta2": 0.999, "epsilon": 1e-10}
 
 
+#: The kinds of workload whose step is one of training.
+TRAINS = ("train", "convnet")
+#: A convnet takes images of so many pixels a side, and its filters are so large.
+SIDE, FILTER = 28, 5
+
+
 @dataclass(frozen=True)
 class Workload:
     """One thing to time.
@@ -27,12 +34,15 @@ class Workload:
     kind : str
         "train": one step of an MLP with ReLU between its layers; the loss is the mean sparse
         softmax cross-entropy, or the sigmoid cross-entropy where there is one output.
-        "forward": its logits. "chain": the mean of ``gelu(x) ** 2`` over ``batch`` elements, with
-        its gradient.
+        "convnet": the same behind two layers of convolution (the first padded, the second not),
+        each with ReLU and a maximum of 2 x 2. "forward": the logits of an MLP. "chain": the mean
+        of ``gelu(x) ** 2`` over ``batch`` elements, with its gradient.
     sizes : tuple of int
         Units of every layer, the input first.
     optimizer : str
         "sgd" or "adam".
+    filters : tuple of int
+        Channels of the convolutions.
     """
 
     name: str
@@ -40,17 +50,31 @@ class Workload:
     sizes: tuple[int, ...]
     batch: int
     optimizer: str = "sgd"
+    filters: tuple[int, ...] = ()
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of all weights but the biases, whose lengths are their last dimensions."""
+        units = self.sizes
+        out: list[tuple[int, ...]] = []
+        if self.filters:
+            first, second = self.filters
+            out = [(FILTER, FILTER, 1, first), (FILTER, FILTER, first, second)]
+            units = (((SIDE // 2 - FILTER + 1) // 2) ** 2 * second, *units[1:])
+        return out + list(zip(units[:-1], units[1:], strict=True))
 
     @property
     def parameters(self) -> int:
-        return sum((a + 1) * b for a, b in zip(self.sizes[:-1], self.sizes[1:], strict=True))
+        return sum(math.prod(s) + s[-1] for s in self.shapes)
 
     @property
     def flops(self) -> int:
-        """Of the matrix products of one step."""
-        layers = [a * b for a, b in zip(self.sizes[:-1], self.sizes[1:], strict=True)]
+        """Of the matrix products of one step, and of the convolutions."""
+        places = [SIDE**2, (SIDE // 2 - FILTER + 1) ** 2] if self.filters else []
+        places += [1] * (len(self.shapes) - len(places))
+        layers = [n * math.prod(s) for n, s in zip(places, self.shapes, strict=True)]
         forward = 2 * self.batch * sum(layers)
-        if self.kind == "train":
+        if self.kind in TRAINS:
             return 3 * forward - 2 * self.batch * layers[0]  # nobody wants the input's gradient
         return forward
 
@@ -74,7 +98,11 @@ class Workload:
             layers = f"{self.sizes[0]}-{hidden[0]} x{len(hidden)}-{self.sizes[-1]}"
         else:
             layers = "-".join(map(str, self.sizes))
-        rule = {"sgd": "SGD", "adam": "Adam"}[self.optimizer] if self.kind == "train" else ""
+        if self.filters:
+            layers = "-".join(
+                [str(self.sizes[0]), *[f"c{n}" for n in self.filters], *layers.split("-")[1:]]
+            )
+        rule = {"sgd": "SGD", "adam": "Adam"}[self.optimizer] if self.kind in TRAINS else ""
         return f"{layers} b{self.batch} {rule}".strip()
 
 
@@ -86,6 +114,7 @@ TRAINING = (
     Workload("critic", "train", (23, 256, 256, 1), 256, "adam"),
     Workload("mnist", "train", (784, 512, 256, 10), 128, "adam"),
     Workload("wide", "train", (1024, 2048, 2048, 10), 512, "adam"),
+    Workload("lenet", "convnet", (SIDE**2, 120, 84, 10), 64, "adam", (6, 16)),
 )
 INFERENCE = (
     Workload("forward1", "forward", (64, 128, 64, 10), 1),
@@ -144,9 +173,9 @@ def make_data(workload: Workload) -> Data:
 
     if workload.kind == "chain":
         return Data([], normal(1, workload.batch), np.zeros((1, 0), np.int32))
-    pairs = zip(workload.sizes[:-1], workload.sizes[1:], strict=True)
     weights = [
-        (normal(a, b) * np.float32(np.sqrt(2 / a)), np.zeros(b, np.float32)) for a, b in pairs
+        (normal(*s) * np.float32(np.sqrt(2 / math.prod(s[:-1]))), np.zeros(s[-1], np.float32))
+        for s in workload.shapes
     ]
     shape = BATCHES, workload.batch
     inputs = normal(*shape, workload.sizes[0])

@@ -11,6 +11,8 @@
 #include "gemm.c"
 #include "matmul.c"
 #include "batch.c"
+#include "conv.c"
+#include "window.c"
 #include "optim.c"
 #include "rng.c"
 #include "scatter.c"
@@ -45,6 +47,13 @@ static const gp_kernel_entry kernel_table[] = {
     KERNEL(matmul),
     KERNEL(matmul_map),
     KERNEL(matmul_batch),
+    KERNEL(conv),
+    KERNEL(conv_filter),
+    KERNEL(depthwise),
+    KERNEL(depthwise_filter),
+    KERNEL(max_pool),
+    KERNEL(max_pool_grad),
+    KERNEL(max_pool_grad_grad),
     REDUCE(reduce_sum),
     REDUCE(reduce_mean),
     REDUCE(reduce_prod),

@@ -20,6 +20,8 @@
 
 typedef struct {
   int64_t k, ars, acs, ldb, ldc, ldg;
+  int64_t groups;         /* as many times k, if there is more than one: convolutions have them */
+  int64_t a_skip, b_skip; /* from the end of one to the beginning of the next */
   int64_t last;         /* lanes of the last vector that are in the matrix, where `part` is said */
   const T *bias, *gate; /* at the block, or NULL */
   bool relu, more;      /* more: c holds the sum so far */
@@ -63,18 +65,22 @@ static inline __attribute__((always_inline)) void FN(block)(const FN(block_shape
     for (int v = 0; v < vecs; v++) acc[i][v] = (VEC){0};
   const int64_t k = s->k, ars = s->ars, acs = s->acs, ldb = s->ldb, last = s->last;
   const T *a4 = a + 4 * ars, *a8 = a + 8 * ars; /* or an offset for each row takes a register */
-  for (int64_t l = 0; l < k; l++, a += acs, a4 += acs, a8 += acs, b += ldb) {
-    VEC y[BLOCK_VECS];
-    __asm__("" : "+r"(a), "+r"(a4), "+r"(a8)); /* keeps the compiler from deriving them anew */
+  for (int64_t group = s->groups;;) {
+    for (int64_t l = 0; l < k; l++, a += acs, a4 += acs, a8 += acs, b += ldb) {
+      VEC y[BLOCK_VECS];
+      __asm__("" : "+r"(a), "+r"(a4), "+r"(a8)); /* keeps the compiler from deriving them anew */
 #pragma GCC unroll 2
-    for (int v = 0; v < vecs; v++)
-      y[v] = part && v == vecs - 1 ? FN(load_part)(b + v * V, last) : FN(load)(b + v * V);
+      for (int v = 0; v < vecs; v++)
+        y[v] = part && v == vecs - 1 ? FN(load_part)(b + v * V, last) : FN(load)(b + v * V);
 #pragma GCC unroll 12
-    for (int i = 0; i < rows; i++) {
-      const VEC x = FN(splat)((i < 4 ? a : i < 8 ? a4 : a8)[i % 4 * ars]);
+      for (int i = 0; i < rows; i++) {
+        const VEC x = FN(splat)((i < 4 ? a : i < 8 ? a4 : a8)[i % 4 * ars]);
 #pragma GCC unroll 2
-      for (int v = 0; v < vecs; v++) acc[i][v] = FN(fma)(x, y[v], acc[i][v]);
+        for (int v = 0; v < vecs; v++) acc[i][v] = FN(fma)(x, y[v], acc[i][v]);
+      }
     }
+    if (--group <= 0) break;
+    a += s->a_skip, a4 += s->a_skip, a8 += s->a_skip, b += s->b_skip;
   }
   if (s->more) {
 #pragma GCC unroll 12

@@ -58,28 +58,29 @@ class System(NamedTuple):
     variant: str
     package: str
     environment: str
-    kinds: tuple[str, ...] = ("train", "forward", "chain")
+    kinds: tuple[str, ...] = ("train", "forward", "chain", "convnet")
     loop: bool = False
     sweeps: str = "all"
 
 
 _TRAIN = ("train",)
+_MLP = ("train", "forward", "chain")
 
 SYSTEMS = {
     "gradplan": System("gradplan", "gradplan_session", "call", "gradplan", ""),
     "gradplan-loop": System(
-        "gradplan loop", "gradplan_session", "loop", "gradplan", "", _TRAIN, loop=True
+        "gradplan loop", "gradplan_session", "loop", "gradplan", "", ("train", "convnet"), loop=True
     ),
     "numpy": System("NumPy by hand", "numpy_by_hand", "", "numpy", ""),
-    "jax": System("JAX jit", "jax_xla", "jit", "jax", "main"),
+    "jax": System("JAX jit", "jax_xla", "jit", "jax", "main", _MLP),
     "jax-scan": System("JAX lax.scan", "jax_xla", "scan", "jax", "main", _TRAIN, True, "line"),
     "torch": System("PyTorch eager", "pytorch", "eager", "torch", "main"),
     "torch-compile": System(
         "PyTorch compiled", "pytorch", "compile", "torch", "main", sweeps="line"
     ),
-    "tf1": System("TensorFlow 1 graph", "tensorflow1", "", "tensorflow", "tensorflow"),
+    "tf1": System("TensorFlow 1 graph", "tensorflow1", "", "tensorflow", "tensorflow", _MLP),
     "tf2-xla": System(
-        "TensorFlow XLA", "tensorflow2", "", "tensorflow", "tensorflow", sweeps="line"
+        "TensorFlow XLA", "tensorflow2", "", "tensorflow", "tensorflow", _MLP, sweeps="line"
     ),
     "sklearn": System(
         "scikit-learn MLP", "scikit_learn", "", "sklearn", "main", _TRAIN, sweeps="line"

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradplan as gp
 from benchmarks.systems import Step, digest
-from benchmarks.workloads import ADAM, LEARNING_RATE, Data, Workload
+from benchmarks.workloads import ADAM, LEARNING_RATE, SIDE, Data, Workload
 
 GELU = 0.7978845608028654  # sqrt(2 / pi)
 
@@ -20,11 +20,23 @@ def mlp(x: Any, data: Data) -> Any:
     return x
 
 
+def convnet(x: Any, data: Data) -> Any:
+    """The logits of two layers of convolution and a perceptron."""
+    x = gp.reshape(x, [-1, SIDE, SIDE, 1])
+    for i, padding in enumerate(("SAME", "VALID")):
+        w, b = data.weights[i]
+        x = gp.nn.conv2d(x, gp.Variable(w, name=f"f{i}"), strides=1, padding=padding)
+        x = gp.nn.relu(gp.nn.bias_add(x, gp.Variable(b, name=f"c{i}")))
+        x = gp.nn.max_pool(x, 2, 2, "VALID")
+    dense = data._replace(weights=data.weights[2:])
+    return mlp(gp.reshape(x, [-1, dense.weights[0][0].shape[0]]), dense)
+
+
 def training_graph(workload: Workload, data: Data) -> tuple[Any, Any, Any, Any]:
     """Placeholders, loss and update of a training step, in the default graph."""
     x = gp.placeholder(gp.float32, [None, workload.sizes[0]], name="x")
     y = gp.placeholder(gp.float32 if workload.binary else gp.int32, [None], name="y")
-    logits = mlp(x, data)
+    logits = (convnet if workload.filters else mlp)(x, data)
     if workload.binary:
         losses = gp.nn.sigmoid_cross_entropy_with_logits(labels=y, logits=logits[:, 0])
     else:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.systems import Step, digest
-from benchmarks.workloads import ADAM, LEARNING_RATE, Data, Workload
+from benchmarks.workloads import ADAM, FILTER, LEARNING_RATE, SIDE, Data, Workload
 
 GELU = np.float32(np.sqrt(2 / np.pi))
 
@@ -82,6 +82,51 @@ class Adam:
             p -= root
 
 
+class Convolutions:
+    """Two layers of convolution, ReLU and maxima of 2 x 2, by a matrix of patches each."""
+
+    def __init__(self, layers: list[tuple[Any, Any]]) -> None:
+        self.layers = layers
+
+    def forward(self, x: Any) -> Any:
+        self.saved = []
+        x = np.pad(x.reshape(-1, SIDE, SIDE, 1), [(0, 0), *[(FILTER // 2,) * 2] * 2, (0, 0)])
+        for w, b in self.layers:
+            patches = np.lib.stride_tricks.sliding_window_view(x, (FILTER, FILTER), (1, 2))
+            patches = patches.transpose(0, 1, 2, 4, 5, 3)
+            shape = patches.shape[:3]
+            patches = patches.reshape(-1, w[..., 0].size)
+            y = patches @ w.reshape(-1, w.shape[-1])
+            y += b
+            y = np.maximum(y, 0, out=y).reshape(*shape, -1)
+            four = y.reshape(shape[0], shape[1] // 2, 2, shape[2] // 2, 2, -1)
+            four = four.transpose(0, 1, 3, 2, 4, 5).reshape(shape[0], shape[1] // 2, -1, 4, len(b))
+            at = four.argmax(3)[..., None, :]
+            self.saved.append((x.shape, patches, at, y))
+            x = np.take_along_axis(four, at, 3)[..., 0, :]
+        return x.reshape(len(x), -1)
+
+    def backward(self, d: Any) -> list[Any]:
+        gradients: list[Any] = []
+        for i in (1, 0):
+            w, (shape, patches, at, y) = self.layers[i][0], self.saved[i]
+            n, high, wide, channels = y.shape
+            four = np.zeros((n, high // 2, wide // 2, 4, channels), np.float32)
+            np.put_along_axis(four, at, d.reshape(n, high // 2, wide // 2, 1, channels), 3)
+            four = four.reshape(n, high // 2, wide // 2, 2, 2, channels)
+            d = four.transpose(0, 1, 3, 2, 4, 5).reshape(y.shape)
+            d *= y > 0
+            d = d.reshape(-1, channels)
+            gradients[:0] = (patches.T @ d).reshape(w.shape), d.sum(0)
+            if i:
+                taps = (d @ w.reshape(-1, channels).T).reshape(n, high, wide, FILTER, FILTER, -1)
+                d = np.zeros(shape, np.float32)
+                for h in range(FILTER):
+                    for v in range(FILTER):
+                        d[:, h : h + high, v : v + wide] += taps[:, :, :, h, v]
+        return gradients
+
+
 def prepare(workload: Workload, data: Data, variant: str, threads: int) -> Step:
     if workload.kind == "chain":
         return Step(chain, [(data.inputs[0],)], lambda out: digest(*out))
@@ -89,10 +134,12 @@ def prepare(workload: Workload, data: Data, variant: str, threads: int) -> Step:
     if workload.kind == "forward":
         return Step(lambda x: forward(layers, x)[-1], [(x,) for x in data.inputs], lambda o: o)
     optimizer = (Adam if workload.optimizer == "adam" else Sgd)([p for wb in layers for p in wb])
+    images = Convolutions(layers[:2]) if workload.filters else None
+    layers = layers[2:] if images else layers
     loss_of = binary_loss if workload.binary else class_loss
 
     def step(x: Any, labels: Any) -> Any:
-        outputs = forward(layers, x)
+        outputs = forward(layers, images.forward(x) if images else x)
         loss, d = loss_of(outputs[-1], labels)
         gradients: list[Any] = []
         for i in range(len(layers) - 1, -1, -1):
@@ -100,6 +147,8 @@ def prepare(workload: Workload, data: Data, variant: str, threads: int) -> Step:
             if i:
                 d = d @ layers[i][0].T
                 d *= outputs[i] > 0
+        if images:
+            gradients[:0] = images.backward(d @ layers[0][0].T)
         optimizer.update(gradients)
         return loss
 

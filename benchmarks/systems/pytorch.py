@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks.systems import Step, digest
-from benchmarks.workloads import ADAM, LEARNING_RATE, Data, Workload
+from benchmarks.workloads import ADAM, FILTER, LEARNING_RATE, SIDE, Data, Workload
 
 
 def mlp(data: Data) -> torch.nn.Sequential:
@@ -21,6 +21,21 @@ def mlp(data: Data) -> torch.nn.Sequential:
             linear.bias.copy_(torch.from_numpy(b))
         layers += [linear, torch.nn.ReLU()]
     return torch.nn.Sequential(*layers[:-1])
+
+
+def convnet(data: Data) -> torch.nn.Sequential:
+    """In PyTorch's own layout, so the weights of the first dense layer are put into its order."""
+    layers: list[torch.nn.Module] = [torch.nn.Unflatten(1, (1, SIDE, SIDE))]
+    for (w, b), padding in zip(data.weights[:2], (FILTER // 2, 0), strict=True):
+        conv = torch.nn.Conv2d(w.shape[2], w.shape[3], FILTER, padding=padding)
+        with torch.no_grad():
+            conv.weight.copy_(torch.from_numpy(w.transpose(3, 2, 0, 1).copy()))
+            conv.bias.copy_(torch.from_numpy(b))
+        layers += [conv, torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
+    channels, (w, b) = len(data.weights[1][1]), data.weights[2]
+    pixels = w.reshape(-1, channels, w.shape[1]).transpose(1, 0, 2).reshape(w.shape)
+    dense = data._replace(weights=[(pixels, b), *data.weights[3:]])
+    return torch.nn.Sequential(*layers, torch.nn.Flatten(), *mlp(dense))
 
 
 def optimizer_of(workload: Workload, net: torch.nn.Module) -> torch.optim.Optimizer:
@@ -52,7 +67,7 @@ def prepare(workload: Workload, data: Data, variant: str, threads: int) -> Step:
             return value.item(), x.grad.numpy()
 
         return Step(run, [(data.inputs[0],)], lambda out: digest(*out))
-    net = mlp(data)
+    net = (convnet if workload.filters else mlp)(data)
     if workload.kind == "forward":
         infer = compiled(net)
 

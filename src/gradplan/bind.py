@@ -346,12 +346,6 @@ class Binder:
         """Let the operation's result ``i`` be ``view``: no instruction."""
         self._views[op.outputs[i]] = view
 
-    def constant(self, op: Operation, value: np.ndarray, i: int = 0) -> None:
-        """Let the operation's result ``i`` be a value that is known now, a part of the plan."""
-        storage = Storage(op.name, value.nbytes, CONST)
-        self.constants.append((storage, value))
-        self._views[op.outputs[i]] = View(storage, op.outputs[i].dtype, value.shape)
-
     def result(self, op: Operation, i: int = 0) -> View:
         """New memory for output ``i``; without gaps, in row-major order."""
         t = op.outputs[i]
@@ -362,6 +356,13 @@ class Binder:
     def scratch(self, name: str, dtype: DType, dims: tuple[int, ...]) -> View:
         """New memory that is no operation's result."""
         return View(Storage(name, shapes.size(dims) * dtype.size), dtype, dims)
+
+    def constant(self, name: str, dtype: DType, value: Any) -> View:
+        """A value that is known by now, kept with the plan."""
+        array = np.asarray(value, dtype.np)
+        storage = Storage(name, array.nbytes, CONST)
+        self.constants.append((storage, array))
+        return View(storage, dtype, array.shape)
 
     def written(self, op: Operation, i: int = 0) -> View:
         """The variable that the operation writes as its input ``i``; its result lies there too."""

@@ -348,7 +348,8 @@ def _(binder: Any, op: Any) -> None:
     lower, upper = [int(binder.value(t).ravel()[0]) for t in op.inputs[1:]]
     below = np.arange(m)[:, None] - np.arange(n)
     inside = (lower < 0) | (below <= lower)
-    binder.constant(op, inside & ((upper < 0) | (-below <= upper)))
+    mask = inside & ((upper < 0) | (-below <= upper))
+    binder.alias(op, binder.constant(op.name, op.outputs[0].dtype, mask))
 
 
 def matrix_band_part(input: Any, num_lower: Any, num_upper: Any, name: str | None = None) -> Tensor:

@@ -71,7 +71,8 @@ def _(binder: Any, op: Any) -> None:
     if n > _SHORT and dtype in _COUNTED:
         binder.emit("range", [binder.result(op)], [], ends.view(np.int64).tolist())
     else:
-        binder.constant(op, (ends[0] + np.arange(n) * ends[1]).astype(dtype.np))
+        values = ends[0] + np.arange(n) * ends[1]
+        binder.alias(op, binder.constant(op.name, dtype, values))
 
 
 def range(

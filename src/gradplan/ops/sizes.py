@@ -183,7 +183,8 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 @_broadcast_args.lower
 def _(binder: Any, op: Any) -> None:
     a, b = [tuple(binder.value(t).tolist()) for t in op.inputs]
-    binder.constant(op, np.array(shapes.broadcast(a, b), op.outputs[0].dtype.np))
+    dims = shapes.broadcast(a, b)
+    binder.alias(op, binder.constant(op.name, op.outputs[0].dtype, dims))
 
 
 def broadcast_dynamic_shape(shape_x: Any, shape_y: Any) -> Tensor:

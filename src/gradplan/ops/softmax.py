@@ -58,20 +58,23 @@ def _(op: Any, b: Any) -> Any:
 def bias_add(
     value: Any, bias: Any, data_format: str | None = None, name: str | None = None
 ) -> Tensor:
-    """``value + bias``, where ``bias`` is a vector along the last dimension of ``value``.
+    """``value + bias``, where ``bias`` is a vector along the dimension of the channels: the last
+    of ``value``, or the second.
 
     Parameters
     ----------
     value : tensor_like, shape [..., n]
         Of two dimensions or more.
     bias : tensor_like, shape [n]
-    data_format : {"NHWC"}, optional
+    data_format : {"NHWC", "NCHW"}, optional
+        With "NCHW" (or another that begins with "NC") ``value`` has shape [batch, n, ...].
     name : str, optional
 
     Raises
     ------
     ValueError
-        If ``bias`` is no vector or its length differs, or ``data_format`` is not ``"NHWC"``.
+        If ``bias`` is no vector or its length differs, ``data_format`` is another, or the channels
+        come second in a tensor of unknown rank.
 
     Examples
     --------
@@ -79,11 +82,21 @@ def bias_add(
     >>> gp.Session().run(gp.nn.bias_add([[1.0, 2.0]], [10.0, 20.0]))
     array([[11., 22.]], dtype=float32)
     """
-    if data_format not in (None, "NHWC"):
+    if data_format in (None, "", "NHWC", "NWC", "NDHWC"):
+        return _bias_add(value, bias, name=name)  # type: ignore[no-any-return]
+    if data_format not in ("NCHW", "NCW", "NCDHW"):
+        raise ValueError(at_user_line(f"bias_add knows no data_format {data_format!r}"))
+    value = convert_to_tensor(value)
+    if value._shape is None:
+        raise ValueError(at_user_line(f"bias_add with channels second needs a known rank: {value}"))
+    rank = len(value._shape)
+    if rank < 2:
         raise ValueError(
-            at_user_line(f"bias_add has data_format 'NHWC' alone, not {data_format!r}")
+            at_user_line(f"bias_add: value must have at least 2 dimensions, but is {value}")
         )
-    return _bias_add(value, bias, name=name)
+    last = [0, *range(2, rank), 1]
+    added = _bias_add(transpose(value, last), bias)
+    return transpose(added, [0, rank - 1, *range(1, rank - 1)], name=name or "BiasAdd")
 
 
 # ---- softmax -------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gradplan.passes import cse, epilogue, fold, fuse, reduce, simplify, update
+from gradplan.passes import convolution, cse, epilogue, fold, fuse, reduce, simplify, update
 from gradplan.program import Program
 
 #: In the order in which they run, after ``extract`` has made the program.
@@ -10,6 +10,7 @@ PASSES = (
     ("fold", fold.run),  # what only depends on constants is computed now
     ("simplify", simplify.run),  # x * 1 -> x, transposes into the product, and so on
     ("cse", cse.run),  # what is computed twice is computed once
+    ("convolution", convolution.run),  # a convolution adds its bias and ends in relu
     ("fuse", fuse.run),  # chains of elementwise operations become one tile program
     ("epilogue", epilogue.run),  # and run on the rows of a matrix product while these are in cache
     ("reduce", reduce.run),  # a sum of everything closes the tile program of what it sums
