@@ -35,7 +35,7 @@ FLAGS = {
     ],
 }
 # What gains nothing from wider vectors is compiled once; its kernels are listed in kernels.h.
-ONCE = ["csrc/run.c", "csrc/loop.c", "csrc/pool.c", "csrc/dispatch.c"]
+ONCE = ["csrc/run.c", "csrc/loop.c", "csrc/pool.c", "csrc/dispatch.c", "csrc/special.c"]
 # Contraction is off so that fusing operations never changes a bit; vmath.h asks for FMA itself.
 COMMON = [
     "-std=gnu11",

@@ -8,7 +8,7 @@
 
 #include "plan.h"
 
-#define GP_KERNELS_ONCE(GP_ONCE)
+#define GP_KERNELS_ONCE(GP_ONCE) GP_ONCE(special)
 
 #define GP_DECLARE(name)                               \
   int name##_kernel(gp_run *run, const gp_insn *insn); \

@@ -49,8 +49,7 @@ static const char *product_check(const gp_plan *plan, const gp_insn *insn, int i
   const gp_buf *a = arg_buf(plan, insn, in), *b = arg_buf(plan, insn, in + 1);
   const gp_buf *out = arg_buf(plan, insn, 0);
   gemm_operand layout;
-  if (out->dtype == GP_BOOL || a->dtype != out->dtype || b->dtype != out->dtype)
-    return "wrong dtype";
+  if (!is_number(out) || a->dtype != out->dtype || b->dtype != out->dtype) return "wrong dtype";
   if (out->rank != 2 || a->rank != 2 || b->rank != 2) return "a matrix is expected";
   if (out->dims[0] != a->dims[0] || out->dims[1] != b->dims[1] || a->dims[1] != b->dims[0])
     return "shapes disagree";

@@ -14,7 +14,20 @@ from typing import Any
 
 from gradplan import errors, opdef, train
 from gradplan._core import isa, isa_levels
-from gradplan.dtypes import DType, as_dtype, bool, float32, float64, int32, int64
+from gradplan.dtypes import (
+    DType,
+    as_dtype,
+    bfloat16,
+    bool,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+)
 from gradplan.gradients import gradients
 from gradplan.graph import (
     Graph,

@@ -297,10 +297,14 @@ class Binder:
         if view is None:
             value = self.value(t)
             assert value is not None, f"{t} is taken before it is made"
-            storage = Storage(t.op.name, value.nbytes, CONST)
-            self.constants.append((storage, value))
-            view = self._views[t] = View(storage, t.dtype, value.shape)
+            view = self._views[t] = self.constant(t.op.name, t.dtype, value)
         return view
+
+    def constant(self, name: str, dtype: DType, value: np.ndarray) -> View:
+        """A value that is kept with the plan."""
+        storage = Storage(name, value.nbytes, CONST)
+        self.constants.append((storage, value))
+        return View(storage, dtype, value.shape)
 
     def alias(self, op: Operation, view: View) -> None:
         """Let the operation's result be ``view``: no instruction."""

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradplan import shapes
+from gradplan.dtypes import STORED, float32
 from gradplan.graph import Operation, Tensor
 from gradplan.ops.array import ones_like
 from gradplan.ops.constant import convert_to_tensor
-from gradplan.ops.math import add
+from gradplan.ops.math import add, cast
 
 
 def gradients(
@@ -138,9 +139,15 @@ def _total(
             return None
         total, *rest = received[t]
         for more in rest:
-            total = add(total, more, name="AddN")
+            total = _plus(total, more)
         totals[t] = total
     return totals[t]
+
+
+def _plus(x: Tensor, y: Tensor) -> Tensor:
+    if x.dtype in STORED:  # kept short, but summed as float32
+        return cast(add(cast(x, float32), cast(y, float32), name="AddN"), x.dtype)
+    return add(x, y, name="AddN")
 
 
 def _step_back(

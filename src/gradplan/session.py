@@ -14,6 +14,7 @@ import numpy as np
 
 from gradplan import _core, errors, loop, shapes, stages
 from gradplan.compiled import Compiled, Staged
+from gradplan.dtypes import bfloat16, outside
 from gradplan.feeds import to_feed
 from gradplan.graph import (
     Graph,
@@ -351,6 +352,8 @@ class Session:
             pack = 0
         elif not (type(fetches) is list and places == list(range(len(fetches)))):
             pack = _packer(fetches, places)
+        if any(t.dtype is bfloat16 for t in tensors):
+            pack = _outside(tensors, pack)
         state = self._state if compiled.looks_at_values else None
         step = Step(compiled.bind, pack, len(fed), state)
         step.compiled, step.pack = compiled, pack
@@ -527,6 +530,21 @@ def _element(graph: Graph, leaf: Any, role: str) -> Any:
         if role == "fetch":
             raise ValueError(f"Fetch argument {leaf!r} cannot be interpreted: {what}") from None
         raise TypeError(f"Cannot interpret {role} as Tensor: {what}") from None
+
+
+def _outside(tensors: Sequence[Tensor], pack: Any) -> Callable[[list[Any]], Any]:
+    """A function that gives flat results as the caller sees them, then puts them together."""
+    for t in tensors:
+        if t.dtype is bfloat16:
+            t.dtype.as_numpy_dtype  # noqa: B018  # an error now, not after the run, if it is missing
+
+    def finish(out: list[Any]) -> Any:
+        shown = [outside(t.dtype, value) for t, value in zip(tensors, out, strict=True)]
+        if pack is None:
+            return shown
+        return shown[pack] if isinstance(pack, int) else pack(shown)
+
+    return finish
 
 
 def _packer(fetches: Any, places: Sequence[int | None]) -> Callable[[list[Any]], Any]:

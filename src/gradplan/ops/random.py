@@ -103,8 +103,8 @@ def _draw(
 ) -> Tensor:
     """``sample * scale + shift`` under the scope ``name``, as TensorFlow 1 lays it out."""
     wanted = dtypes.as_dtype(dtype)
-    if not wanted.is_floating:
-        raise TypeError(f"{name} gives floats, not {wanted.name}")
+    if wanted not in dtypes.FLOATS:
+        raise TypeError(f"{name} gives float32 or float64, not {wanted.name}: cast what it gives")
     graph = get_default_graph()
     with graph.name_scope(name) as scope:
         if not isinstance(shape, Tensor) and not has_tensor(shape):

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gradplan import dtypes, shapes
-from gradplan.dtypes import NUMBERS
+from gradplan import dtypes, shapes, tile
+from gradplan.dtypes import NUMBERS, REALS, SMALL
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import REDUCE, VIEW, graph_of, op
 from gradplan.ops.array import broadcast_to, expand_dims, identity, shape, stop_gradient
@@ -78,12 +78,26 @@ def _input_size(attrs: dict[str, Any], in_shapes: Any) -> int:
 
 
 def _lower_reduction(binder: Any, op: Any) -> None:
-    """One kernel call; the reduced dimensions are those that are 1 in the output's view."""
+    """One kernel call; the reduced dimensions are those that are 1 in the output's view.
+
+    Small integers are reduced as int32, of which the low bits are the sum or product that wraps.
+    """
     x = binder.view(op.inputs[0])
     axes = reduced_axes(op.attrs["axis"], len(x.dims))
     out = binder.result(op)
     kept = out.reshaped(tuple(1 if i in axes else d for i, d in enumerate(x.dims)))
-    binder.emit(op.opdef.kernel, [kept], [x])
+    if x.dtype not in SMALL:
+        binder.emit(op.opdef.kernel, [kept], [x])
+        return
+    wide = binder.scratch(op.name, dtypes.int32, x.dims)
+    total = binder.scratch(op.name, dtypes.int32, kept.dims)
+    binder.tile([wide], [x], tile.single(f"cast.{x.dtype.short}.i32", 1))
+    binder.emit(op.opdef.kernel, [total], [wide])
+    if op.opdef.kernel in ("reduce_max", "reduce_min") and not x.size:
+        limit = x.dtype.min if op.opdef.kernel == "reduce_max" else x.dtype.max
+        nothing = binder.constant(op.name, dtypes.int32, np.array(limit, np.int32))
+        binder.copy(total, nothing.broadcast(total.dims))
+    binder.tile([kept], [total], tile.single(f"cast.i32.{x.dtype.short}", 1))
 
 
 def _restore(op: Any, value: Any) -> Any:
@@ -134,7 +148,7 @@ _REDUCTION_DOC = """
 """
 
 
-@_reduction("Sum", "reduce_sum", NUMBERS)
+@_reduction("Sum", "reduce_sum", REALS)
 def reduce_sum(
     input_tensor: Any,
     axis: Any = None,
@@ -164,7 +178,7 @@ def _(op: Any, dy: Any) -> Any:
     return broadcast_to(_restore(op, dy), shape(op.inputs[0]))
 
 
-@_reduction("Mean", "reduce_mean", NUMBERS)
+@_reduction("Mean", "reduce_mean", REALS)
 def reduce_mean(
     input_tensor: Any,
     axis: Any = None,
@@ -214,7 +228,7 @@ def _(op: Any, dy: Any) -> Any:
     return None
 
 
-@_reduction("Max", "reduce_max", NUMBERS)
+@_reduction("Max", "reduce_max", REALS)
 def reduce_max(
     input_tensor: Any,
     axis: Any = None,
@@ -237,7 +251,7 @@ def reduce_max(
     return [input_tensor], _along(axis, keepdims, reduction_indices, keep_dims)
 
 
-@_reduction("Min", "reduce_min", NUMBERS)
+@_reduction("Min", "reduce_min", REALS)
 def reduce_min(
     input_tensor: Any,
     axis: Any = None,
@@ -401,7 +415,7 @@ def argmax(
     if len(axes) != 1:
         raise ValueError(f"argmax takes one axis, not {list(axes)}")
     out = dtypes.as_dtype(output_type)
-    if not out.is_integer:
+    if out not in dtypes.INTEGERS:
         raise TypeError(f"output_type must be int32 or int64, not {out.name}")
     return [input], {"axis": axes, "keepdims": False, "output_type": out}
 
