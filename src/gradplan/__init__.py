@@ -44,6 +44,8 @@ from gradplan.graph import (
 )
 from gradplan.opdef import register_tensor_conversion_function
 from gradplan.ops import initializers, nn
+from gradplan.ops import math_names as math
+from gradplan.ops.arithmetic import *
 from gradplan.ops.array import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *
@@ -52,10 +54,13 @@ from gradplan.ops.initializers import *
 from gradplan.ops.linalg import *
 from gradplan.ops.logic import *
 from gradplan.ops.math import *
+from gradplan.ops.products import *
 from gradplan.ops.random import *
 from gradplan.ops.reduce import *
 from gradplan.ops.slicing import *
+from gradplan.ops.special import *
 from gradplan.ops.state import *
+from gradplan.ops.statistics import *
 from gradplan.ops.variable_scope import *
 from gradplan.session import ConfigProto, InteractiveSession, Session
 from gradplan.shapes import Dimension, TensorShape

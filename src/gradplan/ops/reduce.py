@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-def _axes(axis: Any, reduction_indices: Any = None) -> Any:
+def axis_argument(axis: Any, reduction_indices: Any = None) -> Any:
     """The ``axis`` argument in any of its forms, as None, or a tuple of ints."""
     axis = reduction_indices if axis is None else axis
     if axis is None:
@@ -43,10 +43,12 @@ def _axes(axis: Any, reduction_indices: Any = None) -> Any:
     return tuple(int(a) for a in axis.ravel())
 
 
-def _along(axis: Any, keepdims: Any, reduction_indices: Any, keep_dims: Any) -> dict[str, Any]:
+def reduction_attrs(
+    axis: Any, keepdims: Any, reduction_indices: Any = None, keep_dims: Any = None
+) -> dict[str, Any]:
     """The attributes of a reduction, from its arguments and their old names."""
     keep = keep_dims if keepdims is None else keepdims
-    return {"axis": _axes(axis, reduction_indices), "keepdims": bool(keep)}
+    return {"axis": axis_argument(axis, reduction_indices), "keepdims": bool(keep)}
 
 
 def reduced_axes(axes: Any, rank: int) -> tuple[int, ...]:
@@ -100,7 +102,7 @@ def _lower_reduction(binder: Any, op: Any) -> None:
     binder.tile([kept], [total], tile.single(f"cast.i32.{x.dtype.short}", 1))
 
 
-def _restore(op: Any, value: Any) -> Any:
+def restored(op: Any, value: Any) -> Any:
     """``value``, of the reduced shape, with the reduced dimensions back as 1."""
     axes = op.attrs["axis"]
     if axes is None or op.attrs["keepdims"]:
@@ -111,7 +113,7 @@ def _restore(op: Any, value: Any) -> Any:
     return expand_dims(value, axes)
 
 
-def _reduction(name: str, kernel: str, T: Any) -> Any:
+def declare_reduction(name: str, kernel: str, T: Any) -> Any:
     """Declare ``name`` as a reduction; decorates a function (input_tensor, axis, keepdims)."""
 
     def decorate(function: Any) -> Any:
@@ -123,7 +125,7 @@ def _reduction(name: str, kernel: str, T: Any) -> Any:
     return decorate
 
 
-_REDUCTION_DOC = """
+REDUCTION_DOC = """
 
     Parameters
     ----------
@@ -148,7 +150,7 @@ _REDUCTION_DOC = """
 """
 
 
-@_reduction("Sum", "reduce_sum", REALS)
+@declare_reduction("Sum", "reduce_sum", REALS)
 def reduce_sum(
     input_tensor: Any,
     axis: Any = None,
@@ -170,15 +172,15 @@ def reduce_sum(
     >>> gp.Session().run(gp.reduce_sum([[1.0, 2.0], [3.0, 4.0]], axis=0))
     array([4., 6.], dtype=float32)
     """
-    return [input_tensor], _along(axis, keepdims, reduction_indices, keep_dims)
+    return [input_tensor], reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
 
 
 @reduce_sum.gradient
 def _(op: Any, dy: Any) -> Any:
-    return broadcast_to(_restore(op, dy), shape(op.inputs[0]))
+    return broadcast_to(restored(op, dy), shape(op.inputs[0]))
 
 
-@_reduction("Mean", "reduce_mean", REALS)
+@declare_reduction("Mean", "reduce_mean", REALS)
 def reduce_mean(
     input_tensor: Any,
     axis: Any = None,
@@ -194,14 +196,14 @@ def reduce_mean(
     >>> float(gp.Session().run(gp.reduce_mean([[1.0, 2.0], [3.0, 4.0]])))
     2.5
     """
-    return [input_tensor], _along(axis, keepdims, reduction_indices, keep_dims)
+    return [input_tensor], reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
 
 
 @reduce_mean.gradient
 def _(op: Any, dy: Any) -> Any:
     x = op.inputs[0]
     share = dy * _mean_weight(x, axis=op.attrs["axis"])
-    return broadcast_to(_restore(op, share), shape(x))
+    return broadcast_to(restored(op, share), shape(x))
 
 
 @op("MeanWeight", VIEW, types="T -> T", T=NUMBERS)
@@ -228,7 +230,7 @@ def _(op: Any, dy: Any) -> Any:
     return None
 
 
-@_reduction("Max", "reduce_max", REALS)
+@declare_reduction("Max", "reduce_max", REALS)
 def reduce_max(
     input_tensor: Any,
     axis: Any = None,
@@ -248,10 +250,10 @@ def reduce_max(
     >>> gp.Session().run(gp.reduce_max([[1.0, 2.0], [4.0, 3.0]], axis=1))
     array([2., 4.], dtype=float32)
     """
-    return [input_tensor], _along(axis, keepdims, reduction_indices, keep_dims)
+    return [input_tensor], reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
 
 
-@_reduction("Min", "reduce_min", REALS)
+@declare_reduction("Min", "reduce_min", REALS)
 def reduce_min(
     input_tensor: Any,
     axis: Any = None,
@@ -271,16 +273,16 @@ def reduce_min(
     >>> gp.Session().run(gp.reduce_min([[1.0, 2.0], [4.0, 3.0]], axis=1))
     array([1., 3.], dtype=float32)
     """
-    return [input_tensor], _along(axis, keepdims, reduction_indices, keep_dims)
+    return [input_tensor], reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
 
 
 @reduce_max.gradient
 @reduce_min.gradient
 def _(op: Any, dy: Any) -> Any:
     x = op.inputs[0]
-    chosen = cast(equal(x, _restore(op, op.outputs[0])), x.dtype)
+    chosen = cast(equal(x, restored(op, op.outputs[0])), x.dtype)
     count = reduce_sum(chosen, op.attrs["axis"], keepdims=op.attrs["keepdims"])
-    return chosen * _restore(op, dy / count)
+    return chosen * restored(op, dy / count)
 
 
 def reduce_all(
@@ -298,7 +300,7 @@ def reduce_all(
     >>> gp.Session().run(gp.reduce_all([[True, False], [True, True]], axis=1)).tolist()
     [False, True]
     """
-    along = _along(axis, keepdims, reduction_indices, keep_dims)
+    along = reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
     return _of_bools(reduce_min, "All", input_tensor, along, name)
 
 
@@ -317,7 +319,7 @@ def reduce_any(
     >>> gp.Session().run(gp.reduce_any([[True, False], [False, False]], axis=1)).tolist()
     [True, False]
     """
-    along = _along(axis, keepdims, reduction_indices, keep_dims)
+    along = reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
     return _of_bools(reduce_max, "Any", input_tensor, along, name)
 
 
@@ -350,7 +352,7 @@ def reduce_logsumexp(
     >>> f"{gp.Session().run(gp.reduce_logsumexp([1000.0, 1000.0])):.3f}"
     '1000.693'
     """
-    axes, keep = _along(axis, keepdims, reduction_indices, keep_dims).values()
+    axes, keep = reduction_attrs(axis, keepdims, reduction_indices, keep_dims).values()
     graph = graph_of([input_tensor])
     with graph.as_default(), graph.name_scope(name or "ReduceLogSumExp") as scope:
         x = convert_to_tensor(input_tensor)
@@ -371,7 +373,7 @@ for _function in (
     reduce_any,
     reduce_logsumexp,
 ):
-    _function.__doc__ = (_function.__doc__ or "").replace("{doc}", _REDUCTION_DOC)
+    _function.__doc__ = (_function.__doc__ or "").replace("{doc}", REDUCTION_DOC)
 
 
 @op("ArgMax", REDUCE, kernel="argmax", types="T -> @output_type", T=NUMBERS, flops=_input_size)
@@ -411,7 +413,7 @@ def argmax(
     >>> gp.Session().run(gp.argmax([[1.0, 5.0], [4.0, 3.0]], 1))
     array([1, 0])
     """
-    axes = _axes(axis, dimension) or (0,)
+    axes = axis_argument(axis, dimension) or (0,)
     if len(axes) != 1:
         raise ValueError(f"argmax takes one axis, not {list(axes)}")
     out = dtypes.as_dtype(output_type)
