@@ -212,9 +212,10 @@ static inline uint16_t narrow_wide_bf16(double x) { return narrow_bf16(to_odd(x)
 #define CAST_LOOP(to, from) \
   HEAD(tile_cast_##from##_##to) TYPES(from) PLAIN_LOOP(t_##to, X1, PUT_##to(GET_##from(x)))
 #define CHECKED_CAST(from, types) EACH_##types(CHECKED_CAST_LOOP, from)
-#define CHECKED_CAST_LOOP(to, from)                               \
-  HEAD(tile_cast_##from##_##to)                                   \
-  TYPES(from) REFUSE(GP_ERR_CAST, X1, !HOLDS_##to(GET_##from(x))) \
+#define CHECKED_CAST_LOOP(to, from)                   \
+  HEAD(tile_cast_##from##_##to)                       \
+  TYPES(from)                                         \
+  REFUSE(GP_ERR_CAST, X1, !HOLDS_##to(GET_##from(x))) \
       PLAIN_LOOP(t_##to, X1, PUT_##to(GET_##from(x)))
 
 #include "tile.def"

@@ -327,7 +327,8 @@ class Session:
             self._steps[key] = step
         return step
 
-    def _make_step(self, fetches: Any, feeds: Sequence[Any]) -> Step:
+    def _make_step(self, fetches: Any, feeds: Sequence[Any], raw: bool = False) -> Step:
+        """A step; a ``raw`` one gives bfloat16 by the bits, as a checkpoint keeps them."""
         if self._state.closed:
             raise RuntimeError("Attempted to use a closed Session.")
         if not self._graph.version:
@@ -352,7 +353,7 @@ class Session:
             pack = 0
         elif not (type(fetches) is list and places == list(range(len(fetches)))):
             pack = _packer(fetches, places)
-        if any(t.dtype is bfloat16 for t in tensors):
+        if not raw and any(t.dtype is bfloat16 for t in tensors):
             pack = _outside(tensors, pack)
         state = self._state if compiled.looks_at_values else None
         step = Step(compiled.bind, pack, len(fed), state)

@@ -39,7 +39,9 @@ def axis_argument(axis: Any, reduction_indices: Any = None) -> Any:
         axis = require_constant(axis, "axis")
     axis = np.asarray(axis)
     if axis.dtype.kind not in "iu" and axis.size:
-        raise TypeError(f"axis must be an integer or a list of integers, not {axis.tolist()!r}")
+        raise TypeError(
+            at_user_line(f"axis must be an integer or a list of integers, not {axis.tolist()!r}")
+        )
     return tuple(int(a) for a in axis.ravel())
 
 
