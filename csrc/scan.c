@@ -25,39 +25,39 @@ typedef struct {
 typedef void (*scan_fn)(const scan_shape *s, const void *in, const void *x, void *out, int64_t w);
 
 /* `type` has the size of the element and wraps. */
-#define SCAN(name, type, init, step)                                                       \
-  static void scan_##name(const scan_shape *s, const void *in, const void *x, void *out,   \
-                          int64_t w) {                                                     \
-    const int64_t ahead = s->reverse ? -s->k : s->k;                                       \
-    int64_t at = s->reverse ? (s->n - 1) * s->k : 0;                                       \
-    type *q = out;                                                                         \
-    if (w == 1) {                                                                          \
-      type acc = init;                                                                     \
-      for (int64_t i = 0; i < s->n; i++, at += ahead) {                                    \
-        const type before = acc, v = ((const type *)in)[at];                               \
-        const type c = x ? ((const type *)x)[at] : v;                                      \
-        (void)c;                                                                           \
-        acc = (type)(step);                                                                \
-        q[at] = s->exclusive ? before : acc;                                               \
-      }                                                                                    \
-      return;                                                                              \
-    }                                                                                      \
-    for (int64_t i = 0; i < s->n; i++, at += ahead) {                                      \
-      const int64_t from = s->exclusive ? at - ahead : at;                                 \
-      const type *a = (const type *)in + (i || !s->exclusive ? from : at);                 \
-      const type *b = x ? (const type *)x + (i ? from : at) : a, *last = q + (at - ahead); \
-      type *row = q + at;                                                                  \
-      if (i == 0) {                                                                        \
-        for (int64_t j = 0; j < w; j++) row[j] = init;                                     \
-        if (s->exclusive) continue;                                                        \
-        last = row;                                                                        \
-      }                                                                                    \
-      for (int64_t j = 0; j < w; j++) {                                                    \
-        const type acc = last[j], v = a[j], c = b[j];                                      \
-        (void)c;                                                                           \
-        row[j] = (type)(step);                                                             \
-      }                                                                                    \
-    }                                                                                      \
+#define SCAN(name, type, init, step)                                                     \
+  static void scan_##name(const scan_shape *s, const void *in, const void *x, void *out, \
+                          int64_t w) {                                                   \
+    const int64_t ahead = s->reverse ? -s->k : s->k;                                     \
+    int64_t at = s->reverse ? (s->n - 1) * s->k : 0;                                     \
+    type *q = out;                                                                       \
+    if (w == 1) {                                                                        \
+      type acc = init;                                                                   \
+      for (int64_t i = 0; i < s->n; i++, at += ahead) {                                  \
+        const type before = acc, v = ((const type *)in)[at];                             \
+        const type c = x ? ((const type *)x)[at] : v;                                    \
+        (void)c;                                                                         \
+        acc = (type)(step);                                                              \
+        q[at] = s->exclusive ? before : acc;                                             \
+      }                                                                                  \
+      return;                                                                            \
+    }                                                                                    \
+    for (int64_t i = 0; i < s->n; i++, at += ahead) {                                    \
+      const int64_t from = s->exclusive ? at - ahead : at;                               \
+      const type *a = (const type *)in + (i || !s->exclusive ? from : at);               \
+      const type *b = x ? (const type *)x + (i ? from : at) : a;                         \
+      type *row = q + at;                                                                \
+      const type *last = i ? row - ahead : row;                                          \
+      if (i == 0) {                                                                      \
+        for (int64_t j = 0; j < w; j++) row[j] = init;                                   \
+        if (s->exclusive) continue;                                                      \
+      }                                                                                  \
+      for (int64_t j = 0; j < w; j++) {                                                  \
+        const type acc = last[j], v = a[j], c = b[j];                                    \
+        (void)c;                                                                         \
+        row[j] = (type)(step);                                                           \
+      }                                                                                  \
+    }                                                                                    \
   }
 SCAN(sum_8, uint8_t, 0, acc + v)
 SCAN(sum_16, uint16_t, 0, acc + v)
