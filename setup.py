@@ -49,6 +49,7 @@ ONCE = [
     "csrc/draws.c",
     "csrc/sampler.c",
     "csrc/crop.c",
+    "csrc/special.c",
 ]
 # Contraction is off so that fusing operations never changes a bit; vmath.h asks for FMA itself.
 COMMON = [

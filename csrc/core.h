@@ -8,7 +8,7 @@
 #define GP_MAX_BYTES ((int64_t)1 << 47)
 
 static inline int64_t gp_itemsize(int32_t dtype) {
-  static const int8_t size[GP_NDTYPES] = {1, 4, 8, 4, 8};
+  static const int8_t size[GP_NDTYPES] = {1, 4, 8, 4, 8, 1, 1, 2, 2, 2};
   return size[dtype];
 }
 
@@ -108,5 +108,16 @@ typedef struct {
 } gp_lapack;
 extern gp_lapack gp_lapack_table; /* all NULL until gp_set_lapack */
 void gp_set_lapack(void **pointers);
+/* Functions of scipy.special.cython_special; the last argument means nothing. */
+typedef double (*gp_special1)(double, int);
+typedef double (*gp_special2)(double, double, int);
+typedef double (*gp_special3)(double, double, double, int);
+typedef struct {
+  gp_special1 psi;
+  gp_special2 gammainc, gammaincc;
+  gp_special3 betainc;
+} gp_special;
+extern gp_special gp_special_table; /* all NULL until gp_set_special */
+void gp_set_special(void *psi, void *gammainc, void *gammaincc, void *betainc);
 
 #endif

@@ -18,6 +18,7 @@
 #include "scatter.c"
 #include "order.c"
 #include "sparse.c"
+#include "scan.c"
 
 static int fill_zero_kernel(gp_run *run, const gp_insn *insn) {
   const gp_buf *out = arg_buf(run->plan, insn, 0);
@@ -60,6 +61,7 @@ static const gp_kernel_entry kernel_table[] = {
     REDUCE(reduce_max),
     REDUCE(reduce_min),
     KERNEL(argmax),
+    KERNEL(scan),
     KERNEL(softmax),
     {"log_softmax", log_softmax_kernel, softmax_check},
     KERNEL(softmax_xent),

@@ -10,7 +10,13 @@
 #define PASTE_(a, b) a##_##b
 #define PASTE(a, b) PASTE_(a, b)
 
-typedef uint8_t t_b, u_b;
+/* The elements of each type, and what integers are computed in: there overflow wraps. float16 and
+ * bfloat16 are moved and converted as their bits. */
+typedef uint8_t t_b, u_b, t_u8;
+typedef int8_t t_i8;
+typedef int16_t t_i16;
+typedef uint16_t t_f16, t_bf16, u_f16, u_bf16;
+typedef uint32_t u_u8, u_i8, u_i16;
 typedef int32_t t_i32;
 typedef int64_t t_i64;
 typedef uint32_t u_i32;
@@ -59,6 +65,9 @@ static inline int fail(gp_run *run, int status, int64_t index, int64_t value, in
 /* ---- for checkers: each returns NULL or what is wrong ---- */
 
 static inline bool is_float(const gp_buf *b) { return b->dtype == GP_F32 || b->dtype == GP_F64; }
+static inline bool is_number(const gp_buf *b) { /* of a type that all kernels compute with */
+  return b->dtype >= GP_I32 && b->dtype <= GP_F64;
+}
 static inline bool is_index(const gp_buf *b) { return b->dtype == GP_I32 || b->dtype == GP_I64; }
 
 static inline bool same_dims(const gp_buf *a, const gp_buf *b) {

@@ -22,7 +22,8 @@
     GP_ONCE(sparse_unique) GP_ONCE(sparse_where) \
   /* draws.c, sampler.c, crop.c */ GP_ONCE(random_gamma) GP_ONCE(random_poisson) GP_ONCE(multinomial) \
     GP_ONCE(random_shuffle) GP_ONCE(window) GP_ONCE(window_grad) GP_ONCE(candidate_sampler) \
-    GP_ONCE(accidental_hits) GP_ONCE(check_fraction)
+    GP_ONCE(accidental_hits) GP_ONCE(check_fraction) \
+  /* special.c */ GP_ONCE(special)
 /* clang-format on */
 
 #define GP_DECLARE(name)                               \

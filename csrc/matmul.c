@@ -51,8 +51,7 @@ static product product_of(const gp_run *run, const gp_insn *insn, int out, int i
 
 static const char *matrices_check(const gp_buf *out, const gp_buf *a, const gp_buf *b) {
   gemm_operand layout;
-  if (out->dtype == GP_BOOL || a->dtype != out->dtype || b->dtype != out->dtype)
-    return "wrong dtype";
+  if (!is_number(out) || a->dtype != out->dtype || b->dtype != out->dtype) return "wrong dtype";
   if (out->rank != 2 || a->rank != 2 || b->rank != 2) return "a matrix is expected";
   if (out->dims[0] != a->dims[0] || out->dims[1] != b->dims[1] || a->dims[1] != b->dims[0])
     return "shapes disagree";

@@ -22,7 +22,19 @@ enum { GP_SUM_BLOCK = 512, GP_MAX_SUMS = 4 };
 enum { GP_SMALL_DEPTH = 512 };
 
 /* dtypes, in the order of gradplan/dtypes.py */
-enum gp_dtype { GP_BOOL, GP_I32, GP_I64, GP_F32, GP_F64, GP_NDTYPES };
+enum gp_dtype {
+  GP_BOOL,
+  GP_I32,
+  GP_I64,
+  GP_F32,
+  GP_F64,
+  GP_U8,
+  GP_I8,
+  GP_I16,
+  GP_F16,
+  GP_BF16,
+  GP_NDTYPES
+};
 
 /* Where a buffer lies: in the memory of one run, in the session's variables, in the plan's
  * constants, or in an array that belongs to the caller (a feed or a fetch). */

@@ -212,7 +212,7 @@ static const char *reduce_check(const gp_plan *plan, const gp_insn *insn) {
   const char *wrong = check_arity(plan, insn, 1, 1, 0);
   if (wrong) return wrong;
   const gp_buf *out = arg_buf(plan, insn, 0), *in = arg_buf(plan, insn, 1);
-  if (out->dtype != in->dtype || in->dtype == GP_BOOL) return "wrong dtype";
+  if (out->dtype != in->dtype || !is_number(in)) return "wrong dtype";
   if (out->rank != in->rank) return "shapes disagree";
   for (int i = 0; i < in->rank; i++)
     if (out->dims[i] != in->dims[i] && out->dims[i] != 1) return "shapes disagree";
@@ -269,7 +269,7 @@ static const char *argmax_check(const gp_plan *plan, const gp_insn *insn) {
   int reduced = 0;
   if (wrong) return wrong;
   const gp_buf *out = arg_buf(plan, insn, 0), *in = arg_buf(plan, insn, 1);
-  if (!is_index(out) || in->dtype == GP_BOOL) return "wrong dtype";
+  if (!is_index(out) || !is_number(in)) return "wrong dtype";
   if (out->rank != in->rank) return "shapes disagree";
   for (int i = 0; i < in->rank; i++) {
     if (out->dims[i] == in->dims[i]) continue;

@@ -62,6 +62,15 @@ static inline float floordiv_f32(float x, float y) {
   return q - down > 0.5f ? down + 1 : down;
 }
 
+static inline int32_t truncatediv_i32(int32_t x, int32_t y) {
+  return y == -1 ? (int32_t)(0 - (uint32_t)x) : x / y;
+}
+static inline int64_t truncatediv_i64(int64_t x, int64_t y) {
+  return y == -1 ? (int64_t)(0 - (uint64_t)x) : x / y;
+}
+static inline int32_t truncatemod_i32(int32_t x, int32_t y) { return y == -1 ? 0 : x % y; }
+static inline int64_t truncatemod_i64(int64_t x, int64_t y) { return y == -1 ? 0 : x % y; }
+
 static inline uint64_t power_u64(uint64_t x, uint64_t y) {
   uint64_t r = 1;
   for (; y; y >>= 1, x *= x)
@@ -75,8 +84,20 @@ static inline int64_t power_i64(int64_t x, int64_t y) {
   return (int64_t)power_u64((uint64_t)x, (uint64_t)y);
 }
 
+static inline float lgamma_f32(float x) { /* the sign goes to a place of our own, not a global */
+  int sign;
+  return lgammaf_r(x, &sign);
+}
+static inline double lgamma_f64(double x) {
+  int sign;
+  return lgamma_r(x, &sign);
+}
+
 #define BY_TYPE(f, x) \
-  _Generic((x), int32_t: f##_i32, int64_t: f##_i64, float: f##_f32, double: f##_f64)
+  _Generic((x), default: f##_i32, int64_t: f##_i64, float: f##_f32, double: f##_f64)
+#define BY_INT(f, x) _Generic((x), default: f##_i32, int64_t: f##_i64)
+#define truncatediv(x, y) BY_INT(truncatediv, x)(x, y)
+#define truncatemod(x, y) BY_INT(truncatemod, x)(x, y)
 #define floordiv(x, y) BY_TYPE(floordiv, x)(x, y)
 #define floormod(x, y) BY_TYPE(floormod, x)(x, y)
 #define power(x, y) \
@@ -92,7 +113,14 @@ static inline int64_t power_i64(int64_t x, int64_t y) {
 #define EACH_INTS(M, ...) M(i32, __VA_ARGS__) M(i64, __VA_ARGS__)
 #define EACH_FLOATS(M, ...) M(f32, __VA_ARGS__) M(f64, __VA_ARGS__)
 #define EACH_NUM(M, ...) EACH_INTS(M, __VA_ARGS__) EACH_FLOATS(M, __VA_ARGS__)
-#define EACH_ALL(M, ...) EACH_BOOLS(M, __VA_ARGS__) EACH_NUM(M, __VA_ARGS__)
+#define EACH_SMALL(M, ...) M(u8, __VA_ARGS__) M(i8, __VA_ARGS__) M(i16, __VA_ARGS__)
+#define EACH_STORED(M, ...) M(f16, __VA_ARGS__) M(bf16, __VA_ARGS__)
+#define EACH_WHOLE(M, ...) EACH_INTS(M, __VA_ARGS__) EACH_SMALL(M, __VA_ARGS__)
+#define EACH_INEXACT(M, ...) EACH_FLOATS(M, __VA_ARGS__) EACH_STORED(M, __VA_ARGS__)
+#define EACH_REALS(M, ...) EACH_NUM(M, __VA_ARGS__) EACH_SMALL(M, __VA_ARGS__)
+#define EACH_VALUES(M, ...) EACH_BOOLS(M, __VA_ARGS__) EACH_REALS(M, __VA_ARGS__)
+#define EACH_ALL(M, ...) EACH_VALUES(M, __VA_ARGS__) EACH_STORED(M, __VA_ARGS__)
+#define EACH_LOSSY(M, ...) EACH_BOOLS(M, __VA_ARGS__) EACH_INEXACT(M, __VA_ARGS__)
 #define RESULT_SAME(type) t_##type
 #define RESULT_BOOL(type) uint8_t
 
@@ -156,9 +184,52 @@ static inline int64_t power_i64(int64_t x, int64_t y) {
   EACH_##types(CHECKED_BINARY_LOOP, op, status, fault, expr)
 #define CHECKED_BINARY_LOOP(type, op, status, fault, expr) \
   HEAD(tile_##op##_##type) TYPES(type) REFUSE(status, X2, fault) LOOP(T, X2, expr)
-#define CAST(from, to, expr) HEAD(tile_cast_##from##_##to) TYPES(from) LOOP(t_##to, X1, expr)
-#define CHECKED_CAST(from, to, fault, expr) \
-  HEAD(tile_cast_##from##_##to) TYPES(from) REFUSE(GP_ERR_CAST, X1, fault) LOOP(t_##to, X1, expr)
+
+/* What an element of a type means, how a number becomes one, and which floats an integer holds. */
+#define GET_b(x) ((x) != 0)
+#define GET_u8(x) (x)
+#define GET_i8(x) (x)
+#define GET_i16(x) (x)
+#define GET_i32(x) (x)
+#define GET_i64(x) (x)
+#define GET_f32(x) (x)
+#define GET_f64(x) (x)
+#define GET_f16(x) widen_f16(x)
+#define GET_bf16(x) widen_bf16(x)
+static inline uint16_t narrow_wide_f16(double x) { return narrow_f16(to_odd(x)); }
+static inline uint16_t narrow_wide_bf16(double x) { return narrow_bf16(to_odd(x)); }
+#define PUT_b(v) ((v) != 0)
+#define PUT_u8(v) ((uint8_t)(v))
+#define PUT_i8(v) ((int8_t)(v))
+#define PUT_i16(v) ((int16_t)(v))
+#define PUT_i32(v) ((int32_t)(v))
+#define PUT_i64(v) ((int64_t)(v))
+#define PUT_f32(v) ((float)(v))
+#define PUT_f64(v) ((double)(v))
+#define PUT_f16(v) _Generic((v), float: narrow_f16, default: narrow_wide_f16)(v)
+#define PUT_bf16(v) _Generic((v), float: narrow_bf16, default: narrow_wide_bf16)(v)
+#define HOLDS_u8(v) ((v) > -1 && (v) < 256)
+#define HOLDS_i8(v) ((v) > -129 && (v) < 128)
+#define HOLDS_i16(v) ((v) > -32769 && (v) < 32768)
+#define HOLDS_i32(v) \
+  (sizeof(v) == 4 ? (v) >= -0x1p31f && (v) < 0x1p31f : (v) > -2147483649.0 && (v) < 0x1p31)
+#define HOLDS_i64(v) ((v) >= -0x1p63f && (v) < 0x1p63f)
+#define PLAIN_LOOP(R, init, expr)   \
+  R *r = dst;                       \
+  for (int64_t i = 0; i < n; i++) { \
+    init r[i] = (expr);             \
+  }                                 \
+  return GP_OK;                     \
+  }
+#define CAST(from, types) EACH_##types(CAST_LOOP, from)
+#define CAST_LOOP(to, from) \
+  HEAD(tile_cast_##from##_##to) TYPES(from) PLAIN_LOOP(t_##to, X1, PUT_##to(GET_##from(x)))
+#define CHECKED_CAST(from, types) EACH_##types(CHECKED_CAST_LOOP, from)
+#define CHECKED_CAST_LOOP(to, from)                   \
+  HEAD(tile_cast_##from##_##to)                       \
+  TYPES(from)                                         \
+  REFUSE(GP_ERR_CAST, X1, !HOLDS_##to(GET_##from(x))) \
+      PLAIN_LOOP(t_##to, X1, PUT_##to(GET_##from(x)))
 
 #include "tile.def"
 
@@ -173,7 +244,18 @@ static inline int64_t power_i64(int64_t x, int64_t y) {
 
 /* ---- their table ---- */
 
-enum { d_b = GP_BOOL, d_i32 = GP_I32, d_i64 = GP_I64, d_f32 = GP_F32, d_f64 = GP_F64 };
+enum {
+  d_b = GP_BOOL,
+  d_i32 = GP_I32,
+  d_i64 = GP_I64,
+  d_f32 = GP_F32,
+  d_f64 = GP_F64,
+  d_u8 = GP_U8,
+  d_i8 = GP_I8,
+  d_i16 = GP_I16,
+  d_f16 = GP_F16,
+  d_bf16 = GP_BF16
+};
 #define D_SAME(type) d_##type
 #define D_BOOL(type) d_b
 #define UNARY(op, types, ...) EACH_##types(NUMBER, op)
@@ -183,7 +265,8 @@ enum { d_b = GP_BOOL, d_i32 = GP_I32, d_i64 = GP_I64, d_f32 = GP_F32, d_f64 = GP
 #define TERNARY_ONE UNARY
 #define CHECKED_BINARY UNARY
 #define NUMBER(type, op) TILE_##op##_##type,
-#define CAST(from, to, ...) TILE_cast_##from##_##to,
+#define CAST(from, types) EACH_##types(CAST_NUMBER, from)
+#define CAST_NUMBER(to, from) TILE_cast_##from##_##to,
 #define CHECKED_CAST CAST
 enum tile_number {
 #include "tile.def"
@@ -212,9 +295,10 @@ enum tile_number {
 #define TERNARY(op, types, first, expr) EACH_##types(ENTRY3, op, first, NULL)
 #define TERNARY_ONE(op, types, first, expr) EACH_##types(ENTRY3_ONE, op, first)
 #define CHECKED_BINARY(op, types, status, fault, expr) EACH_##types(ENTRY2, op, SAME, NULL)
-#define CAST(from, to, expr) \
+#define CAST(from, types) EACH_##types(CAST_ENTRY, from)
+#define CAST_ENTRY(to, from) \
   {"cast." #from "." #to, tile_cast_##from##_##to, NULL, 1, {d_##from, -1, -1}, d_##to},
-#define CHECKED_CAST(from, to, fault, expr) CAST(from, to, expr)
+#define CHECKED_CAST CAST
 
 static const gp_tile_entry tile_table[] = {
 #include "tile.def"
@@ -286,6 +370,8 @@ static inline void move_row(char *tile, char *far, int64_t n, int64_t step, int6
     MOVE(uint32_t)
   } else if (size == 8) {
     MOVE(uint64_t)
+  } else if (size == 2) {
+    MOVE(uint16_t)
   } else {
     MOVE(uint8_t)
   }

@@ -223,6 +223,41 @@ static inline double newton_sqrt_f64(double x) {
   return bits_f64(x) < 0x7ff0000000000000 ? root : mad_f64(x, INFINITY, INFINITY);
 }
 
+/* ---- float16 and bfloat16, as their bits ----
+ * Rounded to nearest, halves to even; every NaN becomes the quiet one of its sign. No step meets a
+ * denormal float, which would be flushed: those of float16 are made and taken apart by an addition
+ * in which they are the low bits of a normal number. */
+
+static inline float widen_f16(uint16_t h) {
+  const uint32_t magnitude = (uint32_t)(h & 0x7fff) << 13, sign = (uint32_t)(h & 0x8000) << 16;
+  const float small = from_bits_f32(magnitude + 0x38800000) - 0x1p-14f; /* below 2^-14 */
+  const uint32_t normal = magnitude + (magnitude < 0x0f800000 ? 0x38000000 : 0x70000000);
+  return from_bits_f32((magnitude < 0x00800000 ? bits_f32(small) : normal) | sign);
+}
+static inline uint16_t narrow_f16(float x) {
+  const uint32_t u = bits_f32(x), magnitude = u & 0x7fffffff, sign = u >> 16 & 0x8000;
+  const uint32_t small = bits_f32(from_bits_f32(magnitude) + 0.5f) - 0x3f000000;
+  const uint32_t normal = (magnitude - 0x38000000 + 0xfff + (magnitude >> 13 & 1)) >> 13;
+  uint32_t h = magnitude < 0x38800000 ? small : normal;
+  h = magnitude < 0x477ff000 ? h : 0x7c00; /* 65520 and above are rounded to infinity */
+  h = magnitude > 0x7f800000 ? 0x7e00 : h;
+  return (uint16_t)(h | sign);
+}
+static inline float widen_bf16(uint16_t h) { return from_bits_f32((uint32_t)h << 16); }
+static inline uint16_t narrow_bf16(float x) {
+  const uint32_t u = bits_f32(x), rounded = (u + 0x7fff + (u >> 16 & 1)) >> 16;
+  return (uint16_t)((u & 0x7fffffff) > 0x7f800000 ? (u >> 16 & 0x8000) | 0x7fc0 : rounded);
+}
+/* A double as a float that rounds further as the double itself would: towards zero, and then the
+ * last bit says whether anything was lost. */
+static inline float to_odd(double x) {
+  const float y = (float)x;
+  const double back = y;
+  const uint32_t u = bits_f32(y);
+  const uint32_t cut = (__builtin_fabs(back) > __builtin_fabs(x) ? u - 1 : u) | 1;
+  return back == x || x != x ? y : from_bits_f32(cut);
+}
+
 /* ---- sin and cos of 2 pi u, 0 <= u < 1 ----
  * u = q / 4 + r exactly, |r| <= 1/8, then a rotation by q quarter turns. */
 

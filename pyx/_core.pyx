@@ -66,7 +66,9 @@ SMALL_TILE = GP_SMALL_TILE
 BUILD = GP_BUILD.decode()
 
 # NumPy's type numbers and dtypes, in the order of enum gp_dtype
-cdef int[5] TYPENUM = [cnp.NPY_BOOL, cnp.NPY_INT32, cnp.NPY_INT64, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64]
+# (bfloat16, which NumPy does not have, is kept as its bits)
+cdef int[10] TYPENUM = [cnp.NPY_BOOL, cnp.NPY_INT32, cnp.NPY_INT64, cnp.NPY_FLOAT32, cnp.NPY_FLOAT64,
+                        cnp.NPY_UINT8, cnp.NPY_INT8, cnp.NPY_INT16, cnp.NPY_FLOAT16, cnp.NPY_UINT16]
 cdef list DTYPES = [cnp.PyArray_DescrFromType(number) for number in TYPENUM]
 
 
@@ -232,6 +234,7 @@ cdef class Executable:
     cdef gp_plan plan
     cdef gp_run c_run
     cdef bint multiplies
+    cdef bint converts  # a feed is bfloat16: NumPy's uint16 would be taken for its bits
     cdef int threads  # 0: the default
     cdef int64_t n_feeds, n_fetches, n_needs, n_sets, max_var, state_bytes, arena_bytes
     cdef array_spec *feeds
@@ -278,6 +281,7 @@ cdef class Executable:
         cdef int64_t *slot_bytes = <int64_t *>self.keep(Memory(p.n_slots, 8))
         for i in range(self.n_feeds):
             slot_bytes[i] = spec_bytes(&self.feeds[i])
+            self.converts = self.converts or self.feeds[i].dtype == GP_BF16
         for i in range(self.n_fetches):
             slot_bytes[self.n_feeds + i] = spec_bytes(&self.fetches[i])
         p.slot_bytes = slot_bytes
@@ -323,6 +327,8 @@ cdef class Executable:
             if ins.kernel in lapack:
                 load_lapack()
                 self.multiplies = True
+            if ins.kernel == names["special"]:
+                load_special()
             if (ins.kernel in products and ins.n_out > 0 and 0 <= ins.arg < p.n_args
                     and 0 <= p.args[ins.arg] < p.n_bufs
                     and p.bufs[p.args[ins.arg]].dtype in (GP_F32, GP_F64)):
@@ -559,7 +565,7 @@ cdef class Callable:
             raise TypeError(f"{self.n_feeds} arguments expected, {len(args)} given")
         if self.state is not None:
             return self.call_held(args)
-        if exe is None or not exe.fits(args):
+        if exe is None or exe.converts or not exe.fits(args):
             exe, args = self.bind(args)
             if exe is None or not exe.fits(args):
                 raise TypeError("the bound arguments do not fit the executable")

@@ -87,6 +87,32 @@ cdef inline void release_blas() noexcept:
         set_threads(threads_before)
 
 
+cdef bint special_loaded = False
+
+
+cdef void *special_pointer(capi, str name, str signature) except NULL:
+    """The function of this name and type, whatever number Cython gave it among its variants."""
+    for key, capsule in capi.items():
+        if key == name or key.startswith("__pyx_fuse_") and key[11:].lstrip("0123456789") == name:
+            if PyCapsule_GetName(capsule).decode().startswith(signature):
+                return PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
+    raise ImportError(f"scipy.special.cython_special has no {name}: gradplan needs SciPy 1.8 or later")
+
+
+cdef load_special():
+    """Take the special functions from SciPy (0.1 s the first time, nothing afterwards)."""
+    global special_loaded
+    if special_loaded:
+        return
+    from scipy.special import cython_special
+    capi = cython_special.__pyx_capi__
+    gp_set_special(special_pointer(capi, "psi", "double (double, int"),
+                   special_pointer(capi, "gammainc", "double (double, double, int"),
+                   special_pointer(capi, "gammaincc", "double (double, double, int"),
+                   special_pointer(capi, "betainc", "double (double, double, double, int"))
+    special_loaded = True
+
+
 def use_products(int way):
     """Which matrix products our own kernels do: 0 those below the measured sizes (the default), 1 all
     that they can, -1 none. For tests and measurements; returns the previous choice."""

@@ -8,7 +8,7 @@ cdef extern from "core.h" nogil:
         GP_MAX_THREADS
         GP_ARENA, GP_STATE, GP_CONST, GP_EXTERN
         GP_OK, GP_ERR_HOST, GP_ERR_ROW
-        GP_F32, GP_F64
+        GP_F32, GP_F64, GP_BF16
     int64_t GP_MAX_BYTES
     ctypedef struct gp_buf:
         int64_t offset, bytes
@@ -76,3 +76,4 @@ cdef extern from "core.h" nogil:
     int gp_product_way
     void gp_set_blas(void *, void *, void *, void *)
     void gp_set_lapack(void **)
+    void gp_set_special(void *, void *, void *, void *)

@@ -13,6 +13,8 @@ INSN = np.dtype(
      ("attr", "i8"), ("n_attr", "i8"), ("span", "i8")]
 )  # fmt: skip
 DTYPES = [np.dtype(t) for t in ("bool", "int32", "int64", "float32", "float64")]
+#: In the order of enum gp_dtype; bfloat16 is kept as uint16.
+NUMBERED = DTYPES + [np.dtype(t) for t in ("uint8", "int8", "int16", "float16", "uint16")]
 NAMES = dict(zip(DTYPES, ("b", "i32", "i64", "f32", "f64"), strict=True))
 FLOATS, INTS = DTYPES[3:], DTYPES[1:3]
 ARENA, STATE, CONST, EXTERN = range(4)
@@ -42,7 +44,7 @@ class Plan:
         if strides is None:
             strides = [int(np.prod(shape[i + 1 :])) for i in range(len(shape))]
         b = np.zeros((), BUF)
-        b["offset"], b["dtype"], b["rank"] = offset, DTYPES.index(dtype), len(shape)
+        b["offset"], b["dtype"], b["rank"] = offset, NUMBERED.index(dtype), len(shape)
         b["segment"], b["slot"] = segment, slot
         b["dims"][: len(shape)], b["strides"][: len(shape)] = shape, strides
         self.bufs.append(b)

@@ -23,6 +23,11 @@ FLOATS = ("float32", "float64")
 INTS = ("int32", "int64")
 NUMBERS = FLOATS + INTS
 ALL = ("bool", *NUMBERS)
+SMALL = ("uint8", "int8", "int16")
+#: All that NumPy has; of bfloat16 test_types.py.
+TYPES = (*ALL, *SMALL, "float16")
+#: Enough for what moves elements by their size.
+MOVED = (*ALL, "int16")
 
 
 @dataclass(frozen=True)
@@ -123,14 +128,14 @@ def normal(rng, shape, dtype, shapes=()):
     """Of any sign, a few units in size; small integers; either bool."""
     if dtype.kind == "b":
         return rng.integers(0, 2, shape).astype(bool)
-    if dtype.kind == "i":
+    if dtype.kind in "iu":
         return rng.integers(-99, 100, shape).astype(dtype)
     return (2 * rng.standard_normal(shape)).astype(dtype)
 
 
 def between(low, high):
     def sample(rng, shape, dtype, shapes=()):
-        if dtype.kind == "i":
+        if dtype.kind in "iu":
             return rng.integers(low, high, shape).astype(dtype)
         return rng.uniform(low, high, shape).astype(dtype)
 
@@ -146,7 +151,7 @@ def grid(offset, step=1.0, low=-4, high=5):
 
     def sample(rng, shape, dtype, shapes=()):
         whole = rng.integers(low, high, shape)
-        if dtype.kind == "i":
+        if dtype.kind in "iu":
             return whole.astype(dtype)
         return ((whole + rng.uniform(-0.1, 0.1, shape)) * step + offset).astype(dtype)
 
@@ -155,7 +160,7 @@ def grid(offset, step=1.0, low=-4, high=5):
 
 def divisor(rng, shape, dtype, shapes=()):
     """Of any sign, and not near zero."""
-    size = rng.integers(1, 9, shape) if dtype.kind == "i" else rng.uniform(0.6, 3, shape)
+    size = rng.integers(1, 9, shape) if dtype.kind in "iu" else rng.uniform(0.6, 3, shape)
     return (size * rng.choice([-1, 1], shape)).astype(dtype)
 
 
@@ -163,7 +168,7 @@ def distinct(rng, shape, dtype, shapes=()):
     """No two elements near each other."""
     n = int(np.prod(shape))
     ranks = (rng.permutation(n) - n // 2).reshape(shape)
-    return (ranks if dtype.kind == "i" else ranks * 0.25).astype(dtype)
+    return (ranks if dtype.kind in "iu" else ranks * 0.25).astype(dtype)
 
 
 def bools(rng, shape, dtype, shapes=()):
@@ -251,7 +256,7 @@ def compare(op, build, oracle, dtypes=NUMBERS):
 def move(op, build, oracle, cases=None, diff=(0,), bad=(), **more):
     """What moves elements, of whatever type, without computing on them."""
     cases = sweep(ONE) if cases is None else cases
-    return Spec(op, build, oracle, (normal,), cases, ALL, diff=diff, bad=bad, **more)
+    return Spec(op, build, oracle, (normal,), cases, MOVED, diff=diff, bad=bad, **more)
 
 
 def to_shape(pairs):
@@ -410,7 +415,7 @@ def softmax_cross_entropy_with_logits(logits, labels, axis=None):
 
 def near_one(rng, shape, dtype, shapes=()):
     """Divisors so near 1 that a float of ``grid(0.5)`` divided by them is far from whole."""
-    if dtype.kind == "i":
+    if dtype.kind in "iu":
         return divisor(rng, shape, dtype)
     return (rng.choice([-1, 1], shape) * rng.uniform(0.98, 1.02, shape)).astype(dtype)
 
@@ -518,7 +523,7 @@ SPECS = [
     binary("LogicalXor", gp.logical_xor, np.logical_xor, dtypes=("bool",), diff=()),
     unary("LogicalNot", gp.logical_not, np.logical_not, dtypes=("bool",), diff=()),
     Spec("Select", gp.where, select, (bools, normal),
-         sweep(THREE), ALL, diff=(1, 2), elementwise=True, rank_needed=True, bad=(
+         sweep(THREE), MOVED, diff=(1, 2), elementwise=True, rank_needed=True, bad=(
              Bad(ValueError, ("(3,)", "(4,)"), (np.zeros(3, bool), f32(4), f32(4))),
              Bad(ValueError, ("(2, 3)", "(2, 4)"), (np.zeros((), bool), f32(2, 3), f32(2, 4))),
              Bad(TypeError, ("condition", "bool"), (f32(3), f32(3), f32(3))),

@@ -40,7 +40,7 @@ MALFORMED = {
         p.bufs[1].__setitem__("rank", 3),
         p.bufs[1]["dims"].__setitem__(slice(3), [0, 1 << 40, 1 << 40])),
     "dim is negative": lambda p: p.bufs[1]["dims"].__setitem__(0, -4),
-    "no such dtype": lambda p: p.bufs[1].__setitem__("dtype", 5),
+    "no such dtype": lambda p: p.bufs[1].__setitem__("dtype", 10),
     "bad rank": lambda p: p.bufs[1].__setitem__("rank", 9),
     "no such segment": lambda p: p.bufs[1].__setitem__("segment", 4),
     "no such slot": lambda p: p.bufs[0].__setitem__("slot", 2),

@@ -23,7 +23,20 @@ from gradplan.custom import (
     custom_gradient,
 )
 from gradplan.derivatives import batch_jacobian, hessian_vector_product, hessians, jacobian
-from gradplan.dtypes import DType, as_dtype, bool, float32, float64, int32, int64
+from gradplan.dtypes import (
+    DType,
+    as_dtype,
+    bfloat16,
+    bool,
+    float16,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+)
 from gradplan.gradients import AggregationMethod, UnconnectedGradients, gradients
 from gradplan.graph import (
     Graph,
@@ -36,6 +49,8 @@ from gradplan.graph import (
 )
 from gradplan.opdef import register_tensor_conversion_function
 from gradplan.ops import initializers, linalg, losses, manip, nn, random, sparse
+from gradplan.ops import math_names as math
+from gradplan.ops.arithmetic import *
 from gradplan.ops.array import *
 from gradplan.ops.blocks import *
 from gradplan.ops.clip import *
@@ -58,6 +73,7 @@ from gradplan.ops.matrices import *
 from gradplan.ops.order import *
 from gradplan.ops.padding import *
 from gradplan.ops.patches import *
+from gradplan.ops.products import *
 from gradplan.ops.ranges import *
 from gradplan.ops.reduce import *
 from gradplan.ops.scatter import *
@@ -69,8 +85,10 @@ from gradplan.ops.slicing import *
 from gradplan.ops.solve import *
 from gradplan.ops.sparse_math import *
 from gradplan.ops.sparse_tensor import *
+from gradplan.ops.special import *
 from gradplan.ops.splitting import *
 from gradplan.ops.state import *
+from gradplan.ops.statistics import *
 from gradplan.ops.streams import *
 from gradplan.ops.strided import *
 from gradplan.ops.sums import *

@@ -338,8 +338,7 @@ class Binder:
         if view is None:
             value = self.value(t)
             assert value is not None, f"{t} is taken before it is made"
-            self.constant(t.op, value, t.index)
-            view = self._views[t]
+            view = self._views[t] = self.constant(t.op.name, t.dtype, value)
         return view
 
     def alias(self, op: Operation, view: View, i: int = 0) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradplan import bind, loop, passes, probe, schedule, stages
+from gradplan import bind, dtypes, loop, passes, probe, schedule, stages
 from gradplan.feeds import to_feed
 from gradplan.graph import Tensor
 from gradplan.passes import extract
@@ -116,7 +116,10 @@ class Staged:
         for part, compiled in zip(self._parts, self._compiled, strict=True):
             executable, arrays = compiled.bind([known[t] for t in part.feeds])
             if part is not self._parts[-1]:
-                known.update(zip(part.fetches, executable.run(arrays), strict=True))
+                for t, value in zip(part.fetches, executable.run(arrays), strict=True):
+                    known[t] = value
+                    if t.dtype is dtypes.bfloat16:
+                        known[t] = np.asarray(value).view(dtypes.Bits)
         return executable, arrays
 
     def run(self, args: Sequence[Any]) -> list[Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradplan import shapes
+from gradplan import dtypes, shapes
 from gradplan.graph import Operation, Tensor
 
 
@@ -27,10 +27,12 @@ def to_feed(t: Tensor, value: Any) -> np.ndarray:
             "first, and feed the array."
         )
     try:
-        given = np.asarray(value)
+        given = value if isinstance(value, dtypes.Bits) else np.asarray(value)
     except ValueError:
         raise ValueError(f"Cannot feed {t.name!r}: the nested lists are ragged") from None
-    if given.dtype != wanted:
+    if dtypes.is_bfloat16(given.dtype) and t.dtype is not dtypes.bfloat16:
+        given = dtypes.from_bits(dtypes.to_bits(given))
+    if given.dtype != wanted or t.dtype is dtypes.bfloat16:
         given = _cast_feed(t, given)
     shape = t._shape
     if shape is None or given.shape != shape:
@@ -40,11 +42,14 @@ def to_feed(t: Tensor, value: Any) -> np.ndarray:
                 f"shape '{shapes.text(shape)}' (made at {t.op.made_at})"
             )
     out = np.asarray(given, wanted, order="C")
-    return out if out.flags.aligned else out.copy()
+    out = out if out.flags.aligned else out.copy()
+    return out.view(dtypes.Bits) if t.dtype is dtypes.bfloat16 else out
 
 
 def _cast_feed(t: Tensor, given: np.ndarray) -> np.ndarray:
     kind, wanted = given.dtype.kind, t.dtype
+    if wanted is dtypes.bfloat16 and (kind in "biuf" or dtypes.is_bfloat16(given.dtype)):
+        return dtypes.to_bits(given)
     order = "b iu f"
     if kind not in "biuf" or kind == "b" and not given.size:
         raise TypeError(

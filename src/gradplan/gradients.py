@@ -12,9 +12,11 @@ from typing import Any
 
 from gradplan import shapes
 from gradplan.custom import gradient_of
+from gradplan.dtypes import STORED, float32
 from gradplan.graph import Operation, Tensor
 from gradplan.ops.array import ones_like, zeros_like
 from gradplan.ops.constant import convert_to_tensor
+from gradplan.ops.math import cast
 from gradplan.ops.seeds import like
 from gradplan.ops.sums import add_n
 
@@ -194,8 +196,15 @@ def _total(
         if t not in received:
             return None
         terms = received[t]
-        totals[t] = terms[0] if len(terms) == 1 else add_n(terms, name="AddN")
+        totals[t] = terms[0] if len(terms) == 1 else _sum(terms)
     return totals[t]
+
+
+def _sum(terms: Sequence[Tensor]) -> Tensor:
+    dtype = terms[0].dtype
+    if dtype in STORED:  # kept short, but summed as float32
+        return cast(add_n([cast(t, float32) for t in terms], name="AddN"), dtype)
+    return add_n(terms, name="AddN")
 
 
 def _step_back(

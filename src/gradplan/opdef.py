@@ -531,7 +531,12 @@ def _infer_types(
                     f"{allowed[0].name} of argument '{names[spec.index('T')]}'"
                 )
             listed = ", ".join(d.name for d in allowed)
-            raise TypeError(f"input '{parameter}' has type {given.name}, not one of: {listed}")
+            hint = ""
+            if given in dtypes.STORED and dtypes.float32 in allowed:
+                hint = "; cast it first: gp.cast(x, gp.float32)"
+            raise TypeError(
+                f"input '{parameter}' has type {given.name}, not one of: {listed}{hint}"
+            )
     out = []
     for word in opdef.out_types:
         if word in ("T", "T*"):

@@ -169,7 +169,11 @@ class Plan:
         inputs = ", ".join(
             f"{t.op.name} {t.dtype.name}{shapes.text(self._input_shapes(t))}" for t in op.inputs
         )
-        guilty = {2: ("floordiv", "floormod"), 3: ("cast",), 4: ("pow",)}.get(status, ())
+        guilty = {
+            2: ("floordiv", "floormod", "truncatediv", "truncatemod"),
+            3: ("cast",),
+            4: ("pow",),
+        }.get(status, ())
         op = next((m for m in op.attrs.get("members", ()) if m.opdef.kernel in guilty), op)
         what = {
             1: f"label or index {value} at position {index} is not in [0, {bound})",

@@ -14,6 +14,7 @@ import numpy as np
 
 from gradplan import _core, composite, errors, loop, shapes, stages
 from gradplan.compiled import Compiled, Staged
+from gradplan.dtypes import bfloat16, outside
 from gradplan.feeds import to_feed
 from gradplan.graph import (
     Graph,
@@ -327,7 +328,8 @@ class Session:
             self._steps[key] = step
         return step
 
-    def _make_step(self, fetches: Any, feeds: Sequence[Any]) -> Step:
+    def _make_step(self, fetches: Any, feeds: Sequence[Any], raw: bool = False) -> Step:
+        """A step; a ``raw`` one gives bfloat16 by the bits, as a checkpoint keeps them."""
         if self._state.closed:
             raise RuntimeError("Attempted to use a closed Session.")
         if not self._graph.version:
@@ -361,6 +363,8 @@ class Session:
             pack = 0
         elif not (type(fetches) is list and places == list(range(len(fetches)))):
             pack = _packer(fetches, places)
+        if not raw and any(t.dtype is bfloat16 for t in tensors):
+            pack = _outside(tensors, pack)
         state = self._state if compiled.looks_at_values else None
         bind: Any = compiled.bind
         if spread is not None:
@@ -573,6 +577,21 @@ def _spread(keys: Sequence[Any]) -> tuple[list[Any], Callable[[Any], tuple[Any, 
         return tuple(values)
 
     return out, spread
+
+
+def _outside(tensors: Sequence[Tensor], pack: Any) -> Callable[[list[Any]], Any]:
+    """A function that gives flat results as the caller sees them, then puts them together."""
+    for t in tensors:
+        if t.dtype is bfloat16:
+            t.dtype.as_numpy_dtype  # noqa: B018  # an error now, not after the run, if it is missing
+
+    def finish(out: list[Any]) -> Any:
+        shown = [outside(t.dtype, value) for t, value in zip(tensors, out, strict=True)]
+        if pack is None:
+            return shown
+        return shown[pack] if isinstance(pack, int) else pack(shown)
+
+    return finish
 
 
 def _packer(fetches: Any, places: Sequence[Any]) -> Callable[[list[Any]], Any]:

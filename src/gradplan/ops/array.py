@@ -523,7 +523,7 @@ def ones(shape: Any, dtype: Any = dtypes.float32, name: str | None = None) -> Te
 
 def _filled(value: int, shape: Any, dtype: Any, name: str) -> Tensor:
     wanted = dtypes.as_dtype(dtype)
-    scalar = constant(np.array(value, wanted.np))
+    scalar = constant(bool(value) if wanted.is_bool else value, wanted)
     if not isinstance(shape, Tensor) and not has_tensor(shape):
         shape = shape_constant(shape)
     return broadcast_to(scalar, shape, name=name)
@@ -561,7 +561,7 @@ def _filled_like(value: int, tensor: Any, dtype: Any, name: str) -> Tensor:
     tensor = convert_to_tensor(tensor)
     wanted = tensor.dtype if dtype is None else dtypes.as_dtype(dtype)
     with tensor.graph.as_default():
-        scalar = constant(np.array(value, wanted.np))
+        scalar = constant(bool(value) if wanted.is_bool else value, wanted)
         out = broadcast_to(scalar, shape(tensor), name=name)
         out.set_shape(tensor._shape)
         return out

@@ -43,9 +43,9 @@ def _(attrs: dict[str, Any], in_shapes: Any) -> Any:
 _PLAIN = (None, dtypes.float32, dtypes.float64)
 
 
-def to_array(value: Any, dtype: DType | None = None) -> np.ndarray:
-    """A fresh read-only array of one of gradplan's types; Python's own floats and ints become 32
-    bits wide.
+def to_array(value: Any, dtype: DType | None = None) -> tuple[np.ndarray, DType]:
+    """A fresh read-only array that holds one of gradplan's types, and which; Python's own floats
+    and ints become 32 bits wide.
 
     Raises
     ------
@@ -57,7 +57,7 @@ def to_array(value: Any, dtype: DType | None = None) -> np.ndarray:
     if type(value) is float and dtype in _PLAIN and -1e38 < value < 1e38:  # most constants
         out = np.array(value, np.float32 if dtype is None else dtype.np)
         out.flags.writeable = False
-        return out
+        return out, dtype or dtypes.float32
     from_numpy = isinstance(value, (np.ndarray, np.generic))
     try:
         given = np.asarray(value)
@@ -65,6 +65,9 @@ def to_array(value: Any, dtype: DType | None = None) -> np.ndarray:
         raise ValueError("the nested lists are ragged: rows differ in length") from None
     except OverflowError as error:
         raise TypeError(str(error)) from None
+    if dtypes.is_bfloat16(given.dtype):
+        dtype = dtype or dtypes.bfloat16
+        given = dtypes.from_bits(dtypes.to_bits(given))
     if given.dtype.kind not in "biuf" or given.dtype.itemsize > 8:
         raise TypeError(f"{_short(value)} ({given.dtype}) holds no numbers that gradplan can take")
     if dtype is None:
@@ -80,7 +83,8 @@ def to_array(value: Any, dtype: DType | None = None) -> np.ndarray:
             # An empty list says nothing of its type; float32 is what TF1 takes.
             dtype = dtypes.int32 if given.size or given.dtype.kind == "i" else dtypes.float32
     order = {"b": 0, "u": 1, "i": 1, "f": 2}
-    if order[given.dtype.kind] > order[dtype.np.kind] and given.size:
+    wanted = 2 if dtype.is_floating else order[dtype.np.kind]
+    if order[given.dtype.kind] > wanted and given.size:
         raise TypeError(
             f"Expected {dtype.name}, got {_short(value)} of type {given.dtype.name} instead."
         )
@@ -89,9 +93,13 @@ def to_array(value: Any, dtype: DType | None = None) -> np.ndarray:
     if dtype.is_integer and given.dtype.kind in "ui" and not _fits(given, dtype):
         raise TypeError(f"{_short(value)} is out of the range of {dtype.name}")
     with np.errstate(over="ignore"):
-        out = np.array(given, dtype=dtype.np, order="C")
+        out = (
+            np.array(dtypes.to_bits(given), order="C")
+            if dtype is dtypes.bfloat16
+            else np.array(given, dtype=dtype.np, order="C")
+        )
     out.flags.writeable = False
-    return out
+    return out, dtype
 
 
 def _fits(values: np.ndarray, dtype: DType) -> bool:
@@ -142,7 +150,7 @@ def constant(
            [2, 2]], dtype=int32)
     """
     wanted = None if dtype is None else dtypes.as_dtype(dtype)
-    data = to_array(value, wanted)
+    data, found = to_array(value, wanted)
     if shape is not None:
         dims = as_shape(shape)
         if dims is None or None in dims:
@@ -156,7 +164,7 @@ def constant(
         last = flat[-1:] if n else flat
         data = np.concatenate([flat, np.repeat(last, n - data.size)]).reshape(dims)  # type: ignore[arg-type]
         data.flags.writeable = False
-    return apply(_const.opdef, [], {"value": data, "dtype": dtypes.as_dtype(data.dtype)}, name)
+    return apply(_const.opdef, [], {"value": data, "dtype": found}, name)
 
 
 def convert_to_tensor(
@@ -197,8 +205,8 @@ def convert_to_tensor(
 
 def convert_data(value: Any, dtype: DType | None, name: str, graph: Graph) -> Tensor:
     """A constant of ``graph``."""
-    data = to_array(value, dtype)
-    attrs = {"value": data, "dtype": dtypes.as_dtype(data.dtype)}
+    data, found = to_array(value, dtype)
+    attrs = {"value": data, "dtype": found}
     if get_default_graph() is graph:
         return apply(_const.opdef, [], attrs, name)
     with graph.as_default():
@@ -230,7 +238,7 @@ register_tensor_conversion_function(shapes.TensorShape, _convert_shape)
 def require_constant(value: Any, what: str) -> np.ndarray:
     """The value of an argument that must be known while the graph is built."""
     if not isinstance(value, Tensor):
-        return to_array(value)
+        return to_array(value)[0]
     known = constant_value(value)
     if known is None:
         raise ValueError(f"{what} must be known while the graph is built, but is {value}")

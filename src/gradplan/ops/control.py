@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gradplan import dtypes
 from gradplan.dtypes import ALL
 from gradplan.graph import Operation, Tensor, get_default_graph
 from gradplan.opdef import HOST, VIEW, apply, graph_of, op
@@ -88,7 +89,11 @@ def _(binder: Any, op: Any) -> None:
     def show(*values: np.ndarray) -> None:
         count.append(None)
         if attrs["first_n"] < 0 or len(count) <= attrs["first_n"]:
-            shown = "".join(_summary(v, attrs["summarize"]) for v in values)
+            readable = [
+                dtypes.from_bits(v) if t.dtype is dtypes.bfloat16 else v
+                for t, v in zip(op.inputs[1:], values, strict=True)
+            ]
+            shown = "".join(_summary(v, attrs["summarize"]) for v in readable)
             sys.stderr.write(f"{attrs['message']}{shown}\n")
 
     binder.host(show, [], [binder.view(t) for t in op.inputs[1:]])

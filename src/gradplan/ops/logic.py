@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from gradplan.dtypes import ALL, BOOLEAN, NUMBERS
+from gradplan.dtypes import BOOLEAN, REALS, VALUES
 from gradplan.opdef import MAP, op
 
 __all__ = [
@@ -53,12 +53,12 @@ def _comparison(name: str, public: str, kernel: str, sign: str, T: Any) -> Any:
     return op(name, MAP, kernel=kernel, types="T T -> bool", T=T, operator=method)(compare)
 
 
-equal = _comparison("Equal", "equal", "eq", "==", ALL)
-not_equal = _comparison("NotEqual", "not_equal", "ne", "!=", ALL)
-less = _comparison("Less", "less", "lt", "<", NUMBERS)
-less_equal = _comparison("LessEqual", "less_equal", "le", "<=", NUMBERS)
-greater = _comparison("Greater", "greater", "gt", ">", NUMBERS)
-greater_equal = _comparison("GreaterEqual", "greater_equal", "ge", ">=", NUMBERS)
+equal = _comparison("Equal", "equal", "eq", "==", VALUES)
+not_equal = _comparison("NotEqual", "not_equal", "ne", "!=", VALUES)
+less = _comparison("Less", "less", "lt", "<", REALS)
+less_equal = _comparison("LessEqual", "less_equal", "le", "<=", REALS)
+greater = _comparison("Greater", "greater", "gt", ">", REALS)
+greater_equal = _comparison("GreaterEqual", "greater_equal", "ge", ">=", REALS)
 
 
 @op("LogicalAnd", MAP, kernel="and", T=BOOLEAN, operator="__and__ and")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradplan import dtypes
-from gradplan.dtypes import ALL, FLOATS, NUMBERS
+from gradplan.dtypes import ALL, FLOATS, NUMBERS, REALS, SMALL
 from gradplan.graph import Tensor
 from gradplan.opdef import MAP, apply, graph_of, op
 from gradplan.ops.array import ones_like, sum_to_like
@@ -42,6 +42,7 @@ __all__ = [
     "sub",
     "subtract",
     "tanh",
+    "to_bfloat16",
     "to_double",
     "to_float",
     "to_int32",
@@ -52,14 +53,14 @@ __all__ = [
 # ---- arithmetic ----------------------------------------------------------------------------------
 
 
-@op("Add", MAP, kernel="add", T=NUMBERS, operator="__add__ add")
+@op("Add", MAP, kernel="add", T=REALS, operator="__add__ add")
 def add(x: Any, y: Any, name: str | None = None) -> Any:
     """Sum of two tensors, ``x + y``, with broadcasting.
 
     Parameters
     ----------
     x, y : tensor_like
-        float32, float64, int32 or int64, of one type; shapes that broadcast.
+        float32, float64, int8 to int64 or uint8, of one type; shapes that broadcast.
     name : str, optional
 
     Returns
@@ -87,7 +88,7 @@ def _(op: Any, dy: Any) -> Any:
     return sum_to_like(dy, op.inputs[0], op), sum_to_like(dy, op.inputs[1], op)
 
 
-@op("Sub", MAP, kernel="sub", T=NUMBERS, operator="__sub__ sub")
+@op("Sub", MAP, kernel="sub", T=REALS, operator="__sub__ sub")
 def subtract(x: Any, y: Any, name: str | None = None) -> Any:
     """Difference of two tensors, ``x - y``, with broadcasting; types and errors as :func:`add`.
 
@@ -104,7 +105,7 @@ def _(op: Any, dy: Any) -> Any:
     return sum_to_like(dy, op.inputs[0], op), sum_to_like(-dy, op.inputs[1], op)
 
 
-@op("Mul", MAP, kernel="mul", T=NUMBERS, operator="__mul__ mul")
+@op("Mul", MAP, kernel="mul", T=REALS, operator="__mul__ mul")
 def multiply(x: Any, y: Any, name: str | None = None) -> Any:
     """Elementwise product, ``x * y``, with broadcasting; types and errors as :func:`add`.
 
@@ -135,7 +136,8 @@ def _(op: Any, dy: Any) -> Any:
 
 
 def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
-    """Quotient as Python's ``/``: integers are converted to float64 first.
+    """Quotient as Python's ``/``: integers are converted to float64 first, those of 8 and 16 bits
+    to float32.
 
     Parameters
     ----------
@@ -158,7 +160,8 @@ def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
     with graph.as_default(), graph.name_scope(name or "truediv") as scope:
         x, y = _pair(x, y)
         if x.dtype.is_integer and x.dtype is y.dtype:
-            x, y = cast(x, dtypes.float64), cast(y, dtypes.float64)
+            wide = dtypes.float32 if x.dtype in SMALL else dtypes.float64
+            x, y = cast(x, wide), cast(y, wide)
         return _real_div(x, y, name=scope)
 
 
@@ -186,7 +189,7 @@ Tensor.overload("__truediv__", lambda x, y: truediv(x, y))
 Tensor.overload("__rtruediv__", lambda x, y: truediv(y, x))
 
 
-@op("FloorDiv", MAP, kernel="floordiv", T=NUMBERS, fallible=True, operator="__floordiv__ floordiv")
+@op("FloorDiv", MAP, kernel="floordiv", T=REALS, fallible=True, operator="__floordiv__ floordiv")
 def floordiv(x: Any, y: Any, name: str | None = None) -> Any:
     """Quotient rounded towards minus infinity, as Python's ``//``, with broadcasting.
 
@@ -533,8 +536,7 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     -------
     Tensor
         ``x`` itself if it has that type already. Floats are cut towards zero; numbers become a
-        bool by
-        ``!= 0``; int64 to int32 wraps.
+        bool by ``!= 0``; integers wrap in smaller ones; floats become the nearest.
 
     Raises
     ------
@@ -570,6 +572,7 @@ def _to(public: str, wanted: Any) -> Any:
     return convert
 
 
+to_bfloat16 = _to("to_bfloat16", dtypes.bfloat16)
 to_float = _to("to_float", dtypes.float32)
 to_double = _to("to_double", dtypes.float64)
 to_int32 = _to("to_int32", dtypes.int32)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradplan import dtypes, shapes, tile
+from gradplan import dtypes, shapes, tiling
 from gradplan.opdef import CALL, op
 from gradplan.ops import window
 from gradplan.ops.array import shape
@@ -301,7 +301,7 @@ def _divided(binder: Any, op: Any, out: Any, x: Any, axes: list[Axis]) -> None:
     if counts.size and (counts == counts.flat[0]).all():
         counts = counts.flat[0]
     count = binder.constant(op.name, x.dtype, counts)
-    binder.tile([out], [x, count], tile.single(f"div.{x.dtype.short}", 2))
+    binder.tile([out], [x, count], tiling.single(f"div.{x.dtype.short}", 2))
 
 
 def _lower_avg(binder: Any, op: Any) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from gradplan import dtypes, shapes
-from gradplan.dtypes import NUMBERS
+from gradplan import dtypes, shapes, tiling
+from gradplan.dtypes import NUMBERS, REALS, SMALL
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import REDUCE, VIEW, graph_of, op
 from gradplan.ops.array import broadcast_to, expand_dims, identity, shape, stop_gradient
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 
-def _axes(axis: Any, reduction_indices: Any = None) -> Any:
+def axis_argument(axis: Any, reduction_indices: Any = None) -> Any:
     """The ``axis`` argument in any of its forms, as None, or a tuple of ints."""
     axis = reduction_indices if axis is None else axis
     if axis is None:
@@ -39,14 +39,18 @@ def _axes(axis: Any, reduction_indices: Any = None) -> Any:
         axis = require_constant(axis, "axis")
     axis = np.asarray(axis)
     if axis.dtype.kind not in "iu" and axis.size:
-        raise TypeError(f"axis must be an integer or a list of integers, not {axis.tolist()!r}")
+        raise TypeError(
+            at_user_line(f"axis must be an integer or a list of integers, not {axis.tolist()!r}")
+        )
     return tuple(int(a) for a in axis.ravel())
 
 
-def _along(axis: Any, keepdims: Any, reduction_indices: Any, keep_dims: Any) -> dict[str, Any]:
+def reduction_attrs(
+    axis: Any, keepdims: Any, reduction_indices: Any = None, keep_dims: Any = None
+) -> dict[str, Any]:
     """The attributes of a reduction, from its arguments and their old names."""
     keep = keep_dims if keepdims is None else keepdims
-    return {"axis": _axes(axis, reduction_indices), "keepdims": bool(keep)}
+    return {"axis": axis_argument(axis, reduction_indices), "keepdims": bool(keep)}
 
 
 def reduced_axes(axes: Any, rank: int) -> tuple[int, ...]:
@@ -78,15 +82,29 @@ def _input_size(attrs: dict[str, Any], in_shapes: Any) -> int:
 
 
 def _lower_reduction(binder: Any, op: Any) -> None:
-    """One kernel call; the reduced dimensions are those that are 1 in the output's view."""
+    """One kernel call; the reduced dimensions are those that are 1 in the output's view.
+
+    Small integers are reduced as int32, of which the low bits are the sum or product that wraps.
+    """
     x = binder.view(op.inputs[0])
     axes = reduced_axes(op.attrs["axis"], len(x.dims))
     out = binder.result(op)
     kept = out.reshaped(tuple(1 if i in axes else d for i, d in enumerate(x.dims)))
-    binder.emit(op.opdef.kernel, [kept], [x])
+    if x.dtype not in SMALL:
+        binder.emit(op.opdef.kernel, [kept], [x])
+        return
+    wide = binder.scratch(op.name, dtypes.int32, x.dims)
+    total = binder.scratch(op.name, dtypes.int32, kept.dims)
+    binder.tile([wide], [x], tiling.single(f"cast.{x.dtype.short}.i32", 1))
+    binder.emit(op.opdef.kernel, [total], [wide])
+    if op.opdef.kernel in ("reduce_max", "reduce_min") and not x.size:
+        limit = x.dtype.min if op.opdef.kernel == "reduce_max" else x.dtype.max
+        nothing = binder.constant(op.name, dtypes.int32, np.array(limit, np.int32))
+        binder.copy(total, nothing.broadcast(total.dims))
+    binder.tile([kept], [total], tiling.single(f"cast.i32.{x.dtype.short}", 1))
 
 
-def _restore(op: Any, value: Any) -> Any:
+def restored(op: Any, value: Any) -> Any:
     """``value``, of the reduced shape, with the reduced dimensions back as 1."""
     axes = op.attrs["axis"]
     if axes is None or op.attrs["keepdims"]:
@@ -97,7 +115,7 @@ def _restore(op: Any, value: Any) -> Any:
     return expand_dims(value, axes)
 
 
-def _reduction(name: str, kernel: str, T: Any) -> Any:
+def declare_reduction(name: str, kernel: str, T: Any) -> Any:
     """Declare ``name`` as a reduction; decorates a function (input_tensor, axis, keepdims)."""
 
     def decorate(function: Any) -> Any:
@@ -109,7 +127,7 @@ def _reduction(name: str, kernel: str, T: Any) -> Any:
     return decorate
 
 
-_REDUCTION_DOC = """
+REDUCTION_DOC = """
 
     Parameters
     ----------
@@ -134,7 +152,7 @@ _REDUCTION_DOC = """
 """
 
 
-@_reduction("Sum", "reduce_sum", NUMBERS)
+@declare_reduction("Sum", "reduce_sum", REALS)
 def reduce_sum(
     input_tensor: Any,
     axis: Any = None,
@@ -156,15 +174,15 @@ def reduce_sum(
     >>> gp.Session().run(gp.reduce_sum([[1.0, 2.0], [3.0, 4.0]], axis=0))
     array([4., 6.], dtype=float32)
     """
-    return [input_tensor], _along(axis, keepdims, reduction_indices, keep_dims)
+    return [input_tensor], reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
 
 
 @reduce_sum.gradient
 def _(op: Any, dy: Any) -> Any:
-    return broadcast_to(_restore(op, dy), shape(op.inputs[0]))
+    return broadcast_to(restored(op, dy), shape(op.inputs[0]))
 
 
-@_reduction("Mean", "reduce_mean", NUMBERS)
+@declare_reduction("Mean", "reduce_mean", REALS)
 def reduce_mean(
     input_tensor: Any,
     axis: Any = None,
@@ -180,14 +198,14 @@ def reduce_mean(
     >>> float(gp.Session().run(gp.reduce_mean([[1.0, 2.0], [3.0, 4.0]])))
     2.5
     """
-    return [input_tensor], _along(axis, keepdims, reduction_indices, keep_dims)
+    return [input_tensor], reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
 
 
 @reduce_mean.gradient
 def _(op: Any, dy: Any) -> Any:
     x = op.inputs[0]
     share = dy * _mean_weight(x, axis=op.attrs["axis"])
-    return broadcast_to(_restore(op, share), shape(x))
+    return broadcast_to(restored(op, share), shape(x))
 
 
 @op("MeanWeight", VIEW, types="T -> T", T=NUMBERS)
@@ -214,7 +232,7 @@ def _(op: Any, dy: Any) -> Any:
     return None
 
 
-@_reduction("Max", "reduce_max", NUMBERS)
+@declare_reduction("Max", "reduce_max", REALS)
 def reduce_max(
     input_tensor: Any,
     axis: Any = None,
@@ -234,10 +252,10 @@ def reduce_max(
     >>> gp.Session().run(gp.reduce_max([[1.0, 2.0], [4.0, 3.0]], axis=1))
     array([2., 4.], dtype=float32)
     """
-    return [input_tensor], _along(axis, keepdims, reduction_indices, keep_dims)
+    return [input_tensor], reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
 
 
-@_reduction("Min", "reduce_min", NUMBERS)
+@declare_reduction("Min", "reduce_min", REALS)
 def reduce_min(
     input_tensor: Any,
     axis: Any = None,
@@ -257,16 +275,16 @@ def reduce_min(
     >>> gp.Session().run(gp.reduce_min([[1.0, 2.0], [4.0, 3.0]], axis=1))
     array([1., 3.], dtype=float32)
     """
-    return [input_tensor], _along(axis, keepdims, reduction_indices, keep_dims)
+    return [input_tensor], reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
 
 
 @reduce_max.gradient
 @reduce_min.gradient
 def _(op: Any, dy: Any) -> Any:
     x = op.inputs[0]
-    chosen = cast(equal(x, _restore(op, op.outputs[0])), x.dtype)
+    chosen = cast(equal(x, restored(op, op.outputs[0])), x.dtype)
     count = reduce_sum(chosen, op.attrs["axis"], keepdims=op.attrs["keepdims"])
-    return chosen * _restore(op, dy / count)
+    return chosen * restored(op, dy / count)
 
 
 def reduce_all(
@@ -284,7 +302,7 @@ def reduce_all(
     >>> gp.Session().run(gp.reduce_all([[True, False], [True, True]], axis=1)).tolist()
     [False, True]
     """
-    along = _along(axis, keepdims, reduction_indices, keep_dims)
+    along = reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
     return _of_bools(reduce_min, "All", input_tensor, along, name)
 
 
@@ -303,7 +321,7 @@ def reduce_any(
     >>> gp.Session().run(gp.reduce_any([[True, False], [False, False]], axis=1)).tolist()
     [True, False]
     """
-    along = _along(axis, keepdims, reduction_indices, keep_dims)
+    along = reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
     return _of_bools(reduce_max, "Any", input_tensor, along, name)
 
 
@@ -336,7 +354,7 @@ def reduce_logsumexp(
     >>> f"{gp.Session().run(gp.reduce_logsumexp([1000.0, 1000.0])):.3f}"
     '1000.693'
     """
-    axes, keep = _along(axis, keepdims, reduction_indices, keep_dims).values()
+    axes, keep = reduction_attrs(axis, keepdims, reduction_indices, keep_dims).values()
     graph = graph_of([input_tensor])
     with graph.as_default(), graph.name_scope(name or "ReduceLogSumExp") as scope:
         x = convert_to_tensor(input_tensor)
@@ -357,7 +375,7 @@ for _function in (
     reduce_any,
     reduce_logsumexp,
 ):
-    _function.__doc__ = (_function.__doc__ or "").replace("{doc}", _REDUCTION_DOC)
+    _function.__doc__ = (_function.__doc__ or "").replace("{doc}", REDUCTION_DOC)
 
 
 @op("ArgMax", REDUCE, kernel="argmax", types="T -> @output_type", T=NUMBERS, flops=_input_size)
@@ -397,11 +415,11 @@ def argmax(
     >>> gp.Session().run(gp.argmax([[1.0, 5.0], [4.0, 3.0]], 1))
     array([1, 0])
     """
-    axes = _axes(axis, dimension) or (0,)
+    axes = axis_argument(axis, dimension) or (0,)
     if len(axes) != 1:
         raise ValueError(f"argmax takes one axis, not {list(axes)}")
     out = dtypes.as_dtype(output_type)
-    if not out.is_integer:
+    if out not in dtypes.INTEGERS:
         raise TypeError(f"output_type must be int32 or int64, not {out.name}")
     return [input], {"axis": axes, "keepdims": False, "output_type": out}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradplan import dtypes, shapes
-from gradplan.dtypes import ALL, NUMBERS, DType
+from gradplan.dtypes import ALL, REALS, DType
 from gradplan.graph import Graph, GraphKeys, Operation, Tensor, get_default_graph
 from gradplan.opdef import (
     STATE,
@@ -91,8 +91,8 @@ def _declare_write(name: str, kernel: str, T: Any) -> Any:
 
 
 _assign = _declare_write("Assign", "copy", ALL)
-_assign_add = _declare_write("AssignAdd", "add", NUMBERS)
-_assign_sub = _declare_write("AssignSub", "sub", NUMBERS)
+_assign_add = _declare_write("AssignAdd", "add", REALS)
+_assign_sub = _declare_write("AssignSub", "sub", REALS)
 
 
 def reference(variable: Any) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gradplan import _core, shapes
-from gradplan.dtypes import NUMBERS
+from gradplan.dtypes import REALS
 from gradplan.graph import at_user_line
 from gradplan.opdef import CALL, apply, op
 from gradplan.ops.array import identity
@@ -20,7 +20,7 @@ __all__ = ["add_n"]
     "AddN",
     CALL,
     types="T* -> T",
-    T=NUMBERS,
+    T=REALS,
     flops=lambda attrs, in_shapes: (len(in_shapes) - 1) * shapes.size(in_shapes[0]),
 )
 def _add_n(inputs: Any, name: str | None = None) -> Any:

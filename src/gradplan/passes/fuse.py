@@ -19,6 +19,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from gradplan import _core, shapes
 from gradplan.graph import Operation, Tensor
 from gradplan.opdef import MAP, OpDef, broadcast_all, infer_shapes
@@ -81,6 +83,8 @@ class _Fuser:
         pinned = {c for op in program._ops for c in op.control_inputs}
         self.ancestors: list[int] = []
         self.groups: dict[Operation, list[Operation]] = {}
+        #: For every operation the first member of the groups that reach across it.
+        self.reach = np.arange(len(program._ops))
         for op in program._ops:
             mask = 0
             for before in (*[t.op for t in op.inputs], *op.control_inputs):
@@ -103,6 +107,8 @@ class _Fuser:
             if not choice or self._legal(members):
                 for m in members:
                     self.groups[m] = members
+                first, last = members[0].id, members[-1].id
+                np.minimum(self.reach[first : last + 1], first, self.reach[first : last + 1])
                 return
         self.groups[op] = [op]
 
@@ -125,6 +131,8 @@ class _Fuser:
     def _comes_back(self, members: list[Operation]) -> bool:
         """Whether a path through other groups, which run as one, leads out and back in."""
         inside, first = set(members), members[0].id
+        while self.reach[first] < first:  # what lies before it may take from a group that does not
+            first = self.reach[first]
         stack = [t.op for t in inputs_of(members)]
         seen: set[Operation] = set()
         while stack:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gradplan.dtypes import bfloat16
 from gradplan.graph import Operation, Tensor, get_default_graph
 from gradplan.ops.state import Variable, global_variables
 from gradplan.train import checkpoint
@@ -150,7 +151,11 @@ defer_build, allow_empty, write_version, pad_step_number, save_relative_paths, f
         if not os.path.isdir(directory):
             raise ValueError(f"Parent directory of {save_path} doesn't exist, can't save.")
         names = list(self._variables)
-        values = sess.run([self._variables[n] for n in names])
+        saved = [self._variables[n] for n in names]
+        if any(v.dtype is bfloat16 for v in saved):
+            values = sess._make_step(saved, [], raw=True)()
+        else:
+            values = sess.run(saved)
         arrays = {n: np.asarray(v) for n, v in zip(names, values, strict=True)}
         if self._everything:
             for op, state in sess.random_states().items():

@@ -1,0 +1,11 @@
+"""The names of ``gp.math``: those of the elementwise operations and reductions, as TensorFlow's."""
+
+from gradplan.ops.activations import softplus, softsign
+from gradplan.ops.arithmetic import *
+from gradplan.ops.functions import *
+from gradplan.ops.logic import *
+from gradplan.ops.math import *
+from gradplan.ops.products import *
+from gradplan.ops.reduce import *
+from gradplan.ops.special import *
+from gradplan.ops.statistics import *

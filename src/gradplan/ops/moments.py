@@ -1,0 +1,142 @@
+"""Mean and variance together, and half the sum of squares: names of ``gp.nn``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradplan import dtypes
+from gradplan.graph import Tensor
+from gradplan.opdef import graph_of
+from gradplan.ops.array import zeros_like
+from gradplan.ops.constant import constant, convert_to_tensor
+from gradplan.ops.functions import reciprocal, squared_difference
+from gradplan.ops.math import cast, multiply, square
+from gradplan.ops.reduce import axis_argument, reduce_mean, reduce_sum
+from gradplan.ops.statistics import kept
+
+__all__ = ["l2_loss", "moments", "weighted_moments"]
+
+
+def l2_loss(t: Any, name: str | None = None) -> Tensor:
+    """Half the sum of the squares of all elements.
+
+    Parameters
+    ----------
+    t : tensor_like of float
+    name : str, optional
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> float(gp.Session().run(gp.nn.l2_loss([3.0, 4.0])))
+    12.5
+    """
+    graph = graph_of([t])
+    with graph.as_default(), graph.name_scope(name or "L2Loss") as scope:
+        t = convert_to_tensor(t, name="t")
+        return multiply(reduce_sum(square(t)), constant(0.5, t.dtype), name=scope)
+
+
+def moments(
+    x: Any,
+    axes: Any,
+    shift: Any = None,
+    name: str | None = None,
+    keep_dims: Any = None,
+    keepdims: Any = None,
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance along ``axes``.
+
+    Parameters
+    ----------
+    x : tensor_like of float
+        float16 and bfloat16 are computed as float32.
+    axes : int, list of int or None
+        None takes all dimensions.
+    shift : optional
+        Accepted as in TensorFlow 1; it changes nothing.
+    name : str, optional
+    keep_dims, keepdims : bool, optional
+        Keep the reduced dimensions as size 1. Default: False.
+
+    Returns
+    -------
+    mean, variance : Tensor
+        The variance is the mean of the squares of ``x - mean``, without Bessel's correction.
+
+    Raises
+    ------
+    ValueError
+        If an axis is out of range.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> mean, variance = gp.nn.moments([[1.0, 3.0], [2.0, 6.0]], axes=[1])
+    >>> gp.Session().run([mean, variance])
+    [array([2., 4.], dtype=float32), array([1., 4.], dtype=float32)]
+    """
+    keep = bool(keep_dims if keepdims is None else keepdims)
+    along = axis_argument(axes)
+    graph = graph_of([x])
+    with graph.as_default(), graph.name_scope(name or "moments"):
+        x = convert_to_tensor(x, name="x")
+        given = x.dtype
+        x = cast(x, dtypes.float32) if given in dtypes.STORED else x
+        mean = reduce_mean(x, along, keepdims=True, name="mean")
+        variance = reduce_mean(squared_difference(x, mean), along, keepdims=keep, name="variance")
+        mean = mean if keep else kept(mean, along, keep, "Squeeze")
+        return cast(mean, given), cast(variance, given)
+
+
+def weighted_moments(
+    x: Any,
+    axes: Any,
+    frequency_weights: Any,
+    name: str | None = None,
+    keep_dims: Any = None,
+    keepdims: Any = None,
+) -> tuple[Tensor, Tensor]:
+    """Mean and variance along ``axes``, each element counted as often as its weight says.
+
+    Parameters
+    ----------
+    x : tensor_like of float
+    axes : int, list of int or None
+        None takes all dimensions.
+    frequency_weights : tensor_like
+        Of the type of ``x``, in a shape that broadcasts with it.
+    name : str, optional
+    keep_dims, keepdims : bool, optional
+        Keep the reduced dimensions as size 1. Default: False.
+
+    Returns
+    -------
+    mean, variance : Tensor
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> mean, variance = gp.nn.weighted_moments([1.0, 2.0], [0], [3.0, 1.0])
+    >>> gp.Session().run([mean, variance])
+    [np.float32(1.25), np.float32(0.1875)]
+    """
+    keep = bool(keep_dims if keepdims is None else keepdims)
+    along = axis_argument(axes)
+    graph = graph_of([x, frequency_weights])
+    with graph.as_default(), graph.name_scope(name or "weighted_moments"):
+        x = convert_to_tensor(x, name="x")
+        weights = frequency_weights
+        if not hasattr(weights, "op"):
+            weights = convert_to_tensor(weights, x.dtype, "frequency_weights")
+        given = x.dtype
+        if given in dtypes.STORED:
+            x, weights = cast(x, dtypes.float32), cast(weights, dtypes.float32)
+        total = reduce_sum(weights + zeros_like(x), along, keepdims=True, name="sum_of_weights")
+        share = reciprocal(total)
+        mean = reduce_sum(weights * x, along, keepdims=True) * share
+        spread = reduce_sum(weights * squared_difference(x, mean), along, keepdims=True) * share
+        return (
+            cast(kept(mean, along, keep, "weighted_mean"), given),
+            cast(kept(spread, along, keep, "weighted_variance"), given),
+        )
