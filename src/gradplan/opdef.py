@@ -258,6 +258,8 @@ def to_tensor(value: Any, dtype: DType | None, name: str, graph: Graph) -> Tenso
         for base, convert in reversed(_converters):
             if isinstance(value, base):
                 return convert(value, dtype, name, graph)
+        if value is None:
+            raise ValueError("None values not supported: it cannot be converted to a tensor")
         raise TypeError(f"a {type(value).__name__} cannot be converted to a tensor: {value!r}")
     if dtype is not None and value.dtype is not dtype:
         raise ValueError(

@@ -14,6 +14,7 @@ from gradplan.ops.constant import (
     constant,
     convert_to_tensor,
     has_tensor,
+    renamed,
     require_constant,
     shape_constant,
 )
@@ -144,7 +145,7 @@ def shape_argument(value: Any, in_shape: Any) -> Any:
     if dims is None:
         rank = None if in_shape is None or len(in_shape) != 1 else in_shape[0]
         return None, None if rank is None else (None,) * rank
-    if dims.ndim > 1 or dims.size > 64:
+    if dims.ndim != 1 or dims.size > 64:
         raise ValueError(f"a shape must be a vector, not an array of shape {dims.shape}")
     return tuple(int(d) for d in dims.ravel()), None
 
@@ -216,7 +217,7 @@ def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any 
     >>> gp.expand_dims([1.0, 2.0], -1).shape.as_list()
     [2, 1]
     """
-    axis = dim if axis is None else axis
+    axis = renamed("dim", dim, "axis", axis)
     if axis is None:
         raise ValueError("expand_dims needs an axis")
     axes = tuple(int(a) for a in require_constant(axis, "axis").ravel())

@@ -220,6 +220,15 @@ def _convert_shape(value: Any, dtype: DType | None, name: str, graph: Graph) -> 
 register_tensor_conversion_function(shapes.TensorShape, _convert_shape)
 
 
+def renamed(old_name: str, old: Any, name: str, value: Any) -> Any:
+    """The argument ``name``, which may be given by its old name instead."""
+    if old is None:
+        return value
+    if value is not None:
+        raise ValueError(at_user_line(f"Cannot specify both '{old_name}' and '{name}'"))
+    return old
+
+
 def require_constant(value: Any, what: str) -> np.ndarray:
     """The value of an argument that must be known while the graph is built."""
     if not isinstance(value, Tensor):
