@@ -44,9 +44,9 @@ def evaluate(tf, text, arrays, known=True, orders=2, run=True):
             outs = leaves(space["out"])
         except Exception as error:
             return {**found, "error": told("build", error)}
-        found["names"] = [t.op.name if hasattr(t, "op") else t.name for t in outs]
+        found["names"] = [t.op.name if hasattr(t, "op") else getattr(t, "name", repr(t)) for t in outs]
         outs = [t for t in outs if hasattr(t, "dtype")]  # without operations
-        found["dtypes"] = [t.dtype.base_dtype.name for t in outs]
+        found["dtypes"] = [dtype(t) for t in outs]
         found["shapes"] = [dims(t) for t in outs]
         if not run:
             return found
@@ -54,11 +54,11 @@ def evaluate(tf, text, arrays, known=True, orders=2, run=True):
         with tf.Session(graph=graph) as session:
             try:
                 session.run(tf.global_variables_initializer())
-                found["values"] = session.run(outs, fed)
+                found["values"] = [ordinary(v) for v in session.run(outs, fed)]
             except Exception as error:
                 return {**found, "error": told("run", error)}
             xs = [feeds[name] for name, a in arrays.items() if a.dtype.kind == "f"]
-            ys = [(t, v) for t, v in zip(outs, found["values"], strict=True) if floats(v)]
+            ys = [p for p in zip(outs, found["values"], strict=True) if dtype(p[0]) in FLOATS]
             for key in ("first", "second")[:orders]:
                 found[key] = derive(tf, session, fed, xs, ys)
                 if isinstance(found[key], str):
@@ -86,13 +86,22 @@ def leaves(value):
     return [] if value is None else [value]
 
 
+FLOATS = ("float32", "float64")
+
+
+def dtype(tensor):
+    return tensor.dtype.base_dtype.name
+
+
 def dims(tensor):
     shape = tensor.get_shape()
     return None if shape.ndims is None else shape.as_list()
 
 
-def floats(value):
-    return np.asarray(value).dtype.kind == "f"
+def ordinary(value):
+    """A value in a type that needs no more than NumPy; its own type is told beside it."""
+    value = np.asarray(value)
+    return value.astype(np.float32) if value.dtype.kind == "V" else value
 
 
 def derive(tf, session, fed, xs, ys):

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 HERE = Path(__file__).resolve().parent
 PYTHON = os.environ.get(
@@ -25,6 +25,8 @@ settings.register_profile(
     deadline=None,
     database=None,
     suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    report_multiple_bugs=False,
 )
 settings.register_profile("nightly", settings.get_profile("ci"), derandomize=False)
 settings.load_profile(os.environ.get("GRADPLAN_PROFILE", "ci"))

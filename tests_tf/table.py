@@ -1,6 +1,7 @@
 """What a row of the tables of calls is."""
 
 import ast
+import inspect
 from dataclasses import dataclass, field
 
 
@@ -82,9 +83,9 @@ def names(text):
 
 
 def has(module, name):
-    """Whether a module has a name such as ``nn.relu``."""
+    """Whether a module has a name such as ``nn.relu``, and not for a module of its own."""
     for part in name.split("."):
         if not hasattr(module, part):
             return False
         module = getattr(module, part)
-    return True
+    return not inspect.ismodule(module)

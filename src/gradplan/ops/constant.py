@@ -54,6 +54,8 @@ def to_array(value: Any, dtype: DType | None = None) -> np.ndarray:
     from_numpy = isinstance(value, (np.ndarray, np.generic))
     try:
         given = np.asarray(value)
+        if given.dtype.kind == "O":
+            given = np.asarray(_sizes(value))
     except ValueError:
         raise ValueError("the nested lists are ragged: rows differ in length") from None
     except OverflowError as error:
@@ -85,6 +87,13 @@ def to_array(value: Any, dtype: DType | None = None) -> np.ndarray:
         out = np.array(given, dtype=dtype.np, order="C")
     out.flags.writeable = False
     return out
+
+
+def _sizes(value: Any) -> Any:
+    """Nested lists with the sizes that ``x.get_shape()[i]`` gave as ints."""
+    if isinstance(value, (list, tuple)):
+        return [_sizes(v) for v in value]
+    return value.value if isinstance(value, shapes.Dimension) else value
 
 
 def _fits(values: np.ndarray, dtype: DType) -> bool:

@@ -354,6 +354,7 @@ def softmax_cross_entropy_with_logits(
     logits: Any = None,
     dim: Any = -1,
     name: str | None = None,
+    axis: Any = None,
 ) -> Tensor:
     """Cross-entropy as :func:`softmax_cross_entropy_with_logits_v2`, without a gradient to the
     labels.
@@ -370,7 +371,7 @@ def softmax_cross_entropy_with_logits(
     return softmax_cross_entropy_with_logits_v2(
         labels=labels,
         logits=logits,
-        axis=dim,
+        axis=dim if axis is None else axis,
         name=name or "softmax_cross_entropy_with_logits_sg",
     )
 
