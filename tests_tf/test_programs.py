@@ -150,7 +150,7 @@ MOVES = able([
     ("{}[0]", lambda s: s and s[0]), ("{}[..., -1]", lambda s: s and s[-1]), ("{}[::-1]", lambda s: s),
     ("{}[1:]", lambda s: s), ("{}[..., ::2]", lambda s: s), ("{}[None]", lambda s: True),
     ("tf.broadcast_to({0}, tf.concat([[2], tf.shape({0})], 0))", lambda s: True),
-    ("tf.zeros_like({})", lambda s: True), ("tf.reshape({0}, tf.shape({0})[::-1])", lambda s: s),
+    ("tf.zeros_like({})", lambda s: True), ("tf.reshape({0}, tf.reverse(tf.shape({0}), [0]))", lambda s: s),
     ("tf.where(tf.equal({0}, {0}), {0}, tf.ones_like({0}))", lambda s: True),
     ("tf.tile({}, [2])", lambda s: len(s) == 1), ("tf.tile({}, [1, 2])", lambda s: len(s) == 2),
     ("tf.stack([{0}, {0}], 1)", lambda s: s), ("tf.unstack({})[-1]", lambda s: s and s[0]),

@@ -12,6 +12,7 @@ __all__ = ["matmul"]
 
 
 def _matmul_flops(attrs: dict[str, Any], in_shapes: Any) -> int:
+    """2 m k n"""
     (a, b), columns = in_shapes, 0 if attrs["transpose_b"] else 1
     return 2 * a[0] * a[1] * b[columns]
 

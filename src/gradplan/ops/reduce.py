@@ -74,6 +74,7 @@ def _reduced(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 
 
 def _input_size(attrs: dict[str, Any], in_shapes: Any) -> int:
+    """1 for an element of the input"""
     return shapes.size(in_shapes[0])
 
 
