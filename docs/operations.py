@@ -34,8 +34,8 @@ function without a type of its own is a composition of others.
   *T*; `I` is int32 or int64; `any` is any type; `@key` is the type in that attribute; a star
   repeats.
 - *Gradient*: **yes**; **zero**, for what is constant between its jumps or is meant to stop the
-  flow; **-**, where the results are no floats or nothing flows in; **no**, where asking for one is an
-  error.
+  flow; **-**, where the results are no floats or nothing flows in; **no**, where asking for one is
+  an error.
 - *Runs as*: `MAP` is elementwise, an opcode of the tile interpreter, which fuses with its
   neighbours; `REDUCE` and `CALL` are kernels in C; `VIEW` is another look at a buffer and costs
   nothing; `STATE` reads or writes what the session keeps; `HOST` calls back into Python. A
@@ -189,7 +189,9 @@ def section(
             out.append(line([cell(text), summary(function), kind]))
         out.append("")
     if types:
-        header = "type|inputs and results|attributes|T|gradient|runs as|cost|made by, or what it does"
+        header = (
+            "type|inputs and results|attributes|T|gradient|runs as|cost|made by, or what it does"
+        )
         out += [line(header.split("|")), line(["---"] * 8)]
         out += [row(opdef, f, names.get(f, []), sets) for opdef, f in types] + [""]
     return out

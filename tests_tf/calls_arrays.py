@@ -14,7 +14,8 @@ CALLS = rows(
     "size=[-1, 2, -1])", "tf.strided_slice(c, [0, 0, 3], [2, 3, 0], [1, 2, -1])",
     "tf.strided_slice(x, [0, 0], [1, 2], shrink_axis_mask=1)",
     "tf.strided_slice(c, [0, 1], [2, 2], begin_mask=1, end_mask=2, ellipsis_mask=0)",
-    "x[one]", "v[one:]", "x[:, one - 1:one + 1]", "v[i[0]]", "c[..., one, None]", "c[one, :, i[2]:]",
+    "x[one]", "v[one:]", "x[:, one - 1:one + 1]", "v[i[0]]", "c[..., one, None]",
+    "c[one, :, i[2]:]",
     "tf.tile(x, [2, 1])", "tf.tile(input=v, multiples=[3])", "tf.tile(x, [0, 2])",
     "tf.pad(x, [[1, 0], [0, 2]])", "tf.pad(x, [[1, 1], [2, 1]], 'REFLECT')",
     "tf.pad(tensor=x, paddings=[[0, 1], [1, 1]], mode='SYMMETRIC')",
@@ -23,7 +24,8 @@ CALLS = rows(
     "tf.reverse_sequence(x, lengths, seq_axis=1, batch_axis=0)",
     "tf.reverse_sequence(input=c, seq_lengths=lengths, seq_dim=1, batch_dim=0)",
     "tf.transpose(c, perm)", "tf.matrix_transpose(c)", "tf.linalg.transpose(x)",
-    "tf.squeeze(row)", "tf.squeeze(column, axis=1)", "tf.squeeze(column[None], squeeze_dims=[0, 2])",
+    "tf.squeeze(row)", "tf.squeeze(column, axis=1)",
+    "tf.squeeze(column[None], squeeze_dims=[0, 2])",
     "tf.squeeze(tf.reshape(x, [1, 2, 1, 3]), [0])", "tf.expand_dims(x, one)",
     "tf.concat([x, y], one)", "tf.size(x)", "tf.size(c, out_type=tf.int64)", "tf.rank(c)",
     "tf.shape_n([x, c])", "tf.range(5)", "tf.range(1, 9, 3)", "tf.range(start=0.0, limit=1.0, "
@@ -85,7 +87,8 @@ CALLS = rows(
 
 ERRORS = rows(
     Bad,
-    "tf.stack([x, z])", Bad("tf.stack([])", ours="ValueError"), "tf.stack([x, y], 3)", "tf.unstack(s)", "tf.unstack(x, 3)",
+    "tf.stack([x, z])", Bad("tf.stack([])", ours="ValueError"), "tf.stack([x, y], 3)",
+    "tf.unstack(s)", "tf.unstack(x, 3)",
     "tf.split(x, 2, 1)", "tf.split(x, [1, 1], 1)", "tf.split(x, 3, 2)", "tf.slice(x, [0], [1])",
     "tf.slice(x, [0, 2], [2, 2])", "tf.slice(x, [-1, 0], [1, 1])", "x[i[0]]", "x[one + 1]",
     "tf.strided_slice(x, [0], [2], [0])", "tf.tile(x, [2])", "tf.tile(x, [-1, 1])",
@@ -93,7 +96,8 @@ ERRORS = rows(
     "tf.pad(x, [[3, 0], [0, 0]], 'SYMMETRIC')", "tf.pad(x, [[1, 1], [0, 0]], 'NONE')",
     "tf.reverse(x, [2])", "tf.reverse(x, [0, 0])", "tf.reverse_sequence(x, [4, 1], seq_axis=1)",
     "tf.squeeze(x, [0])", "tf.squeeze(x, [2])", "tf.range(0, 5, 0)", "tf.range(0, 5, -1)",
-    "tf.range(v)", Bad("tf.linspace(0.0, 1.0, 0)", ours="ValueError"), "tf.eye(-1)", "tf.diag_part(x)",
+    "tf.range(v)", Bad("tf.linspace(0.0, 1.0, 0)", ours="ValueError"), "tf.eye(-1)",
+    "tf.diag_part(x)",
     "tf.matrix_diag_part(v)", "tf.matrix_band_part(v, 0, 0)", "tf.roll(x, 1, 2)",
     "tf.space_to_depth(image, 4)", "tf.ensure_shape(x, [3, 3])", "tf.meshgrid(v, indexing='no')",
     "tf.gather(v, [3])", "tf.gather(v, [-1])", "tf.gather(x, [0], axis=2)", "tf.gather(x, x)",
@@ -106,5 +110,6 @@ ERRORS = rows(
     "tf.unsorted_segment_sum(v, [0, 1, 2], -1)", "tf.bincount([-1])", "tf.nn.top_k(v, 4)",
     "tf.nn.top_k(v, -1)", "tf.nn.top_k(s, 1)", "tf.nn.in_top_k(x, ids, 1)", "tf.unique(x)",
     "tf.sort(v, direction='UP')", "tf.scatter_update(tf.Variable([1.0]), [1], [2.0])",
-    "tf.scatter_add(tf.Variable([1.0]), [0], [2.0, 3.0])", Bad("tf.scatter_update(x, [0], [v])", ours="TypeError"),
+    "tf.scatter_add(tf.Variable([1.0]), [0], [2.0, 3.0])",
+    Bad("tf.scatter_update(x, [0], [v])", ours="TypeError"),
 )  # fmt: skip

@@ -24,7 +24,8 @@ CALLS = rows(
     *[f"tf.reduce_sum(tf.cast(k, tf.{t}), 1)" for t in TYPES.split()[:3]],
     "tf.constant([1, 2], tf.uint8)", "tf.constant(1.5, tf.float16)", "tf.zeros([2], tf.int16)",
     "tf.constant([300, 7], tf.int16) * tf.constant([300, 7], tf.int16)",
-    "tf.reduce_prod(x)", "tf.reduce_prod(zeros, 1)", "tf.reduce_prod(c, axis=[0, 2], keepdims=True)",
+    "tf.reduce_prod(x)", "tf.reduce_prod(zeros, 1)",
+    "tf.reduce_prod(c, axis=[0, 2], keepdims=True)",
     "tf.reduce_prod(n, 0)", "tf.cumsum(x)", "tf.cumsum(x, 1, exclusive=True)", "tf.cumsum(n)",
     "tf.cumsum(c, axis=-1, reverse=True, name='sums')", "tf.cumprod(x, 1)", "tf.cumprod(zeros, 1)",
     "tf.cumprod(x, axis=0, exclusive=True, reverse=True)", "tf.count_nonzero(zeros)",
@@ -54,6 +55,7 @@ ERRORS = rows(
     "tf.cumsum(x, 2)", "tf.cumsum(b)", "tf.reduce_prod(x, 3)", "tf.nn.l2_loss(n)", "tf.norm(n)",
     "tf.norm(x, 'no')", "tf.norm(x, axis=[0, 1, 2])", "tf.gradients(x, [x], [y, y])",
     "tf.hessians(x, n)", "tf.saturate_cast(b, tf.int32)",
-    "tf.bitcast(x, tf.float64)", Bad("tf.constant(300, tf.uint8)", ours="TypeError"), "tf.cast(x, tf.int8) + n",
+    "tf.bitcast(x, tf.float64)", Bad("tf.constant(300, tf.uint8)", ours="TypeError"),
+    "tf.cast(x, tf.int8) + n",
     "tf.lgamma(n)", "tf.nn.moments(x, [2])", "tf.accumulate_n([])",
 )  # fmt: skip

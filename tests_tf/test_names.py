@@ -17,7 +17,8 @@ OTHERS = """
     initializers.truncated_normal initializers.variance_scaling initializers.zeros int16 int8
     losses.Reduction losses.get_regularization_losses math.acos math.asin math.atan math.ceil
     math.cos math.cosh math.count_nonzero math.cumprod math.cumsum math.digamma math.divide
-    math.equal math.erf math.expm1 math.floor math.floordiv math.greater math.is_nan math.l2_normalize
+    math.equal math.erf math.expm1 math.floor math.floordiv math.greater math.is_nan
+    math.l2_normalize
     math.less math.lgamma math.log1p math.log_sigmoid math.logical_and math.maximum math.multiply
     math.negative math.not_equal math.reciprocal math.reduce_all math.reduce_any math.reduce_max
     math.reduce_mean math.reduce_min math.reduce_prod math.round math.rsqrt math.segment_sum

@@ -115,74 +115,132 @@ def able(rows):
 # ---- tables: a line for each operation -----------------------------------------------------------
 
 #: Of one float: text, whether it is smooth, bound of the result for a bound of the argument.
-UNARY = able([
-    ("tf.tanh({})", True, lambda m: 1), ("tf.sigmoid({})", True, lambda m: 1),
-    ("tf.sin({})", True, lambda m: 1), ("tf.cos({} / 3.0)", True, lambda m: 1),
-    ("tf.exp(-tf.square({}))", True, lambda m: 1), ("tf.nn.softplus({})", True, lambda m: m + 1),
-    ("tf.log(tf.square({}) + 1.0)", True, lambda m: m), ("tf.atan({})", True, lambda m: 2),
-    ("tf.sqrt(tf.square({}) + 1.0)", True, lambda m: m + 1), ("tf.erf({})", True, lambda m: 1),
-    ("tf.rsqrt(tf.square({}) + 0.5)", True, lambda m: 2), ("tf.nn.softsign({})", True, lambda m: 1),
-    ("tf.reciprocal(tf.square({}) + 1.0)", True, lambda m: 1), ("tf.log1p({} ** 2)", True, lambda m: m),
-    ("tf.square({})", None, lambda m: m * m), ("tf.negative({})", None, lambda m: m),
-    ("{} * 2.0 - 1.0", None, lambda m: 2 * m + 1), ("tf.identity({})", None, lambda m: m),
-    ("tf.stop_gradient({})", None, lambda m: m), ("tf.abs({})", False, lambda m: m),
-    ("tf.nn.relu({})", False, lambda m: m), ("tf.sign({})", False, lambda m: 1),
-    ("tf.nn.leaky_relu({})", False, lambda m: m), ("tf.nn.relu6({})", False, lambda m: 6),
-    ("tf.floor({} / 2.0)", False, lambda m: m), ("tf.clip_by_value({}, -2.0, 2.0)", False, lambda m: 2),
-    ("tf.nn.elu({})", False, lambda m: m), ("tf.nn.selu({})", False, lambda m: 2 * m),
-    ("tf.log_sigmoid({})", True, lambda m: m + 1), ("tf.nn.swish({})", True, lambda m: m),
-    ("tf.expm1({} / 200.0)", True, lambda m: 2), ("tf.lgamma(tf.square({}) + 1.0)", True, lambda m: 6 * m * m),
-])  # fmt: skip
+UNARY = able(
+    [
+        ("tf.tanh({})", True, lambda m: 1),
+        ("tf.sigmoid({})", True, lambda m: 1),
+        ("tf.sin({})", True, lambda m: 1),
+        ("tf.cos({} / 3.0)", True, lambda m: 1),
+        ("tf.exp(-tf.square({}))", True, lambda m: 1),
+        ("tf.nn.softplus({})", True, lambda m: m + 1),
+        ("tf.log(tf.square({}) + 1.0)", True, lambda m: m),
+        ("tf.atan({})", True, lambda m: 2),
+        ("tf.sqrt(tf.square({}) + 1.0)", True, lambda m: m + 1),
+        ("tf.erf({})", True, lambda m: 1),
+        ("tf.rsqrt(tf.square({}) + 0.5)", True, lambda m: 2),
+        ("tf.nn.softsign({})", True, lambda m: 1),
+        ("tf.reciprocal(tf.square({}) + 1.0)", True, lambda m: 1),
+        ("tf.log1p({} ** 2)", True, lambda m: m),
+        ("tf.square({})", None, lambda m: m * m),
+        ("tf.negative({})", None, lambda m: m),
+        ("{} * 2.0 - 1.0", None, lambda m: 2 * m + 1),
+        ("tf.identity({})", None, lambda m: m),
+        ("tf.stop_gradient({})", None, lambda m: m),
+        ("tf.abs({})", False, lambda m: m),
+        ("tf.nn.relu({})", False, lambda m: m),
+        ("tf.sign({})", False, lambda m: 1),
+        ("tf.nn.leaky_relu({})", False, lambda m: m),
+        ("tf.nn.relu6({})", False, lambda m: 6),
+        ("tf.floor({} / 2.0)", False, lambda m: m),
+        ("tf.clip_by_value({}, -2.0, 2.0)", False, lambda m: 2),
+        ("tf.nn.elu({})", False, lambda m: m),
+        ("tf.nn.selu({})", False, lambda m: 2 * m),
+        ("tf.log_sigmoid({})", True, lambda m: m + 1),
+        ("tf.nn.swish({})", True, lambda m: m),
+        ("tf.expm1({} / 200.0)", True, lambda m: 2),
+        ("tf.lgamma(tf.square({}) + 1.0)", True, lambda m: 6 * m * m),
+    ]
+)
 #: Of two numbers that broadcast: text, whether it is smooth (None: exact too), bound.
-BINARY = able([
-    ("{} + {}", None, lambda m, n: m + n), ("{} - {}", None, lambda m, n: m + n),
-    ("tf.multiply({}, {})", None, lambda m, n: m * n), ("tf.maximum({}, {})", False, max),
-    ("tf.minimum({}, {})", False, max), ("tf.squared_difference({}, {})", None, lambda m, n: (m + n) ** 2),
-    ("{} / (tf.square({}) + 1)", True, lambda m, n: m), ("tf.floormod({}, tf.abs({}) + 1)", False, lambda m, n: n + 1),
-    ("tf.div_no_nan({}, {})", False, lambda m, n: m), ("tf.add_n([{0} + {1}, {0} - {1}])", None, lambda m, n: 2 * (m + n)),
-])  # fmt: skip
+BINARY = able(
+    [
+        ("{} + {}", None, lambda m, n: m + n),
+        ("{} - {}", None, lambda m, n: m + n),
+        ("tf.multiply({}, {})", None, lambda m, n: m * n),
+        ("tf.maximum({}, {})", False, max),
+        ("tf.minimum({}, {})", False, max),
+        ("tf.squared_difference({}, {})", None, lambda m, n: (m + n) ** 2),
+        ("{} / (tf.square({}) + 1)", True, lambda m, n: m),
+        ("tf.floormod({}, tf.abs({}) + 1)", False, lambda m, n: n + 1),
+        ("tf.div_no_nan({}, {})", False, lambda m, n: m),
+        ("tf.add_n([{0} + {1}, {0} - {1}])", None, lambda m, n: 2 * (m + n)),
+    ]
+)
 #: What moves elements: text, and the shapes that it takes.
-MOVES = able([
-    ("tf.transpose({})", lambda s: True), ("tf.expand_dims({}, -1)", lambda s: True),
-    ("tf.expand_dims({}, 0)", lambda s: True), ("tf.reshape({}, [-1])", lambda s: 0 not in s),
-    ("tf.reshape({}, [3, -1])", lambda s: 0 not in s and np.prod(s) % 3 == 0),
-    ("tf.concat([{0}, {0}], -1)", lambda s: s), ("tf.concat([{0}, {0} * 2], axis=0)", lambda s: s),
-    ("{}[0]", lambda s: s and s[0]), ("{}[..., -1]", lambda s: s and s[-1]), ("{}[::-1]", lambda s: s),
-    ("{}[1:]", lambda s: s), ("{}[..., ::2]", lambda s: s), ("{}[None]", lambda s: True),
-    ("tf.broadcast_to({0}, tf.concat([[2], tf.shape({0})], 0))", lambda s: True),
-    ("tf.zeros_like({})", lambda s: True), ("tf.reshape({0}, tf.reverse(tf.shape({0}), [0]))", lambda s: s),
-    ("tf.where(tf.equal({0}, {0}), {0}, tf.ones_like({0}))", lambda s: True),
-    ("tf.tile({}, [2])", lambda s: len(s) == 1), ("tf.tile({}, [1, 2])", lambda s: len(s) == 2),
-    ("tf.stack([{0}, {0}], 1)", lambda s: s), ("tf.unstack({})[-1]", lambda s: s and s[0]),
-    ("tf.split({}, [1, -1], 0)[1]", lambda s: s and s[0]), ("tf.squeeze({})", lambda s: True),
-    ("tf.split({}, 2)[0]", lambda s: s and s[0] % 2 == 0), ("tf.gather({}, [0, 0])", lambda s: s and s[0]),
-    ("tf.gather({}, [[1], [0]], axis=-1)", lambda s: s and s[-1] > 1), ("tf.reverse({}, [0])", lambda s: s),
-    ("tf.gather_nd({}, [[0, 0], [1, 0]])", lambda s: len(s) > 1 and s[0] > 1 and s[1]),
-    ("tf.pad({}, [[1, 0], [0, 2]])", lambda s: len(s) == 2), ("tf.roll({}, 1, -1)", lambda s: s and s[-1]),
-    ("tf.pad({}, [[1, 1]], 'REFLECT')", lambda s: len(s) == 1 and s[0] > 1),
-    ("tf.slice({}, [0, 1], [-1, 1])", lambda s: len(s) == 2 and s[1] > 1), ("tf.diag_part({})", lambda s: len(s) == 2 and s[0] == s[1]),
-    ("tf.matrix_band_part({}, 1, 0)", lambda s: len(s) > 1), ("tf.matrix_diag({})", lambda s: s),
-    ("tf.matrix_transpose({})", lambda s: len(s) > 1), ("tf.scatter_nd([[1], [1]], {}, [3, 4])", lambda s: s == (2, 4)),
-    ("tf.unsorted_segment_sum({}, [0, 1, 0], 2)", lambda s: s and s[0] == 3),
-    ("tf.segment_sum({}, [0, 0, 1])", lambda s: s and s[0] == 3), ("tf.nn.embedding_lookup({}, [1, 0, 1])", lambda s: s and s[0] > 1),
-])  # fmt: skip
+MOVES = able(
+    [
+        ("tf.transpose({})", lambda s: True),
+        ("tf.expand_dims({}, -1)", lambda s: True),
+        ("tf.expand_dims({}, 0)", lambda s: True),
+        ("tf.reshape({}, [-1])", lambda s: 0 not in s),
+        ("tf.reshape({}, [3, -1])", lambda s: 0 not in s and np.prod(s) % 3 == 0),
+        ("tf.concat([{0}, {0}], -1)", lambda s: s),
+        ("tf.concat([{0}, {0} * 2], axis=0)", lambda s: s),
+        ("{}[0]", lambda s: s and s[0]),
+        ("{}[..., -1]", lambda s: s and s[-1]),
+        ("{}[::-1]", lambda s: s),
+        ("{}[1:]", lambda s: s),
+        ("{}[..., ::2]", lambda s: s),
+        ("{}[None]", lambda s: True),
+        ("tf.broadcast_to({0}, tf.concat([[2], tf.shape({0})], 0))", lambda s: True),
+        ("tf.zeros_like({})", lambda s: True),
+        ("tf.reshape({0}, tf.reverse(tf.shape({0}), [0]))", lambda s: s),
+        ("tf.where(tf.equal({0}, {0}), {0}, tf.ones_like({0}))", lambda s: True),
+        ("tf.tile({}, [2])", lambda s: len(s) == 1),
+        ("tf.tile({}, [1, 2])", lambda s: len(s) == 2),
+        ("tf.stack([{0}, {0}], 1)", lambda s: s),
+        ("tf.unstack({})[-1]", lambda s: s and s[0]),
+        ("tf.split({}, [1, -1], 0)[1]", lambda s: s and s[0]),
+        ("tf.squeeze({})", lambda s: True),
+        ("tf.split({}, 2)[0]", lambda s: s and s[0] % 2 == 0),
+        ("tf.gather({}, [0, 0])", lambda s: s and s[0]),
+        ("tf.gather({}, [[1], [0]], axis=-1)", lambda s: s and s[-1] > 1),
+        ("tf.reverse({}, [0])", lambda s: s),
+        ("tf.gather_nd({}, [[0, 0], [1, 0]])", lambda s: len(s) > 1 and s[0] > 1 and s[1]),
+        ("tf.pad({}, [[1, 0], [0, 2]])", lambda s: len(s) == 2),
+        ("tf.roll({}, 1, -1)", lambda s: s and s[-1]),
+        ("tf.pad({}, [[1, 1]], 'REFLECT')", lambda s: len(s) == 1 and s[0] > 1),
+        ("tf.slice({}, [0, 1], [-1, 1])", lambda s: len(s) == 2 and s[1] > 1),
+        ("tf.diag_part({})", lambda s: len(s) == 2 and s[0] == s[1]),
+        ("tf.matrix_band_part({}, 1, 0)", lambda s: len(s) > 1),
+        ("tf.matrix_diag({})", lambda s: s),
+        ("tf.matrix_transpose({})", lambda s: len(s) > 1),
+        ("tf.scatter_nd([[1], [1]], {}, [3, 4])", lambda s: s == (2, 4)),
+        ("tf.unsorted_segment_sum({}, [0, 1, 0], 2)", lambda s: s and s[0] == 3),
+        ("tf.segment_sum({}, [0, 0, 1])", lambda s: s and s[0] == 3),
+        ("tf.nn.embedding_lookup({}, [1, 0, 1])", lambda s: s and s[0] > 1),
+    ]
+)
 #: Along one axis: text with the value and the axis, whether it needs exact values, is then exact.
-ALONG = able([
-    ("tf.reduce_sum({}, {})", False, True), ("tf.reduce_mean({}, {}, keepdims=True)", False, False),
-    ("tf.reduce_sum({}, [{}], keep_dims=True)", False, True), ("tf.reduce_max({}, {})", True, True),
-    ("tf.reduce_min({}, {}, keepdims=True)", True, True), ("tf.nn.softmax({}, axis={})", False, False),
-    ("tf.nn.log_softmax({}, {})", False, False), ("tf.reduce_logsumexp({}, {})", False, False),
-    ("tf.cumsum({}, {}, exclusive=True)", False, True), ("tf.cumsum({}, {}, reverse=True)", False, True),
-    ("tf.nn.l2_normalize({}, {}, 1.0)", False, False), ("tf.nn.moments({}, [{}])[1]", False, False),
-    ("tf.to_double(tf.argmax({}, {}))", True, True), ("tf.to_float(tf.argmin({}, axis={}))", True, True),
-    ("tf.reduce_prod(tf.tanh({}), {})", False, False), ("tf.cumprod(tf.tanh({}), {})", False, False),
-])  # fmt: skip
-LOSSES = able([
-    ("tf.nn.softmax_cross_entropy_with_logits_v2(labels=tf.nn.softmax({0}), logits={0} * 2)",),
-    ("tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.sigmoid({0}), logits={0} / 3)",),
-    ("tf.losses.mean_squared_error(tf.tanh({0}), {0})",), ("tf.losses.huber_loss(tf.tanh({0}), {0}, delta=0.3)",),
-    ("tf.nn.l2_loss({0})",),
-])  # fmt: skip
+ALONG = able(
+    [
+        ("tf.reduce_sum({}, {})", False, True),
+        ("tf.reduce_mean({}, {}, keepdims=True)", False, False),
+        ("tf.reduce_sum({}, [{}], keep_dims=True)", False, True),
+        ("tf.reduce_max({}, {})", True, True),
+        ("tf.reduce_min({}, {}, keepdims=True)", True, True),
+        ("tf.nn.softmax({}, axis={})", False, False),
+        ("tf.nn.log_softmax({}, {})", False, False),
+        ("tf.reduce_logsumexp({}, {})", False, False),
+        ("tf.cumsum({}, {}, exclusive=True)", False, True),
+        ("tf.cumsum({}, {}, reverse=True)", False, True),
+        ("tf.nn.l2_normalize({}, {}, 1.0)", False, False),
+        ("tf.nn.moments({}, [{}])[1]", False, False),
+        ("tf.to_double(tf.argmax({}, {}))", True, True),
+        ("tf.to_float(tf.argmin({}, axis={}))", True, True),
+        ("tf.reduce_prod(tf.tanh({}), {})", False, False),
+        ("tf.cumprod(tf.tanh({}), {})", False, False),
+    ]
+)
+LOSSES = able(
+    [
+        ("tf.nn.softmax_cross_entropy_with_logits_v2(labels=tf.nn.softmax({0}), logits={0} * 2)",),
+        ("tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.sigmoid({0}), logits={0} / 3)",),
+        ("tf.losses.mean_squared_error(tf.tanh({0}), {0})",),
+        ("tf.losses.huber_loss(tf.tanh({0}), {0}, delta=0.3)",),
+        ("tf.nn.l2_loss({0})",),
+    ]
+)
 
 
 # ---- the steps -----------------------------------------------------------------------------------
@@ -218,17 +276,25 @@ def joins(a, b):
     return all(m == n or 1 in (m, n) for m, n in pairs)
 
 
+#: Words of the moves that want numbers.
+ARITHMETIC = ("pad", "segment", "scatter", "diag", "band", "zeros")
+
+
 def move(p, a, b, option):
     text, takes = MOVES[option % len(MOVES)]
     x = p.pick(a, lambda v: (numbers(v) or "*" not in text and v.exact) and takes(v.shape))
-    if x.kind == "b" and any(w in text for w in ("pad", "segment", "scatter", "diag", "band", "zeros")):
+    if x.kind == "b" and any(
+        w in text for w in ("pad", "segment", "scatter", "diag", "band", "zeros")
+    ):
         raise Unfit
     p.emit(text.format(x), 2 * x.bound, x.exact)
 
 
 def along(p, a, b, option):
     text, wants_exact, stays = ALONG[option % len(ALONG)]
-    x = p.pick(a, lambda v: floats(v) and v.rank and 0 not in v.shape and (v.exact or not wants_exact))
+    x = p.pick(
+        a, lambda v: floats(v) and v.rank and 0 not in v.shape and (v.exact or not wants_exact)
+    )
     axis = b % x.rank - (x.rank if option % 2 else 0)
     p.emit(text.format(x, axis), x.bound * max(x.shape), x.exact and stays)
 
