@@ -4,6 +4,9 @@ from table import Bad, Call, rows
 
 TYPES = "uint8 int8 int16 float16 bfloat16"
 
+ZEROS = {"second": "TensorFlow divides by the elements and takes 0 where they are 0"}
+MOMENTS = {"second": "TensorFlow takes the mean within the variance for a constant"}
+
 CALLS = rows(
     Call,
     Call("tf.lgamma(p)", tol=1e-4), Call("tf.digamma(p)", tol=1e-4), Call("tf.erfc(x)", tol=1e-4),
@@ -24,13 +27,14 @@ CALLS = rows(
     *[f"tf.reduce_sum(tf.cast(k, tf.{t}), 1)" for t in TYPES.split()[:3]],
     "tf.constant([1, 2], tf.uint8)", "tf.constant(1.5, tf.float16)", "tf.zeros([2], tf.int16)",
     "tf.constant([300, 7], tf.int16) * tf.constant([300, 7], tf.int16)",
-    "tf.reduce_prod(x)", "tf.reduce_prod(zeros, 1)",
+    "tf.reduce_prod(x)", Call("tf.reduce_prod(zeros, 1)", differs=ZEROS),
     "tf.reduce_prod(c, axis=[0, 2], keepdims=True)",
     "tf.reduce_prod(n, 0)", "tf.cumsum(x)", "tf.cumsum(x, 1, exclusive=True)", "tf.cumsum(n)",
-    "tf.cumsum(c, axis=-1, reverse=True, name='sums')", "tf.cumprod(x, 1)", "tf.cumprod(zeros, 1)",
+    "tf.cumsum(c, axis=-1, reverse=True, name='sums')", "tf.cumprod(x, 1)", Call("tf.cumprod(zeros, 1)", differs=ZEROS | {"first": ZEROS["second"]}),
     "tf.cumprod(x, axis=0, exclusive=True, reverse=True)", "tf.count_nonzero(zeros)",
     "tf.count_nonzero(zeros, 1, dtype=tf.int32)", "tf.count_nonzero(input_tensor=b, axis=0)",
-    "tf.nn.l2_loss(x)", "tf.nn.moments(x, [0])", "tf.nn.moments(c, axes=[0, 1], keep_dims=True)",
+    "tf.nn.l2_loss(x)", Call("tf.nn.moments(x, [0])", differs=MOMENTS),
+    Call("tf.nn.moments(c, axes=[0, 1], keep_dims=True)", differs=MOMENTS),
     "tf.nn.weighted_moments(x, [1], p)", "tf.nn.sufficient_statistics(x, [0])", "tf.norm(x)",
     "tf.nn.normalize_moments(2.0, v, p[0] + 9.0, None)", "tf.norm(x, 1, 0)",
     "tf.norm(x, np.inf, axis=1)", "tf.norm(x, ord=3, axis=1)", "tf.norm(tensor=x, axis=1, "

@@ -47,9 +47,12 @@ CALLS = rows(
     "tf.nn.lrn(image)", "tf.nn.local_response_normalization(input=image, depth_radius=1, bias=2.0, "
     "alpha=0.5, beta=0.75)", "tf.nn.batch_normalization(x, v, p[0], None, None, 1e-3)",
     "tf.nn.batch_normalization(x=x, mean=v, variance=p[0], offset=v, scale=p[1], "
-    "variance_epsilon=0.01, name='bn')", Call("tf.nn.fused_batch_norm(image, p[0], v)", tol=2e-4),
-    Call("tf.nn.fused_batch_norm(image, p[0], v, mean=v, variance=p[1], is_training=False)",
-         tol=2e-4),
+    "variance_epsilon=0.01, name='bn')",
+    Call("tf.nn.fused_batch_norm(image, p[0], v)[0]", tol=2e-4),
+    # TensorFlow lets nothing flow through the statistics.
+    "[tf.stop_gradient(t) for t in tf.nn.fused_batch_norm(image, p[0], v)[1:3]]",
+    Call("tf.nn.fused_batch_norm(image, p[0], v, mean=tf.stop_gradient(v), "
+         "variance=tf.stop_gradient(p[1]), is_training=False)[0]", tol=2e-4),
     "tf.nn.batch_norm_with_global_normalization(image, v, p[0], v, p[1], 1e-3, True)",
     "tf.nn.l2_normalize(x, 1)", "tf.nn.l2_normalize(x=x, dim=0, epsilon=1e-3)",
     "tf.nn.bias_add(tf.transpose(image, [0, 3, 1, 2]), v, 'NCHW')",

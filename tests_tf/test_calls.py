@@ -121,11 +121,17 @@ def test_call(row, tensorflow):
         theirs = tensorflow.evaluate(row.other, arrays, known, run=False)
         if theirs["error"]:
             continue  # it wants to know more: gradplan need not
+        if known is None and ours["error"] and "rank" in ours["error"][2]:
+            continue  # gradplan may ask for a rank, in so many words
         unknown = differences(ours, theirs)
         for aspect in ("shape", "error"):
             if aspect in unknown:
                 found.setdefault(aspect, f"dims {known}: {unknown[aspect]}")
     verdict(row, found)
+
+
+#: What gradplan sees in shapes and constants while the graph is built, TensorFlow when it runs.
+EARLIER = (("build", "ValueError"), ("run", "InvalidArgumentError"))
 
 
 @able(ERRORS)
@@ -137,5 +143,5 @@ def test_error(row, tensorflow):
     assert ours and (theirs or row.ours), both
     if row.ours:
         assert ours[1] == row.ours and (theirs is None or theirs[1] != row.ours), both
-    else:
+    elif (ours[:2], theirs[:2]) != EARLIER:
         assert ours[1] == theirs[1], both
