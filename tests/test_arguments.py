@@ -1,4 +1,4 @@
-"""Arguments, names and errors that TensorFlow 1's are like; ``make test-tf`` compares all of them."""
+"""Arguments, names and errors as TensorFlow 1's; ``make test-tf`` compares all of them."""
 
 import numpy as np
 import pytest
