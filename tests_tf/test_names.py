@@ -37,8 +37,10 @@ DIFFERS = {
     "shape": "TensorFlow 1's default was int32",
 }
 #: Parameters that TensorFlow 2 has put into functions of compat.v1.
-NEW = ("layout", "dtype_hint", "output_type", "grad_a", "grad_b", "bad_indices_policy")
-NOT_NEW = ("argmax", "argmin")  # where output_type is TensorFlow 1's
+NEW = """layout dtype_hint output_type grad_a grad_b bad_indices_policy index_type sparse_gradient
+    allow_fast_lookup exponential_avg_factor beta""".split()
+#: Where output_type, or beta, is TensorFlow 1's.
+NOT_NEW = ("argmax", "argmin", "nn.lrn", "nn.local_response_normalization")
 #: A parameter of TensorFlow 1 that only refused positional arguments, and is gone.
 SENTINEL = "_sentinel"
 
@@ -72,8 +74,9 @@ def parameters(name):
 
 
 def plain(default):
-    """A default as both write it: types by their names, constants of enumerations by theirs."""
-    return default.replace("tf.", "").replace("gp.", "")
+    """A default as both write it: types by their names, lists as tuples."""
+    default = default.replace("tf.", "").replace("gp.", "")
+    return default.replace("[", "(").replace("]", ")")
 
 
 def old(name, listed):
