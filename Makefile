@@ -7,7 +7,7 @@ PYTEST_FLAGS ?= -n 2
 # The environment is made anew when one of these changes.
 SOURCES := pyproject.toml setup.py $(shell find src pyx csrc -name '*.py' -o -name '*.npz' \
 	-o -name 'py.typed' -o -name '*.pyx' -o -name '*.pxi' -o -name '*.pxd' -o -name '*.def' -o -path 'csrc/*.[ch]')
-PYTHON_FILES := setup.py src tests examples benchmarks
+PYTHON_FILES := setup.py src tests tests_tf docs examples benchmarks
 # -v takes back the -q of pyproject.toml, so that the run closes with pytest's full line.
 PYTEST := python -m pytest -v --no-header --tb=short -rfE
 
@@ -15,11 +15,13 @@ ASAN = LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=l
 	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
 	UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 PYTHONMALLOC=malloc
 
-.PHONY: help demo test lint format hostile sanitize bench bench-peers wheel clean
+.PHONY: help demo test test-tf docs lint format hostile sanitize bench bench-peers wheel clean
 
 help:
 	@echo 'make demo      train on the bundled handwritten digits, in .venv'
 	@echo 'make test      the whole test suite, in .venv'
+	@echo 'make test-tf   the operations against TensorFlow, which is installed for it (some 2 GB)'
+	@echo 'make docs      docs/operations.md, from the declarations'
 	@echo 'make lint      ruff, mypy and clang-format'
 	@echo 'make format    ruff and clang-format, in place'
 	@echo 'make hostile   the suite on a build with tiny tiles and a poisoned arena'
@@ -59,6 +61,13 @@ demo: .venv/.demo
 test: .venv/.dev
 	.venv/bin/$(PYTEST) $(PYTEST_FLAGS) tests
 
+# A second oracle: TensorFlow answers from a process and an environment of its own.
+test-tf: .venv/.dev benchmarks/.peers/tensorflow/bin/python
+	.venv/bin/$(PYTEST) tests_tf
+
+docs: .venv/.dev
+	.venv/bin/python docs/operations.py
+
 lint: .venv/.dev
 	.venv/bin/ruff check $(PYTHON_FILES)
 	.venv/bin/ruff format --check $(PYTHON_FILES)
@@ -92,6 +101,9 @@ endef
 # TensorFlow and PyTorch want an environment each.
 bench-peers:
 	$(call peers,main,threadpoolctl matplotlib torch==2.13.0 jax onnxruntime onnx scikit-learn)
+	$(call peers,tensorflow,threadpoolctl tensorflow-cpu)
+
+benchmarks/.peers/tensorflow/bin/python:
 	$(call peers,tensorflow,threadpoolctl tensorflow-cpu)
 
 wheel: .venv/.dev

@@ -19,7 +19,7 @@ from benchmarks.run import Fleet, Options, run_sweep, run_workloads, say
 from benchmarks.systems import SYSTEMS
 from benchmarks.workloads import WORKLOADS
 
-PARTS = (*WORKLOADS, "sweep", "overhead", "roofline")
+PARTS = (*WORKLOADS, "sweep", "overhead", "roofline", "operations")
 
 BUSY = "The machine was not idle when the run began: these times are not to be relied on."
 
@@ -69,11 +69,13 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     # gradplan alone first: what is measured there needs the quietest machine.
     overhead = program("overhead", "overhead" in args.only, options)
     roofline = program("roofline", "roofline" in args.only, options)
+    operations = program("operations", "operations" in args.only, options)
     works = [work for name, work in WORKLOADS.items() if name in args.only]
     return {
         "machine": facts,
         "overhead": overhead,
         "roofline": roofline,
+        "operations": operations,
         "workloads": run_workloads(fleet, works, args.systems),
         "sweep": run_sweep(fleet, args.systems) if "sweep" in args.only else [],
         "systems": {name: fleet.facts[name] for name in SYSTEMS if name in fleet.facts},

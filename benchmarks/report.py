@@ -42,6 +42,8 @@ def document(results: dict[str, Any]) -> str:
         parts += ["## Overheads", overheads(results["overhead"])]
     if results["roofline"]:
         parts += ["## Roofline", roofline(results["roofline"])]
+    if results["operations"]:
+        parts += ["## The ten operations that fare worst", operations(results["operations"], 10)]
     parts += ["## Left out", left_out(results)]
     return "\n\n".join(parts) + "\n"
 
@@ -189,6 +191,29 @@ def roofline(found: dict[str, Any]) -> str:
             table(["gradplan", "shape", "us", "GFLOP/s", "GB/s", "of roof", "roof"], rows),
         ]
     )
+
+
+def best_ratio(row: dict[str, Any]) -> float:
+    """How many times as long as gradplan the best of the others takes; below 1 it is faster."""
+    return min(row[k] for k in ("numpy", "torch") if k in row) / row["us"]
+
+
+def operations(found: dict[str, Any], worst: int | None = None) -> str:
+    """Single operations; or of those that were measured the ``worst``, worst first."""
+    if "error" in found:
+        return f"Not measured: {found['error']}."
+    measured = [row for row in found["rows"] if "error" not in row]
+    if worst:
+        measured = sorted(measured, key=best_ratio)[:worst]
+    rows = []
+    for row in measured:
+        cells = [row["name"], row["size"], short(row["us"]), f"{row['gbytes']:.1f}"]
+        cells.append(f"{100 * row['of_memory']:.0f} %")
+        cells += [f"{row[k] / row['us']:.2f}x" if k in row else "" for k in ("numpy", "torch")]
+        rows.append(cells)
+    header = ["operation", "size", "us", "GB/s", "of memory", "NumPy or SciPy", "PyTorch"]
+    failed = [f"{r['name']}, {r['size']}: {r['error']}" for r in found["rows"] if "error" in r]
+    return "\n\n".join([table(header, rows), *([bullets(failed, "")] if failed else [])])
 
 
 def left_out(results: dict[str, Any]) -> str:

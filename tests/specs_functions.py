@@ -62,7 +62,7 @@ SPECS = [
     unary("Floor", gp.floor, np.floor, KINKS, diff=(), flat=True),
     unary("Ceil", gp.ceil, np.ceil, KINKS, diff=(), flat=True),
     unary("Rint", gp.rint, np.rint, grid(0), diff=(), flat=True),
-    unary("Round", gp.round, np.rint, grid(0), NUMBERS, diff=(), flat=True, widen=False),
+    unary("Round", gp.round, np.rint, grid(0), diff=(), flat=True),
     unary("IsNan", gp.is_nan, np.isnan, diff=()),
     unary("IsInf", gp.is_inf, np.isinf, diff=()),
     unary("IsFinite", gp.is_finite, np.isfinite, diff=()),

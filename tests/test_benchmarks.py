@@ -87,6 +87,24 @@ def test_losses_and_cliffs_are_told_from_the_ratios():
     assert cliff.startswith("width 4, batch 1")
 
 
+def test_single_operations_are_timed_and_the_worst_told_first():
+    from benchmarks.report import best_ratio, operations
+
+    command = [sys.executable, "-m", "benchmarks.operations", "--quick", "--json"]
+    done = subprocess.run([*command, "add(x, v)", "argmax"], cwd=ROOT, capture_output=True,
+                          text=True, timeout=300)  # fmt: skip
+    assert not done.returncode, done.stderr
+    found = json.loads(done.stdout)
+    names = {(row["name"], row["size"]) for row in found["rows"]}
+    assert names == {(n, s) for n in ("add(x, v)", "argmax(x, 1)") for s in ("small", "large")}
+    for row in found["rows"]:
+        assert "error" not in row  # so it agrees with NumPy
+        assert row["us"] > 0 and row["numpy"] > 0 and row["gbytes"] > 0
+    worst = min(found["rows"], key=best_ratio)
+    first = operations(found, 1).split("\n")[2]
+    assert worst["name"] in first and worst["size"] in first
+
+
 def test_workloads_are_the_same_for_everybody():
     import numpy as np
 

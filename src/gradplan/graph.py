@@ -351,7 +351,7 @@ class Graph:
 
     def op_name(self, name: str) -> str:
         """The full name for a new operation; a name that ends in ``/`` is taken as it stands."""
-        if name[-1:] == "/":
+        if name[-1:] == "/" and name != "/":
             return name[:-1]
         if not _OP_NAME.fullmatch(name) and not (self._scope and _SCOPE_NAME.fullmatch(name)):
             raise ValueError(

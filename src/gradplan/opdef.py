@@ -298,6 +298,8 @@ def to_tensor(value: Any, dtype: DType | None, name: str, graph: Graph) -> Tenso
             convert = next(
                 (f for base, f in reversed(_converters) if isinstance(value, base)), None
             )
+            if convert is None and value is None:
+                raise ValueError("None values not supported: it cannot be converted to a tensor")
             if convert is None:
                 name = type(value).__name__
                 raise TypeError(f"a {name} cannot be converted to a tensor: {value!r}")

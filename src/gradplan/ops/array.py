@@ -10,7 +10,7 @@ from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Operation, Tensor, at_user_line
 from gradplan.opdef import CALL, REDUCE, VIEW, apply, known_sizes, op
-from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, shape_constant
+from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, renamed, shape_constant
 from gradplan.ops.sizes import (
     bound_list,
     list_argument,
@@ -169,7 +169,7 @@ def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any 
     >>> gp.expand_dims([1.0, 2.0], -1).shape.as_list()
     [2, 1]
     """
-    axis = dim if axis is None else axis
+    axis = renamed("dim", dim, "axis", axis)
     if axis is None:
         raise ValueError("expand_dims needs an axis")
     attrs, more = list_argument(axis, "axis", "ExpandDims")

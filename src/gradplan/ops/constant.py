@@ -61,6 +61,8 @@ def to_array(value: Any, dtype: DType | None = None) -> tuple[np.ndarray, DType]
     from_numpy = isinstance(value, (np.ndarray, np.generic))
     try:
         given = np.asarray(value)
+        if given.dtype.kind == "O":
+            given = np.asarray(_sizes(value))
     except ValueError:
         raise ValueError("the nested lists are ragged: rows differ in length") from None
     except OverflowError as error:
@@ -100,6 +102,13 @@ def to_array(value: Any, dtype: DType | None = None) -> tuple[np.ndarray, DType]
         )
     out.flags.writeable = False
     return out, dtype
+
+
+def _sizes(value: Any) -> Any:
+    """Nested lists with the sizes that ``x.get_shape()[i]`` gave as ints."""
+    if isinstance(value, (list, tuple)):
+        return [_sizes(v) for v in value]
+    return value.value if isinstance(value, shapes.Dimension) else value
 
 
 def _fits(values: np.ndarray, dtype: DType) -> bool:
@@ -233,6 +242,15 @@ def _convert_shape(value: Any, dtype: DType | None, name: str, graph: Graph) -> 
 
 
 register_tensor_conversion_function(shapes.TensorShape, _convert_shape)
+
+
+def renamed(old_name: str, old: Any, name: str, value: Any) -> Any:
+    """The argument ``name``, which may be given by its old name instead."""
+    if old is None:
+        return value
+    if value is not None:
+        raise ValueError(at_user_line(f"Cannot specify both '{old_name}' and '{name}'"))
+    return old
 
 
 def require_constant(value: Any, what: str) -> np.ndarray:

@@ -6,9 +6,10 @@ import math
 from typing import Any
 
 from gradplan.dtypes import NUMBERS
+from gradplan.graph import Tensor
 from gradplan.opdef import MAP, op
 from gradplan.ops.array import sum_to_like
-from gradplan.ops.constant import constant
+from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.math import exp, square, subtract
 
 __all__ = [
@@ -169,8 +170,12 @@ def _(op: Any, dy: Any) -> Any:
     return None  # piecewise constant
 
 
-@op("Round", MAP, kernel="round", flops=1, T=NUMBERS)
-def round(x: Any, name: str | None = None) -> Any:
+@op("Round", MAP, kernel="round", flops=1)
+def _round(x: Any, name: str | None = None) -> Any:
+    """The nearest whole number; see :func:`round`."""
+
+
+def round(x: Any, name: str | None = None) -> Tensor:
     """The nearest whole number, of two as near the even one; integers stay as they are.
 
     Examples
@@ -179,9 +184,11 @@ def round(x: Any, name: str | None = None) -> Any:
     >>> gp.Session().run(gp.round([0.5, 1.5, -1.7]))
     array([ 0.,  2., -2.], dtype=float32)
     """
+    x = convert_to_tensor(x)
+    return x if x.dtype.is_integer else _round(x, name=name)
 
 
-@round.gradient
+@_round.gradient
 def _(op: Any, dy: Any) -> Any:
     return None  # piecewise constant
 

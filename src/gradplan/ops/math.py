@@ -8,7 +8,7 @@ from gradplan import dtypes
 from gradplan.dtypes import ALL, FLOATS, NUMBERS, REALS, SMALL
 from gradplan.graph import Tensor
 from gradplan.opdef import MAP, apply, graph_of, op
-from gradplan.ops.array import ones_like, sum_to_like
+from gradplan.ops.array import ones_like, sum_to_like, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import greater_equal, less_equal
 from gradplan.ops.slicing import where
@@ -190,7 +190,7 @@ Tensor.overload("__rtruediv__", lambda x, y: truediv(y, x))
 
 
 @op("FloorDiv", MAP, kernel="floordiv", T=REALS, fallible=True, operator="__floordiv__ floordiv")
-def floordiv(x: Any, y: Any, name: str | None = None) -> Any:
+def floor_div(x: Any, y: Any, name: str | None = None) -> Any:
     """Quotient rounded towards minus infinity, as Python's ``//``, with broadcasting.
 
     Raises
@@ -201,14 +201,26 @@ def floordiv(x: Any, y: Any, name: str | None = None) -> Any:
     Examples
     --------
     >>> import gradplan as gp
-    >>> gp.Session().run(gp.floordiv([7, -7], 2))
+    >>> gp.Session().run(gp.floor_div([7, -7], 2))
     array([ 3, -4], dtype=int32)
     """
 
 
-@floordiv.gradient
+@floor_div.gradient
 def _(op: Any, dy: Any) -> Any:
     return None, None  # piecewise constant
+
+
+def floordiv(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """The same as ``x // y``: see :func:`floor_div`.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.floordiv([7, -7], 2))
+    array([ 3, -4], dtype=int32)
+    """
+    return floor_div(x, y, name or "floordiv")
 
 
 @op("FloorMod", MAP, kernel="floormod", T=NUMBERS, fallible=True, operator="__mod__ mod")
@@ -364,7 +376,7 @@ def sign(x: Any, name: str | None = None) -> Any:
 
 @sign.gradient
 def _(op: Any, dy: Any) -> Any:
-    return None  # piecewise constant
+    return zeros_like(dy)  # piecewise constant
 
 
 @op("Square", MAP, kernel="square", T=NUMBERS)
@@ -623,4 +635,4 @@ def clip_by_value(
 
 
 #: TensorFlow's names from before 1.0, and its synonyms.
-mul, sub, neg, mod, realdiv, floor_div = multiply, subtract, negative, floormod, _real_div, floordiv
+mul, sub, neg, mod, realdiv = multiply, subtract, negative, floormod, _real_div

@@ -11,7 +11,7 @@ from gradplan.dtypes import NUMBERS, REALS, SMALL
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import REDUCE, VIEW, graph_of, op
 from gradplan.ops.array import broadcast_to, expand_dims, identity, shape, stop_gradient
-from gradplan.ops.constant import constant, convert_to_tensor, require_constant
+from gradplan.ops.constant import constant, convert_to_tensor, renamed, require_constant
 from gradplan.ops.functions import is_finite
 from gradplan.ops.logic import equal, greater
 from gradplan.ops.math import cast, exp, log
@@ -32,7 +32,7 @@ __all__ = [
 
 def axis_argument(axis: Any, reduction_indices: Any = None) -> Any:
     """The ``axis`` argument in any of its forms, as None, or a tuple of ints."""
-    axis = reduction_indices if axis is None else axis
+    axis = renamed("reduction_indices", reduction_indices, "axis", axis)
     if axis is None:
         return None
     if isinstance(axis, Tensor):
@@ -49,7 +49,7 @@ def reduction_attrs(
     axis: Any, keepdims: Any, reduction_indices: Any = None, keep_dims: Any = None
 ) -> dict[str, Any]:
     """The attributes of a reduction, from its arguments and their old names."""
-    keep = keep_dims if keepdims is None else keepdims
+    keep = renamed("keep_dims", keep_dims, "keepdims", keepdims)
     return {"axis": axis_argument(axis, reduction_indices), "keepdims": bool(keep)}
 
 
@@ -78,6 +78,7 @@ def _reduced(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 
 
 def _input_size(attrs: dict[str, Any], in_shapes: Any) -> int:
+    """1 for an element of the input"""
     return shapes.size(in_shapes[0])
 
 
@@ -415,7 +416,7 @@ def argmax(
     >>> gp.Session().run(gp.argmax([[1.0, 5.0], [4.0, 3.0]], 1))
     array([1, 0])
     """
-    axes = axis_argument(axis, dimension) or (0,)
+    axes = axis_argument(renamed("dimension", dimension, "axis", axis)) or (0,)
     if len(axes) != 1:
         raise ValueError(f"argmax takes one axis, not {list(axes)}")
     out = dtypes.as_dtype(output_type)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from gradplan import dtypes, shapes
-from gradplan.dtypes import ALL
+from gradplan.dtypes import ALL, VALUES
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, VIEW, apply, graph_of, op
 from gradplan.ops.array import expand_dims, reshape, shape, take_first, zeros_like
@@ -136,7 +136,7 @@ def _table(binder: Any, n: int) -> Any:
     CALL,
     kernel="unique",
     types="T -> T @out_idx @out_idx int64",
-    T=ALL,
+    T=VALUES,
     flops=10,
 )
 def _unique(x: Any, out_idx: Any = dtypes.int32, name: str | None = None) -> Any:
@@ -216,7 +216,7 @@ def _distinct(x: Any, out_idx: Any, name: str) -> tuple[Tensor, Tensor, Tensor]:
         return take_first(y, n, name=scope), idx, take_first(counts, n)
 
 
-@op("ListDiff", CALL, kernel="list_diff", types="T T -> T @out_idx int64", T=ALL, flops=10)
+@op("ListDiff", CALL, kernel="list_diff", types="T T -> T @out_idx int64", T=VALUES, flops=10)
 def _list_diff(x: Any, y: Any, out_idx: Any = dtypes.int32, name: str | None = None) -> Any:
     """What is left first of all, where it stands, and how much it is."""
 

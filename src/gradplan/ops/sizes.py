@@ -224,7 +224,7 @@ def shape_argument(value: Any, in_shape: Any) -> Any:
         if rank is not None and 64 < rank < 2**29:  # a larger one is an unknown length (probe.py)
             raise ValueError(f"a shape must be a vector of rank numbers, not of {rank}")
         return None, None if rank is None or rank > 64 else (None,) * rank
-    if dims.ndim > 1 or dims.size > 64:
+    if dims.ndim != 1 or dims.size > 64:
         raise ValueError(f"a shape must be a vector, not an array of shape {dims.shape}")
     return tuple(int(d) for d in dims.ravel()), None
 

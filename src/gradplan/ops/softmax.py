@@ -9,7 +9,7 @@ from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, MAP, op
 from gradplan.ops import math
 from gradplan.ops.array import expand_dims, shape, stop_gradient, sum_to_shape, transpose
-from gradplan.ops.constant import constant, convert_to_tensor
+from gradplan.ops.constant import constant, convert_to_tensor, renamed
 from gradplan.ops.logic import greater_equal
 from gradplan.ops.math import cast, exp, log1p, multiply, negative
 from gradplan.ops.reduce import reduce_sum
@@ -147,7 +147,7 @@ def _(op: Any, dy: Any) -> Any:
 
 def _along(axis: Any, dim: Any, logits: Any, function: Any, name: str | None) -> Tensor:
     """``function`` of the last dimension, applied along another one."""
-    axis = dim if axis is None else axis
+    axis = renamed("dim", dim, "axis", axis)
     logits = convert_to_tensor(logits)
     if axis is None or axis == -1:
         return function(logits, name=name)
@@ -158,7 +158,7 @@ def _along(axis: Any, dim: Any, logits: Any, function: Any, name: str | None) ->
         raise ValueError(at_user_line(f"softmax: axis {axis} is out of range for rank {rank}"))
     order = list(range(rank))
     order[axis], order[-1] = order[-1], order[axis]  # its own inverse
-    return transpose(function(transpose(logits, order)), order, name=name or function.opdef.name)
+    return transpose(function(transpose(logits, order)), order, name=name or "transpose")
 
 
 def softmax(logits: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Tensor:
@@ -356,7 +356,7 @@ def softmax_cross_entropy_with_logits_v2(
     array([0.6931472], dtype=float32)
     """
     _named("softmax_cross_entropy_with_logits_v2", _sentinel, labels, logits)
-    axis = dim if axis is None else axis
+    axis = renamed("dim", dim, "axis", axis)
     logits = convert_to_tensor(logits)
     labels = convert_to_tensor(labels)
     if labels.dtype is not logits.dtype:
@@ -383,6 +383,7 @@ def softmax_cross_entropy_with_logits(
     logits: Any = None,
     dim: Any = -1,
     name: str | None = None,
+    axis: Any = None,
 ) -> Tensor:
     """Cross-entropy as :func:`softmax_cross_entropy_with_logits_v2`, without a gradient to the
     labels.
@@ -399,7 +400,7 @@ def softmax_cross_entropy_with_logits(
     return softmax_cross_entropy_with_logits_v2(
         labels=labels,
         logits=logits,
-        axis=dim,
+        axis=dim if axis is None else axis,
         name=name or "softmax_cross_entropy_with_logits_sg",
     )
 

@@ -87,6 +87,7 @@ def _declare_write(name: str, kernel: str, T: Any) -> Any:
     declared = op(name, STATE, kernel=kernel, T=T, writes=1)(write)
     declared.shape(_written_shape)
     declared.lower(_lower_write)
+    declared.gradient(lambda op, dy: (None, None))  # as in TensorFlow 1
     return declared
 
 
