@@ -129,7 +129,7 @@ def range(
 def _kind(value: Any) -> dtypes.DType:
     if has_tensor(value):
         return convert_to_tensor(value).dtype
-    return dtypes.as_dtype(to_array(value).dtype)
+    return to_array(value)[1]
 
 
 def _of_type(value: Any, dtype: dtypes.DType) -> Tensor:
