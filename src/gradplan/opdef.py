@@ -99,6 +99,7 @@ class OpDef:
         "failure",
         "fallible",
         "flops",
+        "function",
         "gradient",
         "in_types",
         "inputs",
@@ -133,6 +134,7 @@ class OpDef:
 
     def __init__(self, name: str, kind: Kind, **fields: Any) -> None:
         self.name = name
+        self.function: Callable[..., Any] | None = None
         self.kind = kind
         self.gradient: Callable[..., Any] | None = None
         self.lower: Callable[..., None] | None = None
@@ -252,6 +254,7 @@ def op(
 
         result: Any = build
         result.opdef = opdef
+        opdef.function = build
         for field in ("gradient", "shape", "lower", "static", "batch", "known"):
             setattr(result, field, setter(field))
         if operator:
