@@ -39,8 +39,8 @@ def run(kind: str) -> tuple[float, float]:
             feed = {sample: rng.normal(3, 1)}
             if kind == "fed":
                 feed[fed] = RATE / (1 + i / 20)
-            _, value = sess.run([train, m], feed)
-            values.append(value)
+            sess.run(train, feed)
+            values.append(sess.run(m))
         assert sess.run(global_step) == STEPS
         last = float(sess.run(rate))
     return float(np.abs(np.array(values[-200:]) - 3).mean()), last
