@@ -119,11 +119,11 @@ def actor_critic(found):
 
 def maml(found):
     assert found["difference"] < 1e-6
-    assert found["adapted"] < 0.25 * min(found["start"], found["untrained"])
+    assert found["adapted"] < 0.35 * min(found["start"], found["untrained"])
 
 
 def gan_line(found):
-    assert found["first"] < 2
+    assert found["first"] < 3
     assert found["mean"] == pytest.approx(4, abs=0.3)
     assert 0.3 < found["deviation"] < 0.7
     assert found["variables"] == 10
