@@ -64,6 +64,7 @@ from gradplan.ops.factor import *
 from gradplan.ops.functions import *
 from gradplan.ops.gather import *
 from gradplan.ops.host import *
+from gradplan.ops.indexed_slices import *
 from gradplan.ops.initializers import *
 from gradplan.ops.least_squares import *
 from gradplan.ops.logic import *
