@@ -99,6 +99,7 @@ from gradplan.scopes import add_to_collection, control_dependencies, get_collect
 from gradplan.session import ConfigProto, InteractiveSession, Session
 from gradplan.shapes import Dimension, TensorShape
 from gradplan.test import check_gradients
+from gradplan.train.moving_averages import moving_average_variables
 
 opdef.resolve()
 del opdef
