@@ -39,6 +39,7 @@ from gradplan.train.rates import (
     polynomial_decay,
 )
 from gradplan.train.saver import Saver
+from gradplan.train.scipy_optimizer import ScipyOptimizerInterface
 
 __all__ = [
     "AdadeltaOptimizer",
@@ -55,6 +56,7 @@ __all__ = [
     "ProximalGradientDescentOptimizer",
     "RMSPropOptimizer",
     "Saver",
+    "ScipyOptimizerInterface",
     "assert_global_step",
     "assign_moving_average",
     "checkpoint_exists",
