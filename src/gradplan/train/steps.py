@@ -63,6 +63,8 @@ def _step(
         @declared.lower
         def _(binder: Any, op: Any) -> None:
             outs = [binder.written(op, i) for i in range(n_variables)]
+            if not outs[0].size:
+                return  # variables without elements have one place
             ins = [binder.view(t) for t in op.inputs[n_variables:]]
             if kernel is not None:
                 attrs = [int(v) for v in op.attrs.values()]
