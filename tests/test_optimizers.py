@@ -253,6 +253,28 @@ def test_gradients_of_rows_that_meet():
     assert isinstance(g, gp.Tensor)
 
 
+def test_clipped_gradients_of_rows_stay_so():
+    w = gp.Variable(np.ones((4, 2), "f"), name="w")
+    momentum = gp.train.MomentumOptimizer(1.0, 0.5)
+    ((g, _),) = momentum.compute_gradients(gp.reduce_sum(gp.gather(w, [2, 0, 2])) * 3.0)
+    clipped = [
+        gp.clip_by_value(g, -1.0, 2.0),
+        gp.clip_by_norm(g, 1.0),
+        gp.clip_by_global_norm([g, None], 1.0)[0][0],
+        -g,
+    ]
+    norm = gp.global_norm([g])
+    with gp.Session() as sess:
+        sess.run(w.initializer)
+        got = sess.run(clipped)
+        unit = 1 / np.sqrt(6)
+        for value, want in zip(got, [2.0, unit, unit, -3.0], strict=True):
+            assert isinstance(value, gp.IndexedSlicesValue)
+            assert value.indices.tolist() == [2, 0, 2]
+            np.testing.assert_allclose(value.values, np.full((3, 2), want), rtol=1e-6)
+        np.testing.assert_allclose(sess.run(norm), 3 * np.sqrt(6), rtol=1e-6)
+
+
 def test_wrong_indexed_slices():
     with pytest.raises(ValueError, match="2 values, but 1 indices"):
         gp.IndexedSlices([[1.0], [2.0]], [0])
@@ -324,7 +346,10 @@ def test_updates_wait_for_what_they_are_told_to_wait_for():
     w = gp.Variable(1.0)
     gp.add_to_collection(gp.GraphKeys.UPDATE_OPS, mean.assign(5.0).op)
     with gp.control_dependencies(gp.get_collection(gp.GraphKeys.UPDATE_OPS)):
-        step = gp.train.AdamOptimizer(0.1).minimize(w * w)
+        adam = gp.train.AdamOptimizer(0.1)
+        pairs = adam.compute_gradients(w * w)
+        step = adam.apply_gradients(pairs)
+    assert not pairs[0][0].op.control_inputs  # it writes nothing, and shall fuse
     assert step in gp.get_collection(gp.GraphKeys.TRAIN_OP)
     with gp.Session() as sess:
         sess.run(gp.global_variables_initializer())

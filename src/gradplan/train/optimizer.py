@@ -156,13 +156,16 @@ class Optimizer:
                 raise ValueError("No variables to optimize.")
             for t in (loss, *variables):
                 _require_float(t)
-            found = gradients(
-                loss,
-                variables,
-                None if grad_loss is None else [grad_loss],
-                aggregation_method=aggregation_method,
-            )
-            return [(as_slices(g), v) for g, v in zip(found, variables, strict=True)]
+            # Gradients write nothing: only what applies them has to wait for what is under way here,
+            # such as UPDATE_OPS, and without control inputs they fuse.
+            with loss.graph.control_dependencies(None):
+                found = gradients(
+                    loss,
+                    variables,
+                    None if grad_loss is None else [grad_loss],
+                    aggregation_method=aggregation_method,
+                )
+                return [(as_slices(g), v) for g, v in zip(found, variables, strict=True)]
 
     def apply_gradients(
         self,
