@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import gradplan as gp
-from gradplan.train import optimizer
+from gradplan.train import steps
 
 # ---- types ---------------------------------------------------------------------------------------
 
@@ -672,18 +672,18 @@ SPECS = [
          bad=(Bad(ValueError, ("(2, 3)", "(3,)"), (f32(2, 3), f32(3))),)),
     Spec("AssignSub", gp.assign_sub, np.subtract, (normal,), ALIKE, NUMBERS, 0.51, variables=1,
          bad=(Bad(ValueError, ("(2, 3)", "(3,)"), (f32(2, 3), f32(3))),)),
-    Spec("ApplyGradientDescent", updated(optimizer._apply_gradient_descent, 1), sgd,
+    Spec("ApplyGradientDescent", updated(steps.apply_gradient_descent, 1), sgd,
          (normal, unit, normal), sweep([(s, (), s) for s in ONE]), ulps=2,
          scale=lambda v, a, g: abs(v) + abs(a * g), variables=1, bad=(
              Bad(ValueError, ("grad", "(3,)", "(2,)"), (f32(3), f32(), f32(2))),
              Bad(ValueError, ("alpha", "(1,)"), (f32(3), f32(1), f32(3))))),
-    Spec("ApplyMomentum", updated(optimizer._apply_momentum, 2), momentum,
+    Spec("ApplyMomentum", updated(steps.apply_momentum, 2), momentum,
          (normal, normal, unit, normal, unit),
          sweep([(s, s, (), s, ()) for s in ONE], {}, {"use_nesterov": True}), ulps=4,
          scale=lambda v, a, lr, g, mu, **_: (abs(v) + abs(a) + abs(g), abs(a) + abs(g)),
          variables=2,
          bad=(Bad(ValueError, ("accum", "(2,)"), (f32(3), f32(2), f32(), f32(3), f32())),)),
-    Spec("ApplyAdam", updated(optimizer._apply_adam, 3), adam,
+    Spec("ApplyAdam", updated(steps.apply_adam, 3), adam,
          (normal, normal, positive, unit, unit, unit, unit, unit, between(0.1, 1), normal),
          sweep([(s, s, s, *SCALARS, s) for s in ONE], {}, {"use_nesterov": True}), ulps=20,
          scale=lambda v, m, s, b1, b2, lr, *r, **_: (

@@ -12,7 +12,7 @@
 
 from typing import Any
 
-from gradplan import errors, keras, opdef, test, train
+from gradplan import contrib, errors, keras, opdef, python, test, train
 from gradplan._core import isa, isa_levels
 from gradplan.composite import register_session_run_conversion_functions
 from gradplan.control_flow import *
@@ -64,6 +64,7 @@ from gradplan.ops.factor import *
 from gradplan.ops.functions import *
 from gradplan.ops.gather import *
 from gradplan.ops.host import *
+from gradplan.ops.indexed_slices import *
 from gradplan.ops.initializers import *
 from gradplan.ops.least_squares import *
 from gradplan.ops.logic import *
@@ -98,6 +99,7 @@ from gradplan.scopes import add_to_collection, control_dependencies, get_collect
 from gradplan.session import ConfigProto, InteractiveSession, Session
 from gradplan.shapes import Dimension, TensorShape
 from gradplan.test import check_gradients
+from gradplan.train.moving_averages import moving_average_variables
 
 opdef.resolve()
 del opdef
