@@ -210,7 +210,7 @@ def op(
         given = function.__defaults__ or ()
         inputs = names[: len(names) - len(given)]
         defaults = dict(zip(names[len(inputs) :], given, strict=True))
-        defaults.pop("name", None)
+        default_name = defaults.pop("name", None)
         left, right = (types or "T " * len(inputs) + "-> T").split("->")
         opdef = OpDef(
             name,
@@ -236,12 +236,12 @@ def op(
         def build(*args: Any, **kwargs: Any) -> Any:
             made = function(*args, **kwargs)  # Python itself reports missing or unknown arguments
             if made is None and len(args) == n and not kwargs:
-                return apply(opdef, args, defaults)
+                return apply(opdef, args, defaults, default_name)
             bound = dict(zip(names, args, strict=False))
             bound.update(kwargs)
             if made is None:
                 made = [bound[i] for i in inputs], {k: bound.get(k, d) for k, d in defaults.items()}
-            return apply(opdef, made[0], made[1], bound.get("name"))
+            return apply(opdef, made[0], made[1], bound.get("name") or default_name)
 
         # What remains of a declaration is attached by decorators: @softplus.gradient and so on.
         def setter(field: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -409,7 +409,7 @@ def apply(
             f"{opdef.name} '{full_name}': {error} (inputs: {given or 'none'}; at {file}:{line})"
         ) from None
     if opdef.sized in asked:
-        out = [(out[0][0], _sharpened(out[0][1], tensors[opdef.sized]))]
+        out = [(out[0][0], _sharpened(out[0][1], tensors[opdef.sized], tensors[0]))]
     operation = Operation(
         graph, opdef, full_name, tensors, attrs, out, graph.current_controls(tensors)
     )
@@ -423,11 +423,16 @@ def apply(
     return operation.outputs or operation
 
 
-def _sharpened(shape: Shape | None, dims: Tensor) -> Shape | None:
-    """A static shape and what is known of the vector ``dims`` that gives it."""
+def _sharpened(shape: Shape | None, dims: Tensor, given: Tensor) -> Shape | None:
+    """A static shape and what is known of the vector ``dims`` that gives it; -1 takes what the
+    others leave of ``given``."""
     sizes = known_sizes(dims)
     if sizes is None or dims._shape != (len(sizes),):
         return shape
+    if sizes.count(-1) == 1 and None not in sizes and given._shape and None not in given._shape:
+        n, rest = shapes.size(given._shape), -shapes.size(sizes)  # type: ignore[arg-type]
+        if rest > 0 and n % rest == 0:
+            sizes = tuple(n // rest if d == -1 else d for d in sizes)
     merged = shapes.merge(shape, tuple(None if d is None or d < 0 else d for d in sizes))
     return shape if merged is False else merged  # type: ignore[return-value]
 

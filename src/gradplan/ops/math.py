@@ -568,9 +568,9 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     return apply(_cast.opdef, [x], {"DstT": wanted}, name)
 
 
-def _to(public: str, wanted: Any) -> Any:
+def _to(public: str, wanted: Any, default: str = "") -> Any:
     def convert(x: Any, name: str | None = None) -> Tensor:
-        return cast(x, wanted, name or "".join(w.capitalize() for w in public.split("_")))
+        return cast(x, wanted, name or default or public.title().replace("_", ""))
 
     convert.__name__ = convert.__qualname__ = public
     convert.__doc__ = f"""The elements as {wanted.name}: see :func:`cast`.
@@ -584,7 +584,7 @@ def _to(public: str, wanted: Any) -> Any:
     return convert
 
 
-to_bfloat16 = _to("to_bfloat16", dtypes.bfloat16)
+to_bfloat16 = _to("to_bfloat16", dtypes.bfloat16, "ToBFloat16")
 to_float = _to("to_float", dtypes.float32)
 to_double = _to("to_double", dtypes.float64)
 to_int32 = _to("to_int32", dtypes.int32)
