@@ -94,7 +94,15 @@ from gradplan.ops.strided import *
 from gradplan.ops.sums import *
 from gradplan.ops.variable_scope import *
 from gradplan.ops.variates import *
-from gradplan.scopes import add_to_collection, control_dependencies, get_collection, name_scope
+from gradplan.porting import *
+from gradplan.scopes import (
+    add_to_collection,
+    add_to_collections,
+    control_dependencies,
+    get_collection,
+    get_collection_ref,
+    name_scope,
+)
 from gradplan.session import ConfigProto, InteractiveSession, Session
 from gradplan.shapes import Dimension, TensorShape
 from gradplan.test import check_gradients
@@ -103,8 +111,25 @@ opdef.resolve()
 del opdef
 
 
+#: What only programs that come from TensorFlow ask for: imported when they do.
+_LATE = {
+    "app": "gradplan.app",
+    "compat": "gradplan.compat",
+    "contrib": "gradplan.contrib",
+    "flags": "gradplan.flags",
+    "gfile": "gradplan.gfile",
+    "logging": "gradplan.logging",
+    "nest": "gradplan.python.util.nest",
+    "python": "gradplan.python",
+}
+
+
 def __getattr__(name: str) -> Any:
     """``__version__``, looked up when it is asked for: that takes longer than all the rest."""
+    if name in _LATE:
+        from importlib import import_module
+
+        return import_module(_LATE[name])
     if name != "__version__":
         raise AttributeError(f"module 'gradplan' has no attribute {name!r}")
     from importlib.metadata import PackageNotFoundError, version

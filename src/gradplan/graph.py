@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gradplan import shapes
 from gradplan.dtypes import DType
+from gradplan.graph_keys import GraphKeys as GraphKeys
 from gradplan.shapes import Shape, TensorShape
 
 if TYPE_CHECKING:
@@ -413,6 +414,21 @@ class Graph:
         return tuple(dict.fromkeys(o for ops in self._controls for o in ops if o not in direct))
 
     @contextmanager
+    def device(self, device_name_or_function: Any) -> Iterator[None]:
+        """Accepted as in TensorFlow 1: everything runs on the CPU."""
+        yield
+
+    @contextmanager
+    def container(self, container_name: str) -> Iterator[str]:
+        """Accepted as in TensorFlow 1: a session keeps its own variables."""
+        yield container_name
+
+    @contextmanager
+    def colocate_with(self, op: Any, ignore_existing: bool = False) -> Iterator[None]:
+        """Accepted as in TensorFlow 1: everything is in one place."""
+        yield
+
+    @contextmanager
     def gradient_override_map(self, op_type_map: dict[str, str]) -> Iterator[None]:
         """Give what is built inside, by type, another gradient: one that was registered by name.
 
@@ -533,27 +549,21 @@ class Graph:
         pattern = re.compile(scope)
         return [i for i in items if pattern.match(getattr(i, "name", None) or "")]
 
+    def add_to_collections(self, names: Any, value: Any) -> None:
+        """Add to several collections, or to one that is given by its name alone."""
+        for name in [names] if isinstance(names, str) else dict.fromkeys(names):
+            self.add_to_collection(name, value)
+
+    @property
+    def collections(self) -> list[Any]:
+        """The names of all collections."""
+        return self.get_all_collection_keys()
+
     def get_all_collection_keys(self) -> list[Any]:
         return list(self._collections)
 
     def clear_collection(self, name: Any) -> None:
         self._collections.pop(name, None)
-
-
-class GraphKeys:
-    """Names of the standard collections, as in TensorFlow 1."""
-
-    GLOBAL_VARIABLES = "variables"
-    LOCAL_VARIABLES = "local_variables"
-    TRAINABLE_VARIABLES = "trainable_variables"
-    MODEL_VARIABLES = "model_variables"
-    GLOBAL_STEP = "global_step"
-    TRAIN_OP = "train_op"
-    LOSSES = "losses"
-    REGULARIZATION_LOSSES = "regularization_losses"
-    SUMMARIES = "summaries"
-    UPDATE_OPS = "update_ops"
-    VARIABLES = "variables"
 
 
 class _Stack(threading.local):

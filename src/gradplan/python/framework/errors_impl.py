@@ -1,0 +1,3 @@
+"""``tf.python.framework.errors_impl``: ``gp.errors``."""
+
+from gradplan.errors import *

@@ -1,0 +1,3 @@
+"""``tf.python.ops.math_ops``: its names are those of ``gp``."""
+
+from gradplan import *

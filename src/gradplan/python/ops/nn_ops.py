@@ -1,0 +1,3 @@
+"""``tf.python.ops.nn_ops``: ``gp.nn``."""
+
+from gradplan.ops.nn import *

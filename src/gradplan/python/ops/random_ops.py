@@ -1,0 +1,3 @@
+"""``tf.python.ops.random_ops``: its names are those of ``gp``."""
+
+from gradplan import *

@@ -1,0 +1,3 @@
+"""``tf.python.ops.variable_scope``: its names are those of ``gp``."""
+
+from gradplan import *

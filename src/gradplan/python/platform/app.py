@@ -1,0 +1,3 @@
+"""``tf.python.platform.app``: ``gp.app``."""
+
+from gradplan.app import *

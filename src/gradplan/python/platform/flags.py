@@ -1,0 +1,3 @@
+"""``tf.python.platform.flags``: ``gp.flags``."""
+
+from gradplan.flags import *

@@ -1,0 +1,3 @@
+"""``tf.python.platform.gfile``: ``gp.gfile``."""
+
+from gradplan.gfile import *
