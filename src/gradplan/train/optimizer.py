@@ -13,7 +13,7 @@ from gradplan.opdef import STATE, op
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.control import group
 from gradplan.ops.math import cast
-from gradplan.ops.state import Variable, assign, assign_add, trainable_variables
+from gradplan.ops.state import Variable, assign, assign_add, constrained, trainable_variables
 
 
 def _update(name: str, kernel: str, n_variables: int, scalars: str, flops: int) -> Any:
@@ -231,7 +231,7 @@ class Optimizer:
                 for g, v in pairs:
                     with graph.name_scope(f"update_{v.op.name}"):
                         g = convert_to_tensor(g, v.dtype)
-                        updates.append(self._apply(g, v).op)
+                        updates.append(constrained(v, self._apply(g, v).op))
                 with graph.control_dependencies(updates):
                     updates += self._finish()
                 if global_step is None:
