@@ -30,7 +30,7 @@ OTHERS = """
 
 #: Names whose parameters are others on purpose, and why.
 DIFFERS = {
-    "get_variable": "constraints and getters belong to variables, not to operations",
+    "get_variable": "there is one device, so nothing to synchronize or aggregate",
     "group": "its keyword arguments are spelled out",
     "nn.softmax_cross_entropy_with_logits_v2": "TensorFlow 1's had defaults",
     "register_tensor_conversion_function": "the last one registered comes first",

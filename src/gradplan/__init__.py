@@ -64,9 +64,9 @@ from gradplan.ops.factor import *
 from gradplan.ops.functions import *
 from gradplan.ops.gather import *
 from gradplan.ops.host import *
+from gradplan.ops.initialized import *
 from gradplan.ops.initializers import *
 from gradplan.ops.least_squares import *
-from gradplan.ops.initialized import *
 from gradplan.ops.logic import *
 from gradplan.ops.math import *
 from gradplan.ops.matmul import *

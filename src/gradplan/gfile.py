@@ -1,4 +1,4 @@
-"""``tf.gfile``: files and directories by TensorFlow 1's names, over ``os``, ``glob`` and ``shutil``.
+"""``tf.gfile``: files and directories by TensorFlow 1's names, over Python's own modules.
 
 What is missing is ``gp.errors.NotFoundError``, what exists already ``AlreadyExistsError``.
 """

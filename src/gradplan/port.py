@@ -14,6 +14,7 @@ import difflib
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
 import gradplan
@@ -23,8 +24,9 @@ SUPPORTED, LATER, NEVER = "supported", "later", "never"
 #: What a name begins with, when gradplan will have it or why it never will, and what to do.
 #: The longest beginning that fits counts.
 OUTLOOK = {
-    "AttrValue NodeDef GraphDef MetaGraphDef import_graph_def graph_util python.framework.graph_util "
-    "train.import_meta_graph train.export_meta_graph train.write_graph saved_model": (
+    "AttrValue NodeDef GraphDef MetaGraphDef import_graph_def graph_util "
+    "python.framework.graph_util train.import_meta_graph train.export_meta_graph "
+    "train.write_graph saved_model": (
         LATER,
         "graphs in files: build the graph by the same code and restore its variables",
     ),
@@ -67,7 +69,10 @@ OUTLOOK = {
         LATER,
         "data: feed NumPy arrays, or run step.loop(arrays, batch_size)",
     ),
-    "device_lib config.list_physical_devices config.experimental": (NEVER, "there is the CPU alone"),
+    "device_lib config.list_physical_devices config.experimental": (
+        NEVER,
+        "there is the CPU alone",
+    ),
     "distribute tpu contrib.tpu contrib.cluster_resolver train.ClusterSpec train.Server "
     "train.replica_device_setter train.SyncReplicasOptimizer": (
         NEVER,
@@ -136,10 +141,23 @@ def has(name: str) -> bool:
 
 def _names() -> list[str]:
     """The public names, those of modules with a dot."""
-    top = [n for n in dir(gradplan) if not n.startswith("_")]
-    spaces = ["nn", "train", "losses", "math", "linalg", "random", "initializers", "sparse"]
-    inner = [f"{s}.{n}" for s in spaces for n in dir(getattr(gradplan, s)) if n[:1] != "_"]
-    return top + inner
+    found = []
+    for space in (
+        "",
+        "nn",
+        "train",
+        "losses",
+        "math",
+        "linalg",
+        "random",
+        "initializers",
+        "sparse",
+    ):
+        module = getattr(gradplan, space) if space else gradplan
+        for name in dir(module):
+            if not name.startswith("_") and not isinstance(getattr(module, name), ModuleType):
+                found.append(f"{space}.{name}".lstrip("."))
+    return found
 
 
 def look_up(name: str, names: Sequence[str] | None = None) -> Finding:
@@ -356,7 +374,7 @@ def _check(path: str) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The command; returns its exit status: 0, 1 if names are missing, 2 if a file is no program."""
+    """The command; its exit status is 1 if names are missing, 2 if a file is no program."""
     parser = argparse.ArgumentParser(prog="python -m gradplan.port", description=__doc__)
     parser.add_argument("files", nargs="*", metavar="FILE.py", help="programs to look at")
     parser.add_argument("--coverage", metavar="CSV", help="a survey of names")

@@ -54,7 +54,7 @@ def device(device_name_or_function: Any) -> AbstractContextManager[None]:
     return get_default_graph().device(device_name_or_function)
 
 
-def container(container_name: str) -> AbstractContextManager[None]:
+def container(container_name: str) -> AbstractContextManager[str]:
     """Accepted as in TensorFlow 1: a session keeps its own variables."""
     return get_default_graph().container(container_name)
 

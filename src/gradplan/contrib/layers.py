@@ -35,7 +35,7 @@ Regularizer = Callable[[Any], "Tensor | None"]
 def _checked(scale: Any) -> float:
     if isinstance(scale, numbers.Integral) and not isinstance(scale, bool):
         raise ValueError(f"scale cannot be an integer: {scale}")
-    if isinstance(scale, numbers.Real) and not scale >= 0.0:
+    if isinstance(scale, float) and not scale >= 0.0:
         raise ValueError(f"Setting a scale less than 0 on a regularizer: {scale}")
     return scale
 

@@ -214,20 +214,20 @@ def variable_scope(
     graph = get_default_graph()
     store = _store(graph.root)
     outer = store.scope
-    given = name_or_scope if isinstance(name_or_scope, VariableScope) else None
+    given: Any = name_or_scope if isinstance(name_or_scope, VariableScope) else None
     prefix = f"{outer.name}/" if outer.name else ""
     if given is not None:
         name, base = given.name, given
-        local: str | None = given.name.rsplit("/", 1)[-1]
+        local: Any = given.name.rsplit("/", 1)[-1]
     else:
         base = outer
-        local = name_or_scope  # a str, or None
+        local = name_or_scope
         if local is None:
             local, count = default_name, 0
-            while store.opened.get(prefix + local):  # type: ignore[operator]
+            while store.opened.get(prefix + local):
                 count += 1
                 local = f"{default_name}_{count}"
-        name = prefix + local  # type: ignore[operator]
+        name = prefix + local
     store.opened[name] = store.opened.get(name, 0) + 1
     before = dict(store.opened)
     inner = VariableScope(

@@ -1,3 +1,0 @@
-"""``tf.python.framework.errors_impl``: ``gp.errors``."""
-
-from gradplan.errors import *

@@ -1,3 +1,0 @@
-"""``tf.python.ops.math_ops``: its names are those of ``gp``."""
-
-from gradplan import *

@@ -1,3 +1,0 @@
-"""``tf.python.ops.nn_ops``: ``gp.nn``."""
-
-from gradplan.ops.nn import *

@@ -1,3 +1,0 @@
-"""``tf.python.platform.app``: ``gp.app``."""
-
-from gradplan.app import *

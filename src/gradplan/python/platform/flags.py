@@ -1,3 +1,0 @@
-"""``tf.python.platform.flags``: ``gp.flags``."""
-
-from gradplan.flags import *

@@ -1,3 +1,0 @@
-"""``tf.python.platform.gfile``: ``gp.gfile``."""
-
-from gradplan.gfile import *
