@@ -388,3 +388,24 @@ def test_operators_of_variables():
     got = sess.run([a & b, a | b, a ^ b, ~a, True & a, -i, 15 // i, i % 4, i[1]])
     want = [[1, 0], [1, 1], [0, 1], [0, 1], [1, 0], [-7, -8], [2, 1], [3, 0], 8]
     assert [g.tolist() for g in got] == want
+
+
+def test_names_of_what_is_made():
+    """As TensorFlow 1 has them; checked against TensorFlow itself in its compat.v1."""
+    x = gp.placeholder(gp.float32, [None, 3])
+    w = gp.Variable(gp.zeros([3, 1]))
+    b, again = gp.Variable(0.5, name="b"), gp.Variable(1.0)
+    y = gp.matmul(x, w) + b - 1.0
+    with gp.variable_scope("s"):
+        v = gp.get_variable("v", [2], initializer=gp.constant_initializer(0.1))
+        gp.get_variable("k", initializer=3.0)
+    reads = [b.value(), b.read_value(), b.read_value()]
+    names = [op.name for op in gp.get_default_graph().get_operations()]
+    wanted = """Placeholder zeros Variable Variable/Assign Variable/read b/initial_value b b/Assign
+        b/read Variable_1/initial_value Variable_1 Variable_1/Assign Variable_1/read MatMul add
+        sub/y sub s/v/Initializer/Const s/v s/v/Assign s/v/read s/k/initial_value s/k s/k/Assign
+        s/k/read read read_1""".split()
+    assert [n for n in names if not n.startswith("zeros/")] == wanted
+    assert [t.name for t in reads] == ["b/read:0", "read:0", "read_1:0"]
+    assert (again.name, y.name, v.initializer.name) == ("Variable_1:0", "sub:0", "s/v/Assign")
+    assert gp.constant(1.0).name == "Const:0"
