@@ -21,7 +21,7 @@ help:
 	@echo 'make demo      train on the bundled handwritten digits, in .venv'
 	@echo 'make test      the whole test suite, in .venv'
 	@echo 'make test-tf   the operations against TensorFlow, which is installed for it (some 2 GB)'
-	@echo 'make docs      docs/operations.md, from the declarations'
+	@echo 'make docs      the pages of operations and of names, from the declarations'
 	@echo 'make lint      ruff, mypy and clang-format'
 	@echo 'make format    ruff and clang-format, in place'
 	@echo 'make hostile   the suite on a build with tiny tiles and a poisoned arena'
@@ -67,6 +67,7 @@ test-tf: .venv/.dev benchmarks/.peers/tensorflow/bin/python
 
 docs: .venv/.dev
 	.venv/bin/python docs/operations.py
+	.venv/bin/python docs/tf1_names.py
 
 lint: .venv/.dev
 	.venv/bin/ruff check $(PYTHON_FILES)

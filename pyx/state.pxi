@@ -163,13 +163,17 @@ cdef class State:
         return 0
 
     def get_flag(self, int64_t variable):
-        """Whether the variable is initialised."""
-        self.acquire()
+        """Whether the variable is initialised. A Python function that a run calls may ask, too: of
+        what the run itself initialises it hears no."""
+        cdef bint inside = self.running and self.owner == PyThread_get_thread_ident()
+        if not inside:
+            self.acquire()
         try:
             self.check_variable(variable)
             return self.flags.data[variable] != 0
         finally:
-            self.release()
+            if not inside:
+                self.release()
 
     def set_flag(self, int64_t variable, bint value=True):
         self.acquire()

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from gradplan.opdef import REGISTRY
 
-SCRIPT = Path(__file__).resolve().parent.parent / "docs" / "operations.py"
+DOCS = Path(__file__).resolve().parent.parent / "docs"
 
 
-def load():
-    spec = importlib.util.spec_from_file_location("operations", SCRIPT)
+def load(name="operations"):
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -17,6 +17,11 @@ def load():
 
 def test_the_page_of_operations_is_up_to_date():
     docs = load()
+    assert docs.page() == docs.PAGE.read_text(), "run `make docs`"
+
+
+def test_the_page_of_names_is_up_to_date():
+    docs = load("tf1_names")
     assert docs.page() == docs.PAGE.read_text(), "run `make docs`"
 
 

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(gradplan.__file__).parent
 #: Each layer may import from those before it, and from itself.
 LAYERS = [
     ["errors", "dtypes", "composite", "_core"],
-    ["shapes"],
+    ["shapes", "graph_keys", "graph_def"],
     ["graph"],
     ["scopes"],
     ["opdef"],
@@ -32,6 +32,8 @@ LAYERS = [
     ["session"],
     ["test"],
     ["train"],
+    ["porting", "app", "flags", "gfile", "logging"],
+    ["compat", "contrib", "python"],
 ]
 #: What sees a name of an operation's module though it stands below it, and why.
 EXCEPTIONS = {("session", "ops")}

@@ -231,3 +231,181 @@ def test_glorot_and_friends_have_their_variance():
         gp.Session().run([k(shape) for k in kinds]), kinds.values(), strict=True
     ):
         assert abs(values.var() / want - 1) < 0.02 and abs(values.mean()) < 0.001
+
+
+def test_custom_getters_from_the_inside_out():
+    calls = []
+
+    def getter(tag):
+        def get(getter, name, *args, **kwargs):
+            calls.append((tag, name, kwargs["shape"], kwargs["dtype"]))
+            return getter(name, *args, **kwargs)
+
+        return get
+
+    def scaled(getter, name, *args, **kwargs):
+        return getter(name, *args, **kwargs) * 2.0
+
+    with gp.variable_scope("a", custom_getter=getter("outer")) as scope:
+        with gp.variable_scope("b", custom_getter=getter("inner")):
+            gp.get_variable("v", [2], custom_getter=scaled, initializer=gp.ones_initializer())
+    assert [c[:3] for c in calls] == [("inner", "a/b/v", [2]), ("outer", "a/b/v", [2])]
+    assert calls[0][3] is gp.float32
+    with gp.variable_scope(scope, reuse=True):
+        twice = gp.get_variable("b/v", [2], custom_getter=scaled)
+    sess = gp.Session()
+    sess.run(gp.global_variables_initializer())
+    assert sess.run(twice).tolist() == [2.0, 2.0]
+
+
+def test_what_scopes_hand_down():
+    with gp.variable_scope("a", dtype=gp.float64, initializer=gp.ones_initializer()) as a:
+        with gp.variable_scope("b", reuse=gp.AUTO_REUSE) as b:
+            v = gp.get_variable("v", [2])
+            with gp.variable_scope("c", reuse=False) as c:  # as good as None
+                assert c.reuse is gp.AUTO_REUSE
+            assert gp.get_variable("v", [2]) is v
+        a.set_initializer(gp.zeros_initializer())
+        w = gp.get_variable("w", [2])
+    assert v.dtype is gp.float64 and b.trainable_variables() == [v]
+    assert a.global_variables() == [v, w] and b.original_name_scope == "a/b/"
+    with gp.variable_scope("other"), gp.variable_scope(b) as again:
+        assert (again.name, again.original_name_scope) == ("a/b", "a/b/")
+        assert gp.constant(1.0).op.name == "other/b/Const"
+        assert gp.get_variable("v", [2]) is v
+    sess = gp.Session()
+    sess.run(gp.global_variables_initializer())
+    assert [x.tolist() for x in sess.run([v, w])] == [[1.0, 1.0], [0.0, 0.0]]
+
+
+def test_scopes_are_numbered_anew_inside():
+    names = []
+    for _ in range(2):
+        with gp.variable_scope("top", reuse=gp.AUTO_REUSE):
+            for _ in range(2):
+                with gp.variable_scope(None, "in"):
+                    names.append(gp.get_variable("w", [1]).name)
+    assert names == ["top/in/w:0", "top/in_1/w:0"] * 2
+
+
+@pytest.mark.parametrize(
+    "kind, words, scope",
+    [
+        (TypeError, "If default_name is None then name_or_scope is required", (None,)),
+        (TypeError, "must be a string or VariableScope", (3,)),
+        (ValueError, "must be True or False or None", ("a", None, None, *[None] * 5, 3)),
+        (ValueError, "cannot be used without a name", (None, "a", None, *[None] * 5, True)),
+    ],
+)
+def test_scopes_that_are_refused(kind, words, scope):
+    with pytest.raises(kind, match=words), gp.variable_scope(*scope):
+        pass
+
+
+def test_local_variables_stand_apart():
+    v = gp.get_local_variable("v", [2], initializer=gp.ones_initializer())
+    assert gp.local_variables() == [v] and not v.trainable
+    assert gp.global_variables() == gp.trainable_variables() == []
+    sess = gp.Session()
+    sess.run(gp.local_variables_initializer())
+    assert sess.run(v).tolist() == [1.0, 1.0]
+
+
+def test_which_variables_have_a_value(session):
+    a, b = gp.Variable([1.0, 2.0], name="a"), gp.Variable(5, name="b", trainable=False)
+    report, check = gp.report_uninitialized_variables(), gp.assert_variables_initialized()
+    known = gp.is_variable_initialized(b)
+    sess = gp.Session(config=session()._config)
+    assert sess.run(report).tolist() == [b"a", b"b"] and not sess.run(known)
+    sess.run(a.initializer)
+    names, value = sess.run([report, a])
+    assert names.tolist() == [b"b"] and value.tolist() == [1.0, 2.0]
+    with pytest.raises(gp.errors.FailedPreconditionError, match="uninitialized value b"):
+        sess.run(check)
+    b.load(3, sess)
+    sess.run(check)
+    assert sess.run(known) and sess.run(report).tolist() == []
+    assert gp.report_uninitialized_variables([b]).eval(session=gp.Session()).tolist() == [b"b"]
+
+
+def test_initialized_value_is_the_value_or_the_initial_one(session):
+    v = gp.Variable(gp.random_normal([3]), name="v")
+    w = gp.Variable(v.initialized_value() * 2.0, name="w")
+    sess = session()  # both in one run
+    assert (sess.run(w) == 2.0 * sess.run(v)).all()
+    sess = gp.Session(config=sess._config)
+    sess.run(v.initializer)
+    v.load([1.0, 2.0, 3.0], sess)
+    sess.run(w.initializer)
+    assert sess.run(w).tolist() == [2.0, 4.0, 6.0]
+
+
+def test_counting_up_to_a_limit(session):
+    v, loss = gp.Variable(0, name="v"), gp.Variable(1.0)
+    count, more = v.count_up_to(2), loss.assign_add(1.0)
+    sess = session()
+    assert [sess.run([count, more]) for _ in range(2)] == [[0, 2.0], [1, 3.0]]
+    with pytest.raises(gp.errors.OutOfRangeError, match=r"limit of 2.*test_variables.py"):
+        sess.run([count, more])
+    assert sess.run([v, loss]) == [2, 3.0]
+    with pytest.raises(TypeError, match="float32"):
+        loss.count_up_to(3)
+    with pytest.raises(ValueError, match="scalar"):
+        gp.Variable([1]).count_up_to(3)
+
+
+def test_constraints_hold_after_each_step(session):
+    v = gp.get_variable("v", initializer=[3.0, -4.0], constraint=lambda x: gp.maximum(x, -1.0))
+    step = gp.train.GradientDescentOptimizer(0.25).minimize(gp.reduce_sum(v * v))
+    sess = session()
+    sess.run(step)
+    assert sess.run(v).tolist() == [1.5, -1.0]
+    with pytest.raises(ValueError, match="must be a callable"):
+        gp.Variable(1.0, constraint=3)
+
+
+def test_methods_that_change_rows():
+    v = gp.Variable([1.0, 2.0, 3.0])
+
+    class Rows:
+        indices, values = [0, 2], [10.0, 20.0]
+
+    sess = gp.Session()
+    sess.run(v.initializer)
+    assert sess.run(v.scatter_add(Rows)).tolist() == [11.0, 2.0, 23.0]
+    assert sess.run(v.scatter_sub(Rows)).tolist() == [1.0, 2.0, 3.0]
+    assert sess.run(v.scatter_update(Rows)).tolist() == [10.0, 2.0, 20.0]
+    assert sess.run(v.scatter_nd_add([[1]], [5.0])).tolist() == [10.0, 7.0, 20.0]
+    with pytest.raises(TypeError, match="not IndexedSlices"):
+        v.scatter_add([1.0])
+
+
+def test_operators_of_variables():
+    a, b = gp.Variable([True, False]), gp.Variable([True, True])
+    i = gp.Variable([7, 8])
+    sess = gp.Session()
+    sess.run(gp.global_variables_initializer())
+    got = sess.run([a & b, a | b, a ^ b, ~a, True & a, -i, 15 // i, i % 4, i[1]])
+    want = [[1, 0], [1, 1], [0, 1], [0, 1], [1, 0], [-7, -8], [2, 1], [3, 0], 8]
+    assert [g.tolist() for g in got] == want
+
+
+def test_names_of_what_is_made():
+    """As TensorFlow 1 has them; checked against TensorFlow itself in its compat.v1."""
+    x = gp.placeholder(gp.float32, [None, 3])
+    w = gp.Variable(gp.zeros([3, 1]))
+    b, again = gp.Variable(0.5, name="b"), gp.Variable(1.0)
+    y = gp.matmul(x, w) + b - 1.0
+    with gp.variable_scope("s"):
+        v = gp.get_variable("v", [2], initializer=gp.constant_initializer(0.1))
+        gp.get_variable("k", initializer=3.0)
+    reads = [b.value(), b.read_value(), b.read_value()]
+    names = [op.name for op in gp.get_default_graph().get_operations()]
+    wanted = """Placeholder zeros Variable Variable/Assign Variable/read b/initial_value b b/Assign
+        b/read Variable_1/initial_value Variable_1 Variable_1/Assign Variable_1/read MatMul add
+        sub/y sub s/v/Initializer/Const s/v s/v/Assign s/v/read s/k/initial_value s/k s/k/Assign
+        s/k/read read read_1""".split()
+    assert [n for n in names if not n.startswith("zeros/")] == wanted
+    assert [t.name for t in reads] == ["b/read:0", "read:0", "read_1:0"]
+    assert (again.name, y.name, v.initializer.name) == ("Variable_1:0", "sub:0", "s/v/Assign")
+    assert gp.constant(1.0).name == "Const:0"

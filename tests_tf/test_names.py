@@ -31,7 +31,7 @@ OTHERS = """
 #: Names whose parameters are others on purpose, and why.
 DIFFERS = {
     "custom_gradient": "TensorFlow 2 made the function optional",
-    "get_variable": "constraints and getters belong to variables, not to operations",
+    "get_variable": "there is one device, so nothing to synchronize or aggregate",
     "group": "its keyword arguments are spelled out",
     "lin_space": "TensorFlow 2 added an axis",
     "linalg.diag": "bands came with MatrixDiagV2; here it is the main diagonal",

@@ -65,6 +65,7 @@ from gradplan.ops.functions import *
 from gradplan.ops.gather import *
 from gradplan.ops.host import *
 from gradplan.ops.indexed_slices import *
+from gradplan.ops.initialized import *
 from gradplan.ops.initializers import *
 from gradplan.ops.least_squares import *
 from gradplan.ops.logic import *
@@ -95,7 +96,15 @@ from gradplan.ops.strided import *
 from gradplan.ops.sums import *
 from gradplan.ops.variable_scope import *
 from gradplan.ops.variates import *
-from gradplan.scopes import add_to_collection, control_dependencies, get_collection, name_scope
+from gradplan.porting import *
+from gradplan.scopes import (
+    add_to_collection,
+    add_to_collections,
+    control_dependencies,
+    get_collection,
+    get_collection_ref,
+    name_scope,
+)
 from gradplan.session import ConfigProto, InteractiveSession, Session
 from gradplan.shapes import Dimension, TensorShape
 from gradplan.test import check_gradients
@@ -105,8 +114,25 @@ opdef.resolve()
 del opdef
 
 
+#: What only programs that come from TensorFlow ask for: imported when they do.
+_LATE = {
+    "app": "gradplan.app",
+    "compat": "gradplan.compat",
+    "contrib": "gradplan.contrib",
+    "flags": "gradplan.flags",
+    "gfile": "gradplan.gfile",
+    "logging": "gradplan.logging",
+    "nest": "gradplan.python.util.nest",
+    "python": "gradplan.python",
+}
+
+
 def __getattr__(name: str) -> Any:
     """``__version__``, looked up when it is asked for: that takes longer than all the rest."""
+    if name in _LATE:
+        from importlib import import_module
+
+        return import_module(_LATE[name])
     if name != "__version__":
         raise AttributeError(f"module 'gradplan' has no attribute {name!r}")
     from importlib.metadata import PackageNotFoundError, version

@@ -35,6 +35,9 @@ class StateLayout(Protocol):
     def variable(self, op: Operation) -> tuple[int, int]:
         """Offset in bytes and number of a variable."""
 
+    def initialized(self, op: Operation) -> bool:
+        """Whether a variable has a value."""
+
     def random_state(self, op: Operation) -> tuple[int, int]:
         """Offset and number of the state of a random operation."""
 
@@ -454,9 +457,11 @@ class Binder:
         attrs: Sequence[int] = (),
         operands: Sequence[int | None] = (),
         updates: bool = False,
+        unset: bool = False,
     ) -> Insn:
-        """Append an instruction; ``updates`` says that it reads its outputs too."""
-        for v in (ins + outs) if updates else ins:
+        """Append an instruction; ``updates`` says that it reads its outputs too, ``unset`` that it
+        knows how to take variables without a value."""
+        for v in [] if unset else (ins + outs) if updates else ins:
             if v.storage.segment == STATE and v.storage.slot not in self.sets:
                 if v.storage.slot not in self.needs:
                     self.needs.append(v.storage.slot)
@@ -467,10 +472,16 @@ class Binder:
         self.insns.append(insn)
         return insn
 
-    def host(self, function: Callable[..., Any], outs: list[View], ins: list[View]) -> None:
-        """An instruction that calls ``function(*arrays)``, with the GIL."""
+    def host(
+        self,
+        function: Callable[..., Any],
+        outs: list[View],
+        ins: list[View],
+        unset: bool = False,
+    ) -> None:
+        """An instruction that calls ``function(*arrays)``, with the GIL; see :meth:`emit`."""
         self.hosts[len(self.insns)] = function
-        self.emit("host", outs, ins)
+        self.emit("host", outs, ins, unset=unset)
 
     def memory(self, op: Operation) -> list[Any]:
         """The session's own list for this operation."""

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from gradplan import shapes
 from gradplan.dtypes import DType
+from gradplan.graph_def import GraphDef, NodeDef, graph_def
+from gradplan.graph_keys import GraphKeys as GraphKeys
 from gradplan.shapes import Shape, TensorShape
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _inside: dict[str, bool] = {}  # whether a file is gradplan's own: asked some ten times an operation
 _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\\-/]*")
+_FORM = 'Tensor names must be of the form "<op_name>:<output_index>".'
 _SCOPE_NAME = re.compile(r"[A-Za-z0-9_.\\\-/]*")
 
 
@@ -125,6 +128,11 @@ class Operation:
     def writes(self) -> int:
         """The first so many inputs are variables that it changes."""
         return self.attrs.get("writes", self.opdef.writes)
+
+    @property
+    def node_def(self) -> NodeDef:
+        """The operation as data, or as text by ``str``."""
+        return NodeDef(self)
 
     @property
     def made_at(self) -> str:
@@ -413,6 +421,21 @@ class Graph:
         return tuple(dict.fromkeys(o for ops in self._controls for o in ops if o not in direct))
 
     @contextmanager
+    def device(self, device_name_or_function: Any) -> Iterator[None]:
+        """Accepted as in TensorFlow 1: everything runs on the CPU."""
+        yield
+
+    @contextmanager
+    def container(self, container_name: str) -> Iterator[str]:
+        """Accepted as in TensorFlow 1: a session keeps its own variables."""
+        yield container_name
+
+    @contextmanager
+    def colocate_with(self, op: Any, ignore_existing: bool = False) -> Iterator[None]:
+        """Accepted as in TensorFlow 1: everything is in one place."""
+        yield
+
+    @contextmanager
     def gradient_override_map(self, op_type_map: dict[str, str]) -> Iterator[None]:
         """Give what is built inside, by type, another gradient: one that was registered by name.
 
@@ -442,10 +465,20 @@ class Graph:
         """All operations, in the order they were made."""
         return list(self._ops)
 
+    def as_graph_def(self, from_version: int | None = None, add_shapes: bool = False) -> GraphDef:
+        """The operations as data, or as text by ``str``; those made since ``version`` was that."""
+        return graph_def(self, from_version)
+
     def get_operation_by_name(self, name: str) -> Operation:
+        """The operation of this name; errors as :meth:`as_graph_element` has them."""
+        if not isinstance(name, str):
+            raise TypeError(f"Operation names are strings (or similar), not {type(name).__name__}.")
         return self.as_graph_element(name, allow_tensor=False)
 
     def get_tensor_by_name(self, name: str) -> Tensor:
+        """The tensor of this name, ``"op_name:0"``; errors as :meth:`as_graph_element` has them."""
+        if not isinstance(name, str):
+            raise TypeError(f"Tensor names are strings (or similar), not {type(name).__name__}.")
         return self.as_graph_element(name, allow_operation=False)
 
     def as_graph_element(
@@ -483,11 +516,18 @@ class Graph:
         op = self._by_name.get(op_name)
         if colon and allow_tensor:
             if not index.isdigit():
-                raise ValueError(f"'{name}' is no tensor name: it should look like 'op_name:0'")
-            if op is None or int(index) >= len(op.outputs):
+                raise ValueError(
+                    f"The name '{name}' looks a like a Tensor name, but is not a valid one. {_FORM}"
+                )
+            if op is None:
                 raise KeyError(
-                    f"The name '{name}' refers to a Tensor which does not exist"
-                    + self._similar(op_name)
+                    f"The name '{name}' refers to a Tensor which does not exist. The operation, "
+                    f"'{op_name}', does not exist in the graph{self._similar(op_name)}"
+                )
+            if int(index) >= len(op.outputs):
+                raise KeyError(
+                    f"The name '{name}' refers to a Tensor which does not exist. The operation, "
+                    f"'{op_name}', exists but only has {len(op.outputs)} outputs."
                 )
             return op.outputs[int(index)]
         if colon:
@@ -497,10 +537,7 @@ class Graph:
                 f"The name '{name}' refers to an Operation not in the graph" + self._similar(name)
             )
         if not allow_operation:
-            raise ValueError(
-                f"The name '{name}' refers to an Operation, not a Tensor; Tensor names look like "
-                f"'{name}:0'"
-            )
+            raise ValueError(f"The name '{name}' refers to an Operation, not a Tensor. {_FORM}")
         return op
 
     def _similar(self, name: str) -> str:
@@ -533,27 +570,21 @@ class Graph:
         pattern = re.compile(scope)
         return [i for i in items if pattern.match(getattr(i, "name", None) or "")]
 
+    def add_to_collections(self, names: Any, value: Any) -> None:
+        """Add to several collections, or to one that is given by its name alone."""
+        for name in [names] if isinstance(names, str) else dict.fromkeys(names):
+            self.add_to_collection(name, value)
+
+    @property
+    def collections(self) -> list[Any]:
+        """The names of all collections."""
+        return self.get_all_collection_keys()
+
     def get_all_collection_keys(self) -> list[Any]:
         return list(self._collections)
 
     def clear_collection(self, name: Any) -> None:
         self._collections.pop(name, None)
-
-
-class GraphKeys:
-    """Names of the standard collections, as in TensorFlow 1."""
-
-    GLOBAL_VARIABLES = "variables"
-    LOCAL_VARIABLES = "local_variables"
-    TRAINABLE_VARIABLES = "trainable_variables"
-    MODEL_VARIABLES = "model_variables"
-    GLOBAL_STEP = "global_step"
-    TRAIN_OP = "train_op"
-    LOSSES = "losses"
-    REGULARIZATION_LOSSES = "regularization_losses"
-    SUMMARIES = "summaries"
-    UPDATE_OPS = "update_ops"
-    VARIABLES = "variables"
 
 
 class _Stack(threading.local):

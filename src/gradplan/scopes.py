@@ -62,6 +62,16 @@ def add_to_collection(name: Any, value: Any) -> None:
     get_default_graph().add_to_collection(name, value)
 
 
+def add_to_collections(names: Any, value: Any) -> None:
+    """Add to several collections of the default graph, or to the one that ``names`` names."""
+    get_default_graph().add_to_collections(names, value)
+
+
+def get_collection_ref(key: Any) -> list[Any]:
+    """The collection's own list, which may be changed."""
+    return get_default_graph().get_collection_ref(key)
+
+
 def get_collection(key: Any, scope: str | None = None) -> list[Any]:
     """A copy of a collection of the default graph, filtered by a regular expression on names."""
     return get_default_graph().get_collection(key, scope)

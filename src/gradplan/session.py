@@ -408,6 +408,10 @@ class Session:
                 self._allocate(o, shapes.size(t._shape) * t.dtype.size)  # type: ignore[arg-type]
         return self._places[op]
 
+    def initialized(self, op: Operation) -> bool:
+        """Whether a variable has a value."""
+        return self._state.get_flag(self.variable(op)[1])
+
     def random_state(self, op: Operation) -> tuple[int, int]:
         """Where the state of a random operation lies; made from its seeds when first asked for."""
         if op not in self._places:

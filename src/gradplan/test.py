@@ -15,10 +15,33 @@ from gradplan.ops.constant import convert_to_tensor, placeholder
 from gradplan.ops.state import Variable
 from gradplan.session import Session
 
-__all__ = ["check_gradients", "compute_gradient", "compute_gradient_error"]
+__all__ = [
+    "check_gradients",
+    "compute_gradient",
+    "compute_gradient_error",
+    "gpu_device_name",
+    "is_built_with_cuda",
+    "is_gpu_available",
+]
 
 #: A function of one array, and the magnitude that its rounding is relative to.
 Value = Callable[[np.ndarray], tuple[float, float]]
+
+
+def is_gpu_available(cuda_only: bool = False, min_cuda_compute_capability: Any = None) -> bool:
+    """False: gradplan runs on CPUs."""
+    return False
+
+
+def gpu_device_name() -> str:
+    """The name of a GPU: empty, since there is none."""
+    return ""
+
+
+def is_built_with_cuda() -> bool:
+    """False: gradplan runs on CPUs."""
+    return False
+
 
 # ---- TensorFlow's --------------------------------------------------------------------------------
 

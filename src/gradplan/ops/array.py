@@ -9,7 +9,7 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Operation, Tensor, at_user_line
-from gradplan.opdef import CALL, REDUCE, VIEW, apply, known_sizes, op
+from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, known_sizes, op
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, renamed, shape_constant
 from gradplan.ops.sizes import (
     bound_list,
@@ -523,10 +523,11 @@ def ones(shape: Any, dtype: Any = dtypes.float32, name: str | None = None) -> Te
 
 def _filled(value: int, shape: Any, dtype: Any, name: str) -> Tensor:
     wanted = dtypes.as_dtype(dtype)
-    scalar = constant(bool(value) if wanted.is_bool else value, wanted)
-    if not isinstance(shape, Tensor) and not has_tensor(shape):
-        shape = shape_constant(shape)
-    return broadcast_to(scalar, shape, name=name)
+    with graph_of([shape]).name_scope(name) as scope:
+        scalar = constant(bool(value) if wanted.is_bool else value, wanted)
+        if not isinstance(shape, Tensor) and not has_tensor(shape):
+            shape = shape_constant(shape)
+        return broadcast_to(scalar, shape, name=scope)
 
 
 def zeros_like(

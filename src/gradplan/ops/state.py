@@ -187,13 +187,15 @@ class Variable:
         Whether optimizers change it by default. Default: True.
     collections : list, optional
         Default: ``[GraphKeys.GLOBAL_VARIABLES]``.
-    validate_shape, caching_device, variable_def, expected_shape, import_scope, constraint :
-    optional
-        Accepted as in TensorFlow 1 where they change nothing on a CPU; ``constraint`` must be None.
+    validate_shape, caching_device, variable_def, expected_shape, import_scope, use_resource,
+    synchronization, aggregation, shape : optional
+        Accepted as in TensorFlow 1; they change nothing here.
     name : str, optional
         Default: ``"Variable"``, made unique.
     dtype : DType, optional
         Default: that of the initial value.
+    constraint : callable, optional
+        A function of the value; optimizers write its result after each of their steps.
 
     Attributes
     ----------
@@ -232,11 +234,15 @@ class Variable:
         expected_shape: Any = None,
         import_scope: str | None = None,
         constraint: Any = None,
+        use_resource: bool | None = None,
+        synchronization: Any = None,
+        aggregation: Any = None,
+        shape: Any = None,
     ) -> None:
         if initial_value is None:
             raise ValueError("initial_value must be specified.")
-        if constraint is not None:
-            raise ValueError("a constraint is not supported: apply it with assign after the step")
+        if constraint is not None and not callable(constraint):
+            raise ValueError("The `constraint` argument must be a callable.")
         graph = graph_of([initial_value]).root
         wanted = None if dtype is None else dtypes.as_dtype(dtype)
         with (
@@ -260,6 +266,7 @@ class Variable:
             self._snapshot: Tensor = _read(self._ref, name=f"{scope}read/")
         self._scope = scope
         self._trainable = trainable
+        self._constraint = constraint
         keys = [GraphKeys.GLOBAL_VARIABLES] if collections is None else list(collections)
         if trainable and GraphKeys.TRAINABLE_VARIABLES not in keys:
             keys.append(GraphKeys.TRAINABLE_VARIABLES)
@@ -291,6 +298,11 @@ class Variable:
         return self._trainable
 
     @property
+    def constraint(self) -> Any:
+        """The function given to the constructor, or None."""
+        return self._constraint
+
+    @property
     def initializer(self) -> Operation:
         return self._initializer
 
@@ -307,8 +319,11 @@ class Variable:
         return self._ref.shape
 
     def initialized_value(self) -> Tensor:
-        """The initial value, for the initial value of another variable."""
-        return self._initial_value
+        """The value, or where the variable has none yet its initial value: for the initial value
+        of another variable."""
+        from gradplan.ops.initialized import value_or_initial
+
+        return value_or_initial(self)
 
     def value(self) -> Tensor:
         """The variable's value, read under the control dependencies in force here."""
@@ -317,7 +332,7 @@ class Variable:
     def read_value(self) -> Tensor:
         """A new read of the value, under the control dependencies in force here."""
         with graph_of([self]).as_default():
-            return _read(self._ref)
+            return _read(self._ref, name="read")
 
     def assign(
         self,
@@ -351,6 +366,51 @@ class Variable:
         """See :func:`assign_sub`."""
         out = assign_sub(self, delta, name=name)
         return out if read_value else out.op
+
+    def count_up_to(self, limit: int) -> Tensor:
+        """See :func:`count_up_to`."""
+        from gradplan.ops.initialized import count_up_to
+
+        return count_up_to(self, limit)
+
+    def scatter_add(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Tensor:
+        """Add ``sparse_delta``, an IndexedSlices, to the rows that it names."""
+        return self._scatter("scatter_add", sparse_delta, name)
+
+    def scatter_sub(self, sparse_delta: Any, use_locking: bool = False, name: Any = None) -> Tensor:
+        """Subtract ``sparse_delta``, an IndexedSlices, from the rows that it names."""
+        return self._scatter("scatter_sub", sparse_delta, name)
+
+    def scatter_update(
+        self, sparse_delta: Any, use_locking: bool = False, name: Any = None
+    ) -> Tensor:
+        """Write ``sparse_delta``, an IndexedSlices, to the rows that it names."""
+        return self._scatter("scatter_update", sparse_delta, name)
+
+    def scatter_nd_add(self, indices: Any, updates: Any, name: str | None = None) -> Tensor:
+        """See :func:`scatter_nd_add`."""
+        from gradplan.ops import scatter
+
+        return scatter.scatter_nd_add(self, indices, updates, name=name)
+
+    def scatter_nd_sub(self, indices: Any, updates: Any, name: str | None = None) -> Tensor:
+        """See :func:`scatter_nd_sub`."""
+        from gradplan.ops import scatter
+
+        return scatter.scatter_nd_sub(self, indices, updates, name=name)
+
+    def scatter_nd_update(self, indices: Any, updates: Any, name: str | None = None) -> Tensor:
+        """See :func:`scatter_nd_update`."""
+        from gradplan.ops import scatter
+
+        return scatter.scatter_nd_update(self, indices, updates, name=name)
+
+    def _scatter(self, how: str, delta: Any, name: Any) -> Tensor:
+        from gradplan.ops import scatter
+
+        if not hasattr(delta, "indices"):
+            raise TypeError(f"sparse_delta is not IndexedSlices: {delta}")
+        return getattr(scatter, how)(self, delta.indices, delta.values, name=name)
 
     def eval(self, session: Any = None) -> Any:
         """The value in ``session``, or in the default session."""
@@ -388,7 +448,7 @@ def _overload(operator: str) -> None:
 
 for _operator in (
     "add radd sub rsub mul rmul truediv rtruediv floordiv rfloordiv mod rmod pow rpow matmul "
-    "rmatmul neg abs lt le gt ge"
+    "rmatmul neg abs invert and rand or ror xor rxor lt le gt ge"
 ).split():
     _overload(f"__{_operator}__")
 
@@ -407,6 +467,15 @@ def _convert(value: Variable, dtype: DType | None, name: str, graph: Graph) -> T
 
 
 register_tensor_conversion_function(Variable, _convert)
+
+
+def constrained(variable: Any, update: Operation) -> Operation:
+    """``update``, and then the variable's constraint, if it has one."""
+    constraint = getattr(variable, "constraint", None)
+    if constraint is None:
+        return update
+    with variable.graph.control_dependencies([update]):
+        return assign(variable, constraint(variable.read_value())).op
 
 
 # ---- all variables -------------------------------------------------------------------------------

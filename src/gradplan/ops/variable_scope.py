@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import enum
+import functools
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import DType
-from gradplan.graph import Graph, Tensor, get_default_graph
+from gradplan.graph import Graph, GraphKeys, get_default_graph
 from gradplan.ops import initializers
-from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.state import Variable
 
-__all__ = ["AUTO_REUSE", "VariableScope", "get_variable", "get_variable_scope", "variable_scope"]
+__all__ = [
+    "AUTO_REUSE",
+    "VariableScope",
+    "get_local_variable",
+    "get_variable",
+    "get_variable_scope",
+    "no_regularizer",
+    "variable_scope",
+]
 
 
 class _Reuse(enum.Enum):
@@ -34,8 +42,10 @@ class VariableScope:
     name : str
         The prefix, without a slash at its end.
     reuse : bool or AUTO_REUSE
-    initializer, dtype
+    initializer, regularizer, constraint, custom_getter, dtype
         Defaults of :func:`get_variable`.
+    caching_device, partitioner, use_resource
+        Kept as in TensorFlow 1; they change nothing here.
     original_name_scope : str
         The name scope that was opened with it.
     """
@@ -45,14 +55,26 @@ class VariableScope:
         reuse: Any,
         name: str = "",
         initializer: Any = None,
-        dtype: DType = dtypes.float32,
+        regularizer: Any = None,
+        caching_device: Any = None,
+        partitioner: Any = None,
+        custom_getter: Any = None,
         name_scope: str = "",
+        dtype: DType = dtypes.float32,
+        use_resource: bool | None = None,
+        constraint: Any = None,
     ) -> None:
         self.reuse = reuse
         self.name = name
         self.initializer = initializer
-        self.dtype = dtype
+        self.regularizer = regularizer
+        self.caching_device = caching_device
+        self.partitioner = partitioner
+        self.custom_getter = custom_getter
         self.original_name_scope = name_scope
+        self.dtype = dtype
+        self.use_resource = use_resource
+        self.constraint = constraint
 
     def reuse_variables(self) -> None:
         """From here on, find variables instead of making them."""
@@ -60,6 +82,42 @@ class VariableScope:
 
     def set_initializer(self, initializer: Any) -> None:
         self.initializer = initializer
+
+    def set_regularizer(self, regularizer: Any) -> None:
+        self.regularizer = regularizer
+
+    def set_dtype(self, dtype: Any) -> None:
+        self.dtype = dtypes.as_dtype(dtype)
+
+    def set_use_resource(self, use_resource: bool) -> None:
+        self.use_resource = use_resource
+
+    def set_caching_device(self, caching_device: Any) -> None:
+        self.caching_device = caching_device
+
+    def set_partitioner(self, partitioner: Any) -> None:
+        self.partitioner = partitioner
+
+    def set_custom_getter(self, custom_getter: Any) -> None:
+        self.custom_getter = custom_getter
+
+    def get_collection(self, name: Any) -> list[Any]:
+        """What of a collection stands under this scope."""
+        prefix = f"{self.name}/" if self.name else ""
+        found = get_default_graph().get_collection(name)
+        return [v for v in found if (getattr(v, "name", None) or "").startswith(prefix)]
+
+    def global_variables(self) -> list[Variable]:
+        """The variables of this scope."""
+        return self.get_collection(GraphKeys.GLOBAL_VARIABLES)
+
+    def local_variables(self) -> list[Variable]:
+        """The variables of this scope in the collection ``LOCAL_VARIABLES``."""
+        return self.get_collection(GraphKeys.LOCAL_VARIABLES)
+
+    def trainable_variables(self) -> list[Variable]:
+        """The variables of this scope that optimizers change by default."""
+        return self.get_collection(GraphKeys.TRAINABLE_VARIABLES)
 
     def get_variable(self, name: str, *args: Any, **kwargs: Any) -> Variable:
         """:func:`get_variable` in this scope."""
@@ -91,8 +149,14 @@ def variable_scope(
     default_name: str | None = None,
     values: Any = None,
     initializer: Any = None,
+    regularizer: Any = None,
+    caching_device: Any = None,
+    partitioner: Any = None,
+    custom_getter: Any = None,
     reuse: Any = None,
     dtype: Any = None,
+    use_resource: bool | None = None,
+    constraint: Any = None,
     auxiliary_name_scope: bool = True,
 ) -> Iterator[VariableScope]:
     """Put the variables of :func:`get_variable` under ``name/``, and say whether they may exist.
@@ -105,10 +169,14 @@ def variable_scope(
         Taken, and made unique, where ``name_or_scope`` is None.
     values : list, optional
         Accepted as in TensorFlow 1.
-    initializer : optional
-        Default initializer inside.
+    initializer, regularizer, constraint : optional
+        Defaults inside.
+    caching_device, partitioner, use_resource : optional
+        Accepted as in TensorFlow 1; they change nothing here.
+    custom_getter : callable, optional
+        See :func:`get_variable`; those of the scopes around are called inside it.
     reuse : bool or AUTO_REUSE, optional
-        True: variables must exist. Inherited by the scopes inside.
+        True: variables must exist. Inherited by the scopes inside, and False is as good as None.
     dtype : DType, optional
         Default type inside.
     auxiliary_name_scope : bool, optional
@@ -117,6 +185,13 @@ def variable_scope(
     Yields
     ------
     VariableScope
+
+    Raises
+    ------
+    TypeError
+        If there is neither a name nor a default one.
+    ValueError
+        If ``reuse`` is none of these, or given for a scope that is made unique.
 
     Examples
     --------
@@ -130,48 +205,73 @@ def variable_scope(
     """
     if name_or_scope is None and default_name is None:
         raise TypeError("If default_name is None then name_or_scope is required")
+    if name_or_scope is not None and not isinstance(name_or_scope, (str, VariableScope)):
+        raise TypeError("VariableScope: name_or_scope must be a string or VariableScope.")
     if reuse not in (None, False, True, AUTO_REUSE):
-        raise ValueError(f"The reuse parameter must be True or False or None, not {reuse!r}")
+        raise ValueError(f"The reuse parameter must be True or False or None, not {reuse!r}.")
+    if name_or_scope is None and reuse:
+        raise ValueError("reuse=True cannot be used without a name_or_scope")
     graph = get_default_graph()
-    store = _store(graph)
+    store = _store(graph.root)
     outer = store.scope
-    given = name_or_scope if isinstance(name_or_scope, VariableScope) else None
+    given: Any = name_or_scope if isinstance(name_or_scope, VariableScope) else None
     prefix = f"{outer.name}/" if outer.name else ""
     if given is not None:
         name, base = given.name, given
-        local: str | None = given.name.rsplit("/", 1)[-1]
+        local: Any = given.name.rsplit("/", 1)[-1]
     else:
         base = outer
-        local = name_or_scope  # a str, or None
+        local = name_or_scope
         if local is None:
             local, count = default_name, 0
-            while store.opened.get(prefix + local):  # type: ignore[operator]
+            while store.opened.get(prefix + local):
                 count += 1
                 local = f"{default_name}_{count}"
-        name = prefix + local  # type: ignore[operator]
+        name = prefix + local
     store.opened[name] = store.opened.get(name, 0) + 1
-    # Once a scope reuses, everything inside does, unless it says otherwise.
-    inherited = base.reuse if given is not None else outer.reuse
+    before = dict(store.opened)
     inner = VariableScope(
-        (reuse or inherited) if reuse is not False or inherited is True else False,
+        reuse or base.reuse,  # once a scope reuses, everything inside does
         name,
         base.initializer if initializer is None else initializer,
+        base.regularizer if regularizer is None else regularizer,
+        base.caching_device if caching_device is None else caching_device,
+        base.partitioner if partitioner is None else partitioner,
+        _composed(custom_getter, base.custom_getter),
+        base.original_name_scope,
         base.dtype if dtype is None else dtypes.as_dtype(dtype),
+        base.use_resource if use_resource is None else use_resource,
+        base.constraint if constraint is None else constraint,
     )
     store.scope = inner
     try:
         if auxiliary_name_scope and local:
             with graph.name_scope(local) as scope:
-                inner.original_name_scope = scope
+                if given is None:
+                    inner.original_name_scope = scope
                 yield inner
         else:
-            inner.original_name_scope = given.original_name_scope if given else f"{graph._scope}/"
+            if given is None:
+                inner.original_name_scope = f"{graph._scope}/" if graph._scope else ""
             yield inner
     finally:
         store.scope = outer
-        # Scopes below are numbered anew when this one is opened again.
-        for opened in [k for k in store.opened if k.startswith(f"{name}/")]:
-            del store.opened[opened]
+        if given is not None:
+            store.opened = before
+        else:  # scopes below are numbered anew when this one is opened again
+            for opened in [k for k in store.opened if k.startswith(f"{name}/")]:
+                del store.opened[opened]
+
+
+def _composed(custom: Any, old: Any) -> Any:
+    """The getter ``custom``, whose own getter goes through ``old``."""
+    if custom is None or old is None:
+        return old if custom is None else custom
+
+    def getter(getter: Any, *args: Any, **kwargs: Any) -> Any:
+        return custom(functools.partial(old, getter), *args, **kwargs)
+
+    return getter
 
 
 def get_variable(
@@ -186,7 +286,11 @@ def get_variable(
     partitioner: Any = None,
     validate_shape: bool = True,
     use_resource: bool | None = None,
-) -> Variable:
+    custom_getter: Any = None,
+    constraint: Any = None,
+    synchronization: Any = None,
+    aggregation: Any = None,
+) -> Any:
     """The variable of this name in the current scope: made, or found where the scope reuses.
 
     Parameters
@@ -200,16 +304,26 @@ def get_variable(
     initializer : callable, class, tensor_like, optional
         Default: the scope's, else Glorot's uniform for floats and zeros for other types.
     regularizer : callable, optional
-        Its value for the variable goes to the collection ``REGULARIZATION_LOSSES``.
+        Its value for the variable, unless that is None, goes to the collection
+        ``REGULARIZATION_LOSSES`` when the variable is made. Default: the scope's.
     trainable : bool, optional
         Default: True.
     collections : list, optional
-    caching_device, partitioner, validate_shape, use_resource : optional
+        Default: ``[GraphKeys.GLOBAL_VARIABLES]``.
+    custom_getter : callable, optional
+        ``custom_getter(getter, name, **arguments)`` is called with the full name and all arguments;
+        ``getter(name, **arguments)`` makes or finds the variable. What it returns is returned.
+        Default: the scope's; with one of its own, the scope's is called inside it.
+    constraint : callable, optional
+        Applied to the variable after every step of an optimizer. Default: the scope's.
+    caching_device, partitioner, validate_shape, use_resource, synchronization, aggregation :
+    optional
         Accepted as in TensorFlow 1; they change nothing here.
 
     Returns
     -------
     Variable
+        Or whatever the custom getter returns.
 
     Raises
     ------
@@ -225,62 +339,125 @@ def get_variable(
     """
     if not isinstance(name, str) or not name:
         raise ValueError(f"a variable needs a name, not {name!r}")
-    graph = get_default_graph()
-    store = _store(graph)
-    scope = store.scope
+    graph = get_default_graph().root
+    scope = _store(graph).scope
+    arguments: dict[str, Any] = {
+        "shape": shape,
+        "dtype": dtype,
+        "initializer": scope.initializer if initializer is None else initializer,
+        "regularizer": scope.regularizer if regularizer is None else regularizer,
+        "reuse": scope.reuse,
+        "trainable": trainable,
+        "collections": collections,
+        "caching_device": scope.caching_device if caching_device is None else caching_device,
+        "partitioner": scope.partitioner if partitioner is None else partitioner,
+        "validate_shape": validate_shape,
+        "use_resource": scope.use_resource if use_resource is None else use_resource,
+        "constraint": scope.constraint if constraint is None else constraint,
+        "synchronization": synchronization,
+        "aggregation": aggregation,
+    }
     full = f"{scope.name}/{name}" if scope.name else name
-    found = store.variables.get(full)
+    getter: Callable[..., Any] = _make_or_find
+    custom = _composed(custom_getter, scope.custom_getter)
+    # Names of variables follow variable scopes alone.
+    with graph.as_default(), graph.name_scope(None):
+        if custom is None:
+            return getter(full, **arguments)
+        # What a custom getter asks for without saying so is the type of the scope.
+        arguments["dtype"] = dtypes.as_dtype(dtype or scope.dtype) if shape is not None else dtype
+        return custom(getter, full, **arguments)
+
+
+def get_local_variable(name: str, *args: Any, **kwargs: Any) -> Any:
+    """:func:`get_variable` in the collection ``LOCAL_VARIABLES``, not trained and not saved.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> v = gp.get_local_variable("total", [], initializer=gp.zeros_initializer())
+    >>> gp.local_variables(), gp.global_variables()
+    ([<gp.Variable 'total:0' shape=() dtype=float32>], [])
+    """
+    given = inspect.signature(get_variable).bind(name, *args, **kwargs).arguments
+    given["trainable"] = False
+    given["collections"] = [*(given.get("collections") or []), GraphKeys.LOCAL_VARIABLES]
+    return get_variable(**given)
+
+
+def no_regularizer(_: Any) -> None:
+    """No regularization: for a variable in a scope that has a regularizer."""
+
+
+def _make_or_find(
+    name: str,
+    shape: Any = None,
+    dtype: Any = None,
+    initializer: Any = None,
+    regularizer: Any = None,
+    reuse: Any = None,
+    trainable: bool | None = None,
+    collections: Any = None,
+    caching_device: Any = None,
+    partitioner: Any = None,
+    validate_shape: bool = True,
+    use_resource: bool | None = None,
+    constraint: Any = None,
+    synchronization: Any = None,
+    aggregation: Any = None,
+) -> Variable:
+    graph = get_default_graph().root
+    store = _store(graph)
+    found = store.variables.get(name)
     wanted = None if dtype is None else dtypes.as_dtype(dtype)
     dims = shapes.as_shape(shape)
     if found is not None:
-        if scope.reuse is False:
+        if not reuse:
             made = found.op.source
             raise ValueError(
-                f"Variable {full} already exists, disallowed. Did you mean to set reuse=True or "
-                f"reuse=gp.AUTO_REUSE in VarScope? Originally defined at {made[0]}:{made[1]}"
+                f"Variable {name} already exists, disallowed. Did you mean to set reuse=True or "
+                f"reuse=tf.AUTO_REUSE in VarScope? Originally defined at {made[0]}:{made[1]}"
             )
         if shapes.merge(dims, found._ref._shape) is False:
             raise ValueError(
-                f"Trying to share variable {full}, but specified shape {shapes.text(dims)} and "
+                f"Trying to share variable {name}, but specified shape {shapes.text(dims)} and "
                 f"found shape {shapes.text(found._ref._shape)}."
             )
         if wanted is not None and wanted is not found.dtype:
             raise ValueError(
-                f"Trying to share variable {full}, but specified dtype {wanted.name} and found "
+                f"Trying to share variable {name}, but specified dtype {wanted.name} and found "
                 f"dtype {found.dtype.name}."
             )
         return found
-    if scope.reuse is True:
+    if reuse is True:
         raise ValueError(
-            f"Variable {full} does not exist, or was not created with gp.get_variable(). Did you "
-            "mean to set reuse=gp.AUTO_REUSE in VarScope?"
+            f"Variable {name} does not exist, or was not created with tf.get_variable(). Did you "
+            "mean to set reuse=tf.AUTO_REUSE in VarScope?"
         )
-    initial, dtype_made = _initial_value(full, dims, wanted, initializer, scope)
-    # Names of variables follow variable scopes alone.
-    with graph.name_scope(None):
-        variable = Variable(
-            initial,
-            trainable=True if trainable is None else trainable,
-            collections=collections,
-            name=full,
-            dtype=dtype_made,
-        )
-    store.variables[full] = variable
+    initial, dtype_made = _initial_value(name, dims, wanted, initializer, store.scope.dtype)
+    variable = Variable(
+        initial,
+        trainable=True if trainable is None else trainable,
+        collections=collections,
+        name=name,
+        dtype=dtype_made,
+        constraint=constraint,
+    )
+    store.variables[name] = variable
     if regularizer is not None:
-        with graph.name_scope(f"{full}/Regularizer/"):
+        with graph.name_scope(f"{name}/Regularizer/"):
             loss = regularizer(variable)
         if loss is not None:
-            graph.add_to_collection("regularization_losses", loss)
+            graph.add_to_collection(GraphKeys.REGULARIZATION_LOSSES, loss)
     return variable
 
 
 def _initial_value(
-    full: str, dims: Any, wanted: DType | None, given: Any, scope: VariableScope
-) -> Any:
+    full: str, dims: Any, wanted: DType | None, given: Any, default: DType
+) -> tuple[Any, DType | None]:
     """What to hand to Variable: a tensor, or a callable that makes one in the variable's own
     scope."""
-    dtype = wanted or scope.dtype
-    given = scope.initializer if given is None else given
+    dtype = wanted or default
     if given is None:
         glorot = initializers.glorot_uniform_initializer
         given = glorot() if dtype.is_floating else initializers.Zeros()
@@ -289,15 +466,15 @@ def _initial_value(
     if not callable(given):
         if dims is not None:
             raise ValueError("If initializer is a constant, do not specify shape.")
-        if isinstance(given, (Tensor, Variable)):
-            return given, wanted
-        # A Python or NumPy value keeps its own type, unless one was asked for.
-        return convert_to_tensor(given, wanted), wanted
+        return given, wanted  # a value keeps its own type, unless one was asked for
+    parameters = inspect.signature(given).parameters
+    if dims is None and all(p.default is not p.empty for p in parameters.values()):
+        return given, wanted  # a function that knows the shape itself
     if dims is None or None in dims:
         raise ValueError(
             f"Shape of a new variable ({full}) must be fully defined, but instead was "
             f"{shapes.text(dims)}."
         )
-    if "dtype" in inspect.signature(given).parameters:
+    if "dtype" in parameters:
         return lambda: given(dims, dtype=dtype), dtype
     return lambda: given(dims), dtype  # any function of a shape

@@ -17,7 +17,7 @@ from gradplan.ops.scatter import scatter_update
 from gradplan.ops.segment import unsorted_segment_sum
 from gradplan.ops.sets import unique
 from gradplan.ops.sizes import size
-from gradplan.ops.state import Variable, assign_add, trainable_variables
+from gradplan.ops.state import Variable, assign_add, constrained, trainable_variables
 from gradplan.train.slots import make_slot
 
 
@@ -156,7 +156,7 @@ class Optimizer:
                 raise ValueError("No variables to optimize.")
             for t in (loss, *variables):
                 _require_float(t)
-            # Gradients write nothing: only what applies them has to wait for what is under way here,
+            # Gradients write nothing: only what applies them has to wait for what is under way,
             # such as UPDATE_OPS, and without control inputs they fuse.
             with loss.graph.control_dependencies(None):
                 found = gradients(
@@ -215,7 +215,8 @@ class Optimizer:
                             made = self._apply_sparse_duplicate_indices(g, v)
                         else:
                             made = self._apply_dense(convert_to_tensor(g, v.dtype), v)
-                        updates.append(made.op if isinstance(made, Tensor) else made)
+                        done = made.op if isinstance(made, Tensor) else made
+                        updates.append(constrained(v, done))
                 if global_step is None:
                     train = self._finish(updates, scope)
                 else:
