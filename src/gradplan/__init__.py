@@ -12,7 +12,7 @@
 
 from typing import Any
 
-from gradplan import contrib, errors, keras, opdef, python, test, train
+from gradplan import errors, keras, opdef, test, train
 from gradplan._core import isa, isa_levels
 from gradplan.composite import register_session_run_conversion_functions
 from gradplan.control_flow import *
