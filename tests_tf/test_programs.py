@@ -229,7 +229,8 @@ ALONG = able(
         ("tf.to_double(tf.argmax({}, {}))", True, True),
         ("tf.to_float(tf.argmin({}, axis={}))", True, True),
         ("tf.reduce_prod(tf.tanh({}), {})", False, False),
-        ("tf.cumprod(tf.tanh({}), {})", False, False),
+        # Above 0: TensorFlow takes the derivative at a 0 for 0.
+        ("tf.cumprod(tf.exp(tf.tanh({})), {})", False, False),
     ]
 )
 LOSSES = able(
@@ -357,7 +358,8 @@ def test_program(tensorflow, steps, picks):
     arrays = {n: a for n, a in feeds().items() if n in FEEDS and used(n, text)}
     ours = evaluate(gp, text, arrays, orders=1)
     theirs = tensorflow.evaluate(text, arrays, orders=1)
-    found = differences(ours, theirs, tol=2e-4 if "float32" in kinds(arrays, text) else 1e-8)
+    narrow = "float32" in kinds(arrays, text) or "tf.losses." in text  # which compute in float32
+    found = differences(ours, theirs, tol=2e-4 if narrow else 1e-8)
     # Names are numbered after what compositions are made of. What is known of a shape is a matter
     # for the table of calls; here it has only to be true.
     found.pop("name", None)

@@ -15,7 +15,6 @@ from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import rsqrt, squared_difference
 from gradplan.ops.math import cast, maximum, square
 from gradplan.ops.reduce import reduce_mean
-from gradplan.ops.shaping import ensure_shape
 
 __all__ = [
     "batch_norm_with_global_normalization",
@@ -102,12 +101,6 @@ def batch_norm_with_global_normalization(
     return batch_normalization(t, m, v, beta, scale, variance_epsilon, name)
 
 
-def _images(x: Any) -> Tensor:
-    """``x`` as a tensor; of rank 4 where its rank is not known."""
-    x = convert_to_tensor(x)
-    return ensure_shape(x, [None] * 4) if x._shape is None else x
-
-
 def fused_batch_norm(
     x: Any,
     scale: Any,
@@ -171,7 +164,7 @@ def fused_batch_norm(
         )
     graph, scope = window.in_scope([x, scale, offset], name, "FusedBatchNormV3")
     with graph, scope as full:
-        x = _images(x)
+        x = convert_to_tensor(x)
         channel = window.channel_axis(form)
         axes = [i for i in range(4) if i != channel]
 
@@ -190,6 +183,7 @@ def fused_batch_norm(
             center, spread = row(mean, "mean_row"), row(variance, "variance_row")
         eps = constant(max(float(epsilon), 1.001e-5), x.dtype)
         y = math.add((x - center) * (rsqrt(spread + eps) * factor), shift, name=full)
+        y.set_shape([None] * 4)
         return y, mean, variance
 
 
@@ -297,12 +291,13 @@ def lrn(
         raise ValueError(at_user_line(f"lrn: depth_radius must not be negative, but is {radius}"))
     graph, scope = window.in_scope([input], name, "LRN")
     with graph, scope as full:
-        x = _images(input)
+        x = convert_to_tensor(input)
         sums = _neighbour_sum(square(x), radius)
         base = constant(bias, x.dtype) + constant(alpha, x.dtype) * sums
-        if beta == 0.5:
-            return math.multiply(x, rsqrt(base), name=full)  # type: ignore[no-any-return]
-        return math.multiply(x, base ** constant(-beta, x.dtype), name=full)  # type: ignore[no-any-return]
+        factor = rsqrt(base) if beta == 0.5 else base ** constant(-beta, x.dtype)
+        out: Tensor = math.multiply(x, factor, name=full)
+        out.set_shape([None] * 4)
+        return out
 
 
 local_response_normalization = lrn
