@@ -30,6 +30,7 @@ OTHERS = """
 
 #: Names whose parameters are others on purpose, and why.
 DIFFERS = {
+    "get_local_variable": "there is one device, so nothing to synchronize or aggregate",
     "get_variable": "there is one device, so nothing to synchronize or aggregate",
     "group": "its keyword arguments are spelled out",
     "nn.softmax_cross_entropy_with_logits_v2": "TensorFlow 1's had defaults",
