@@ -6,6 +6,7 @@
 #include "vmath.h"
 
 #include "reduce.c"
+#include "tile_ops.c"
 #include "tile.c"
 #include "rows.c"
 #include "gemm.c"

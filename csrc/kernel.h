@@ -58,7 +58,8 @@ static inline int64_t piece_of(int64_t size, int64_t least, int64_t tasks) {
 }
 
 static inline int fail(gp_run *run, int status, int64_t index, int64_t value, int64_t bound) {
-  run->error = (gp_error){.status = status, .insn = -1, .index = index, .value = value, .bound = bound};
+  run->error =
+      (gp_error){.status = status, .insn = -1, .index = index, .value = value, .bound = bound};
   return status;
 }
 

@@ -221,17 +221,48 @@ static const char *reduce_check(const gp_plan *plan, const gp_insn *insn) {
 
 /* ---- argmax ---- */
 
-/* The first of the largest; a NaN counts as larger than anything. */
-#define ARGMAX(type)                                                      \
-  static int64_t argmax_##type(const void *in, int64_t n, int64_t step) { \
-    const t_##type *p = in;                                               \
-    t_##type best = p[0];                                                 \
-    int64_t at = 0;                                                       \
-    for (int64_t i = 1; i < n && best == best; i++) {                     \
-      const t_##type x = p[i * step];                                     \
-      if (x > best || x != x) best = x, at = i;                           \
-    }                                                                     \
-    return at;                                                            \
+enum { ARGMAX_LANES = 32 };
+
+/* The first of the largest; a NaN counts as larger than anything. Of a long row the largest is
+ * found first, side by side, and then where it is: neither loop has a branch. */
+#define ARGMAX(type)                                                            \
+  static int64_t argmax_##type(const void *in, int64_t n, int64_t step) {       \
+    const t_##type *p = in;                                                     \
+    t_##type best = p[0];                                                       \
+    int64_t i = 1, at = 0;                                                      \
+    if (step == 1 && n >= 2 * ARGMAX_LANES) {                                   \
+      t_##type top[ARGMAX_LANES], odd[ARGMAX_LANES];                            \
+      for (int j = 0; j < ARGMAX_LANES; j++) top[j] = p[j], odd[j] = 0;         \
+      for (i = 0; i + ARGMAX_LANES <= n; i += ARGMAX_LANES)                     \
+        for (int j = 0; j < ARGMAX_LANES; j++) {                                \
+          const t_##type x = p[i + j];                                          \
+          top[j] = x > top[j] ? x : top[j];                                     \
+          odd[j] = x == x ? odd[j] : 1;                                         \
+        }                                                                       \
+      bool nan = false;                                                         \
+      for (int j = 0; j < ARGMAX_LANES; j++) {                                  \
+        nan |= odd[j] != 0;                                                     \
+        best = top[j] > best ? top[j] : best;                                   \
+      }                                                                         \
+      const int64_t whole = i;                                                  \
+      for (i = 0; i + ARGMAX_LANES < whole; i += ARGMAX_LANES) {                \
+        int here = 0;                                                           \
+        for (int j = 0; j < ARGMAX_LANES; j++)                                  \
+          here |= nan ? p[i + j] != p[i + j] : p[i + j] == best;                \
+        if (here) break;                                                        \
+      }                                                                         \
+      const int64_t last = i + ARGMAX_LANES - 1; /* of the block that has it */ \
+      for (at = i; at < last && (nan ? p[at] == p[at] : p[at] != best);) at++;  \
+      best = p[at];                                                             \
+      i = whole;                                                                \
+    }                                                                           \
+    for (; i < n; i++) {                                                        \
+      const t_##type x = p[i * step];                                           \
+      const bool more = !(x <= best) & (best == best);                          \
+      best = more ? x : best;                                                   \
+      at = more ? i : at;                                                       \
+    }                                                                           \
+    return at;                                                                  \
   }
 ARGMAX(i32)
 ARGMAX(i64)

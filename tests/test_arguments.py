@@ -77,3 +77,68 @@ def test_no_gradient_flows_through_an_assignment():
 def test_a_slash_is_no_name():
     with pytest.raises(ValueError, match="'/' is not a valid scope name"):
         gp.no_op(name="/")
+
+
+def test_names_of_older_programs():
+    y, row = gp.constant(x), np.float32([1, 2, 2])
+    calls = [
+        (gp.arg_max(y, 1), [1, 0]),
+        (gp.arg_min(y, 0, gp.int32), [0, 1, 0]),
+        (gp.scalar_mul(2, y), 2 * x),
+        (y[:, gp.newaxis], x[:, None]),
+        (gp.linalg.transpose(y), x.T),
+        (gp.linalg.diag(row), np.diag(row)),
+        (gp.linalg.diag_part([y, y]), [[1, 0], [1, 0]]),
+        (gp.linalg.tensor_diag_part(gp.linalg.tensor_diag(y)), x),
+        (gp.math.top_k(row, 1).values, [2]),
+    ]
+    for got, want in calls:
+        np.testing.assert_array_equal(gp.Session().run(got), want)
+    assert gp.arg_min(y, 0, gp.int32).dtype is gp.int32
+    with pytest.raises(ValueError, match="scalar"):
+        gp.scalar_mul(row, y)
+
+
+@pytest.mark.parametrize(
+    "values, never_less, always_more",
+    [([], 1, 1), ([3], 1, 1), ([1, 2, 2], 1, 0), ([[1, 2], [3, 4]], 1, 1), ([1, 3, 2], 0, 0)],
+)
+def test_monotonic(values, never_less, always_more):
+    given = np.array(values, np.int32)
+    calls = [gp.is_non_decreasing(given), gp.is_strictly_increasing(given)]
+    assert gp.Session().run(calls) == [never_less, always_more]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_sufficient_statistics(known):
+    p = gp.placeholder(gp.float32, x.shape if known else None)
+    count, total, squares, shift = gp.nn.sufficient_statistics(p, [1], 1.0, keep_dims=True)
+    got = gp.Session().run([count, total, squares, shift], {p: x})
+    wanted = (3, (x - 1).sum(1)[:, None], ((x - 1) ** 2).sum(1)[:, None], 1)
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert gp.nn.sufficient_statistics(p, [0])[3] is None
+
+
+def test_a_tuple_waits_for_all():
+    v = gp.Variable(1.0)
+    out = gp.tuple([gp.constant([2.0]), None, gp.no_op()], control_inputs=[v.assign_add(1.0)])
+    assert out[1] is None and isinstance(out[2], gp.Operation)
+    sess = gp.Session()
+    sess.run(v.initializer)
+    for fetch, want in ((out[0], 2.0), (out[2], 3.0)):
+        sess.run(fetch)
+        assert sess.run(v) == want
+    with pytest.raises(ValueError, match="at least one"):
+        gp.tuple([None])
+
+
+def test_what_lists_of_sizes_tell_of_a_shape():
+    t, one = gp.placeholder(gp.float32), gp.placeholder(gp.int32)
+    c = gp.zeros([2, 3, 4])
+    assert gp.tile(t, [0, 2]).shape.as_list() == [0, None]
+    assert gp.ones([one, 3]).shape.as_list() == [None, 3]
+    assert gp.reshape(c, gp.stack([gp.shape(c)[0], -1])).shape.as_list() == [2, 12]
+    assert gp.reshape(c, [gp.shape(c)[0], one, -1]).shape.as_list() == [2, None, None]
+    pair = gp.placeholder(gp.float32, [2, None])
+    assert gp.dynamic_stitch([[0, 2], [4]], [pair, pair[:1]]).shape.as_list() == [5, None]

@@ -400,3 +400,22 @@ def test_values_are_checked_by_the_kernels():
         with pytest.raises(Failed) as caught:
             plan.run()
         assert caught.value.args[2:] == (1, bad, 4)
+
+
+# ---- argmax --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32", "float64"])
+def test_argmax_finds_the_first_of_the_largest_in_rows_of_any_length(dtype):
+    rng = np.random.default_rng(3)
+    for n in (2, 31, 63, 64, 65, 96, 127, 333):
+        x = rng.integers(-9, 9, (8, n)).astype(dtype)  # with many ties
+        x[np.arange(8), rng.integers(0, n, 8)] = 9
+        x[0] = x[1] = -9
+        x[1, -1] = 9
+        if x.dtype.kind == "f":
+            x[2, -1], x[3, 0], x[4, [n // 2, n - 1]], x[5] = [np.nan] * 4
+            x[6], x[6, n // 2] = -np.inf, -0.0
+        want = np.argmax(x, 1)
+        for given, axis in ((x, 1), (np.ascontiguousarray(x.T), 0)):
+            np.testing.assert_array_equal(gp.Session().run(gp.argmax(given, axis)), want)

@@ -661,7 +661,7 @@ def test_truth_is_of_bools_alone(reduce):
 
 def test_old_names():
     assert gp.mul is gp.multiply and gp.sub is gp.subtract and gp.neg is gp.negative
-    assert gp.mod is gp.floormod and gp.floor_div is gp.floordiv
+    assert gp.mod is gp.floormod
     assert [f([1.5]).dtype.name for f in (gp.to_double, gp.to_int32, gp.to_int64)] == [
         "float64", "int32", "int64"]  # fmt: skip
     assert gp.to_float([1]).dtype is gp.float32

@@ -30,7 +30,8 @@ CALLS = rows(
     "tf.concat([x, y], one)", "tf.size(x)", "tf.size(c, out_type=tf.int64)", "tf.rank(c)",
     "tf.shape_n([x, c])", "tf.range(5)", "tf.range(1, 9, 3)", "tf.range(start=0.0, limit=1.0, "
     "delta=0.25)", "tf.range(3, 3)", "tf.range(one, 4)", "tf.range(5, 1, -2, dtype=tf.int64)",
-    "tf.linspace(0.0, 1.0, 5)", "tf.lin_space(start=s, stop=1.0, num=3, name='l')",
+    Call("tf.linspace(0.0, 1.0, 5)", differs={"name": "TensorFlow 1's name"}),
+    "tf.lin_space(start=s, stop=1.0, num=3, name='l')",
     "tf.eye(3)", "tf.eye(2, num_columns=3)", "tf.eye(2, batch_shape=[2], dtype=tf.float64)",
     "tf.diag(v)", "tf.diag_part(m)", "tf.matrix_diag(x)", "tf.matrix_diag_part(mm)",
     "tf.matrix_set_diag(mm, tall[:2])", "tf.matrix_band_part(mm, 1, 0)", "tf.trace(mm)",

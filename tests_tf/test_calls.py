@@ -39,10 +39,14 @@ def differences(ours, theirs, tol=None, values=True):
         if (ours["error"] or [0, 0])[1] != (theirs["error"] or [0, 0])[1]:
             note("error", ours["error"], theirs["error"])
         return found
-    # A composition's inner names are its own affair; under which scope it stands is not.
+    # A composition's inner names are its own affair; under which scope it stands is not. Further
+    # results of one operation of TensorFlow's stand in the scope of its name.
+    seen = set()
     for a, b in zip(ours["names"], theirs["names"], strict=False):
-        if "/" in b and a.split("/")[0] != b.split("/")[0] or "/" not in b and a != b:
+        inner = "/" in b or b in seen
+        if inner and a.split("/")[0] != b.split("/")[0] or not inner and a != b:
             note("name", a, b)
+        seen.add(b)
     if ours["dtypes"] != theirs["dtypes"]:
         note("dtype", ours["dtypes"], theirs["dtypes"])
     if len(ours["shapes"]) != len(theirs["shapes"]):

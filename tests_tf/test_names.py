@@ -31,15 +31,26 @@ OTHERS = """
 #: Names whose parameters are others on purpose, and why.
 DIFFERS = {
     "get_local_variable": "there is one device, so nothing to synchronize or aggregate",
+    "custom_gradient": "TensorFlow 2 made the function optional",
     "get_variable": "there is one device, so nothing to synchronize or aggregate",
     "group": "its keyword arguments are spelled out",
+    "lin_space": "TensorFlow 2 added an axis",
+    "linalg.diag": "bands came with MatrixDiagV2; here it is the main diagonal",
+    "linalg.diag_part": "bands came with MatrixDiagPartV2",
+    "linalg.set_diag": "bands came with MatrixSetDiagV2",
+    "linspace": "TensorFlow 2 added an axis",
+    "matrix_diag": "bands came with MatrixDiagV2",
+    "matrix_diag_part": "bands came with MatrixDiagPartV2",
+    "matrix_set_diag": "bands came with MatrixSetDiagV2",
+    "meshgrid": "its keyword arguments are spelled out",
     "nn.softmax_cross_entropy_with_logits_v2": "TensorFlow 1's had defaults",
     "register_tensor_conversion_function": "the last one registered comes first",
     "shape": "TensorFlow 1's default was int32",
+    "size": "TensorFlow 1's default was int32",
 }
 #: Parameters that TensorFlow 2 has put into functions of compat.v1.
 NEW = """layout dtype_hint output_type grad_a grad_b bad_indices_policy index_type sparse_gradient
-    allow_fast_lookup exponential_avg_factor beta""".split()
+    allow_fast_lookup exponential_avg_factor beta fn_output_signature""".split()
 #: Where output_type, or beta, is TensorFlow 1's.
 NOT_NEW = ("argmax", "argmin", "nn.lrn", "nn.local_response_normalization")
 #: A parameter of TensorFlow 1 that only refused positional arguments, and is gone.

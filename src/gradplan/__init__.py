@@ -64,6 +64,7 @@ from gradplan.ops.factor import *
 from gradplan.ops.functions import *
 from gradplan.ops.gather import *
 from gradplan.ops.host import *
+from gradplan.ops.indexed_slices import *
 from gradplan.ops.initialized import *
 from gradplan.ops.initializers import *
 from gradplan.ops.least_squares import *
@@ -107,6 +108,7 @@ from gradplan.scopes import (
 from gradplan.session import ConfigProto, InteractiveSession, Session
 from gradplan.shapes import Dimension, TensorShape
 from gradplan.test import check_gradients
+from gradplan.train.moving_averages import moving_average_variables
 
 opdef.resolve()
 del opdef

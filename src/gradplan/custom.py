@@ -247,7 +247,7 @@ def _result(result: Any, grad: Gradient, args: list[Tensor], graph: Graph) -> An
             dxs += some
         return [None] * n + _fitted(op, dxs, op.inputs[n:])
 
-    outputs = apply(_identities(inputs, n, gradient), inputs, {})
+    outputs = apply(_identities(inputs, n, gradient), inputs, {}, "IdentityN")
     return type(result)(outputs if n > 1 else [outputs]) if several else outputs
 
 

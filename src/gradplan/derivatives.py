@@ -218,7 +218,7 @@ def hessians(
     array([[4., 2.],
            [2., 0.]], dtype=float32)
     """
-    x_list = [_tensor(x) for x in as_list(xs)]
+    x_list = [_float("hessians", _tensor(x)) for x in as_list(xs)]
     if not x_list:
         return []
     graph = x_list[0].graph

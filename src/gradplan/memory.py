@@ -8,6 +8,7 @@ buffers alive at the same time (greedy by size: Y. Pisarchyk and J. Lee, arXiv 2
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -98,20 +99,20 @@ def place(insns: Sequence[Insn], reuse: bool = True) -> tuple[int, int]:
             s.offset, peak = peak, peak + _aligned(s.bytes)
         return peak, live_bound(storages, len(insns))
     peak = 0
-    placed: list[Storage] = []
+    placed: list[tuple[int, int, int, int]] = []  # where from and to, when from and to; sorted
     for s in sorted(storages, key=lambda s: (-s.bytes, s.first)):
         size = _aligned(s.bytes)
         first, last = s.first, s.last
-        beside = [p for p in placed if p.first <= last and first <= p.last]
-        taken = sorted([(p.offset, p.offset + _aligned(p.bytes)) for p in beside])
-        best, best_gap, end = None, None, 0
-        for low, high in taken:
-            gap = low - end
-            if gap >= size and (best_gap is None or gap < best_gap):
-                best, best_gap = end, gap
-            end = max(end, high)
+        best, best_gap, end = None, 0, 0
+        for low, high, born, dies in placed:
+            if born <= last and first <= dies:
+                gap = low - end
+                if gap >= size and (best is None or gap < best_gap):
+                    best, best_gap = end, gap
+                if high > end:
+                    end = high
         s.offset = end if best is None else best
-        placed.append(s)
+        insort(placed, (s.offset, s.offset + size, first, last))
         peak = max(peak, s.offset + size)
     return peak, live_bound(storages, len(insns))
 

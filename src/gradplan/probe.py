@@ -63,25 +63,36 @@ def probe(program: Program) -> dict[Tensor, tuple[int, ...]]:
     prime what does not hold for every size. So they are asked again with small sizes, and what is
     not the same function of the sizes then is left out too.
     """
-    found: dict[Tensor, tuple[int, ...]] = {}
+    if program.sizes is not None:  # a pass has handed them on, but for what it made itself
+        for op in program._ops:
+            if op.opdef.kind is MAP and op.outputs[0] not in program.sizes:
+                if all([t in program.sizes for t in op.inputs]):
+                    _find(op, program.sizes)
+        return program.sizes
+    found = program.sizes = {}
     for t, shape in zip(program.feeds, program.pattern or (), strict=False):
         if shape is not None:
             found[t] = shape
     for op in program._ops:
         if op.outputs and op.outputs[0] in found:
             continue
-        try:
-            out = _infer(op, found)
-        except (ValueError, TypeError, OverflowError):
-            continue  # sizes of which the program does not know that they must be equal
-        for t, result in zip(op.outputs, out, strict=True):
-            if result is not None and None not in result:
-                found[t] = result  # type: ignore[assignment]
+        _find(op, found)
     used = [p for p in _PRIMES if any(p in s for s in program.pattern if s is not None)]
     if used:
         _keep_what_holds(program, found, dict.fromkeys(used, 1))
         _keep_what_holds(program, found, {p: 2 + i for i, p in enumerate(used)})
     return found
+
+
+def _find(op: Operation, found: dict[Tensor, tuple[int, ...]]) -> None:
+    """Put the shapes of the results into ``found``, where they follow."""
+    try:
+        out = _infer(op, found)
+    except (ValueError, TypeError, OverflowError):
+        return  # sizes of which the program does not know that they must be equal
+    for t, result in zip(op.outputs, out, strict=True):
+        if result is not None and None not in result:
+            found[t] = result  # type: ignore[assignment]
 
 
 def _infer(op: Operation, found: dict[Tensor, tuple[int, ...]]) -> Sequence[Shape | None]:

@@ -24,6 +24,8 @@ class Program(Graph):
         What a run must also execute.
     pattern : tuple of shape or None
         The shapes of the feeds with a prime for each different unknown size (``probe.py``).
+    sizes : dict or None
+        The shapes under the pattern, once they are found (``probe.py``).
     used : tuple of (set of Tensor, set of Operation) or None
         What a run takes and executes once shapes are known; the first binding finds it.
     """
@@ -34,6 +36,7 @@ class Program(Graph):
         self.fetches: list[Tensor] = []
         self.targets: list[Operation] = []
         self.pattern: tuple[tuple[int, ...] | None, ...] = ()
+        self.sizes: dict[Tensor, tuple[int, ...]] | None = None
         self.used: tuple[set[Tensor], set[Operation]] | None = None
 
     def make(
@@ -125,6 +128,8 @@ def rebuild(program: Program, visit: Visit, order: Sequence[Operation] | None = 
         for old, new in zip(op.outputs, replaced, strict=True):
             tensors[old] = new
     out.pattern = program.pattern
+    if program.sizes is not None:  # what stands for a tensor has its shape
+        out.sizes = {tensors[t]: s for t, s in program.sizes.items() if t in tensors}
     out.feeds = [tensors[t] for t in program.feeds]
     out.fetches = [tensors[t] for t in program.fetches]
     out.targets = list(dict.fromkeys(s for op in program.targets for s in stand_ins[op]))

@@ -203,6 +203,10 @@ def _shifted(axes: Any, x: Tensor, b: Batch) -> tuple[int, ...]:
 def _row_by_row(op: Operation, b: Batch) -> list[Tensor]:
     """Every row by itself: right for all operations."""
     if b.size is None:
+        if any(t._shape is None for t in op.inputs):
+            raise ValueError(
+                f"{op} has no rule for a batch of tensors of unknown rank: give them a static shape"
+            )
         raise ValueError(
             f"{op} has no rule for a batch whose size is not known while the graph is built "
             f"(inputs: {', '.join(map(str, op.inputs))}): give the tensors a static shape"

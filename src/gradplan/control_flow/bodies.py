@@ -111,11 +111,13 @@ def shape_values(body: Body, first: int, value: Any) -> Any:
     return lambda i: value(first + i - n) if i >= n else None
 
 
-def declare(name: str, stateful: str) -> Any:
+def declare(name: str, stateful: str, doc: str) -> Any:
     """An operation with bodies, twice: where they have effects it must run exactly as asked."""
     types = "any* -> @types*"
 
     def build(inputs: Any, types: Any = (), bodies: Any = ()) -> Any: ...
+
+    build.__doc__ = doc
 
     pure = op(name, CALL, types=types, T=dtypes.ALL, flops=_flops)(build)
     active = op(stateful, STATE, types=types, T=dtypes.ALL, flops=_flops)(build)

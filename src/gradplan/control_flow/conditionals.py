@@ -26,7 +26,7 @@ from gradplan.ops.constant import convert_to_tensor
 
 __all__ = ["case", "cond"]
 
-_if_rules, *_IF = declare("StatelessIf", "If")
+_if_rules, *_IF = declare("StatelessIf", "If", "Runs one of two bodies; see :func:`cond`.")
 
 
 @_if_rules.shape

@@ -35,8 +35,12 @@ from gradplan.ops.constant import convert_to_tensor, require_constant
 
 __all__ = ["while_loop"]
 
-_while_rules, *_WHILE = declare("StatelessWhile", "While")
-_scan_rules, *_SCAN = declare("StatelessScan", "Scan")
+_while_rules, *_WHILE = declare(
+    "StatelessWhile", "While", "Repeats a body as long as another holds; see :func:`while_loop`."
+)
+_scan_rules, *_SCAN = declare(
+    "StatelessScan", "Scan", "Repeats a body over rows of tensors; see :func:`scan`."
+)
 
 
 def _carry(binder: Any, op: Operation, first: int, n: int) -> list[Any]:

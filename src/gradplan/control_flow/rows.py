@@ -79,7 +79,7 @@ def map_fn(
     fn: Callable[..., Any],
     elems: Any,
     dtype: Any = None,
-    parallel_iterations: int = 10,
+    parallel_iterations: int | None = None,
     back_prop: bool = True,
     swap_memory: bool = False,
     infer_shape: bool = True,
@@ -100,9 +100,9 @@ def map_fn(
 
     Examples
     --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.map_fn(lambda x: x * x, [1.0, 2.0, 3.0]))
-    array([1., 4., 9.], dtype=float32)
+    >>> import gradplan as gp, numpy as np
+    >>> gp.Session().run(gp.map_fn(lambda x: x * x, np.array([1.0, 2.0, 3.0])))
+    array([1., 4., 9.])
     """
     return _over_rows(fn, elems, _NOTHING, name or "map", False, dtype)[1]
 
@@ -135,9 +135,9 @@ def scan(
 
     Examples
     --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.scan(lambda a, x: a + x, [1.0, 2.0, 3.0]))
-    array([1., 3., 6.], dtype=float32)
+    >>> import gradplan as gp, numpy as np
+    >>> gp.Session().run(gp.scan(lambda a, x: a + x, np.array([1.0, 2.0, 3.0])))
+    array([1., 3., 6.])
     """
     if initializer is not None:
         return _over_rows(fn, elems, initializer, name or "scan", reverse)[1]
@@ -166,8 +166,8 @@ def foldl(
 
     Examples
     --------
-    >>> import gradplan as gp
-    >>> print(gp.Session().run(gp.foldl(lambda a, x: a * 10 + x, [1, 2, 3])))
+    >>> import gradplan as gp, numpy as np
+    >>> print(gp.Session().run(gp.foldl(lambda a, x: a * 10 + x, np.array([1, 2, 3]))))
     123
     """
     return _fold(fn, elems, initializer, name or "foldl", False)
@@ -188,8 +188,8 @@ def foldr(
 
     Examples
     --------
-    >>> import gradplan as gp
-    >>> print(gp.Session().run(gp.foldr(lambda a, x: a * 10 + x, [1, 2, 3])))
+    >>> import gradplan as gp, numpy as np
+    >>> print(gp.Session().run(gp.foldr(lambda a, x: a * 10 + x, np.array([1, 2, 3]))))
     321
     """
     return _fold(fn, elems, initializer, name or "foldr", True)

@@ -17,7 +17,7 @@ from gradplan.ops.array import identity, sum_to_like, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import rint
 from gradplan.ops.logic import not_equal
-from gradplan.ops.math import cast, maximum, minimum, negative, square
+from gradplan.ops.math import cast, maximum, minimum, multiply, negative, square
 from gradplan.ops.sums import add_n
 from gradplan.views import EXTERN, View
 
@@ -31,6 +31,7 @@ __all__ = [
     "multiply_no_nan",
     "real",
     "saturate_cast",
+    "scalar_mul",
     "truncatediv",
     "truncatemod",
     "xdivy",
@@ -82,7 +83,7 @@ def _(op: Any, dy: Any) -> Any:
 
 
 @op("DivNoNan", MAP, kernel="div_no_nan")
-def div_no_nan(x: Any, y: Any, name: str | None = None) -> Any:
+def div_no_nan(x: Any, y: Any, name: str | None = "div_no_nan") -> Any:
     """``x / y``, and 0 where ``y`` is 0, with broadcasting.
 
     Examples
@@ -119,7 +120,7 @@ def _(op: Any, dy: Any) -> Any:
 
 
 @op("Xdivy", MAP, kernel="xdivy")
-def xdivy(x: Any, y: Any, name: str | None = None) -> Any:
+def xdivy(x: Any, y: Any, name: str | None = "xdivy") -> Any:
     """``x / y``, and 0 where ``x`` is 0 whatever ``y`` is, with broadcasting.
 
     Examples
@@ -172,6 +173,36 @@ def log_sigmoid(x: Any, name: str | None = None) -> Tensor:
     graph = graph_of([x])
     with graph.as_default(), graph.name_scope(name or "LogSigmoid") as scope:
         return negative(softplus(-convert_to_tensor(x, name="x")), name=scope)
+
+
+def scalar_mul(scalar: Any, x: Any, name: str | None = None) -> Tensor:
+    """``scalar * x``, for a scalar.
+
+    Parameters
+    ----------
+    scalar : scalar tensor_like
+        Of the type of ``x``.
+    x : tensor_like
+    name : str, optional
+
+    Raises
+    ------
+    ValueError
+        If ``scalar`` is none.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.scalar_mul(2.0, [1.0, 3.0]))
+    array([2., 6.], dtype=float32)
+    """
+    graph = graph_of([scalar, x])
+    with graph.as_default():
+        x = convert_to_tensor(x)
+        scalar = convert_to_tensor(scalar, x.dtype, name="scalar")
+        if scalar._shape not in (None, ()):
+            raise ValueError(at_user_line(f"Only scalar multiply works, got {scalar}"))
+        return multiply(scalar, x, name=name)
 
 
 # ---- sums of many --------------------------------------------------------------------------------
@@ -250,10 +281,12 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
     graph = graph_of([value])
     with graph.as_default(), graph.name_scope(name or "saturate_cast") as scope:
         value = convert_to_tensor(value, name="value")
+        if value.dtype.is_bool or wanted.is_bool:
+            raise TypeError(at_user_line("saturate_cast: a bool has no least or largest value"))
         if value.dtype in SMALL + STORED and value.dtype is not wanted:
             value = cast(value, dtypes.int32 if value.dtype in SMALL else dtypes.float32)
         given = value.dtype
-        if given is wanted or given.is_bool or wanted.is_bool:
+        if given is wanted:
             return identity(cast(value, wanted), name=scope)
         low, high = _limit(given, wanted.min), _limit(given, wanted.max)
         if low > given.min:

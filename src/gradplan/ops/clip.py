@@ -12,6 +12,7 @@ from gradplan.opdef import graph_of
 from gradplan.ops.array import identity, ones_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import is_finite
+from gradplan.ops.indexed_slices import IndexedSlices
 from gradplan.ops.logic import greater
 from gradplan.ops.math import cast, maximum, minimum, sqrt, square
 from gradplan.ops.reduce import reduce_sum
@@ -20,12 +21,13 @@ from gradplan.ops.slicing import where
 __all__ = ["clip_by_average_norm", "clip_by_global_norm", "clip_by_norm", "global_norm"]
 
 
-def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = None) -> Tensor:
+def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = None) -> Any:
     """``t * clip_norm / max(norm(t), clip_norm)``: scaled down where its norm is too large.
 
     Parameters
     ----------
-    t : tensor_like of float
+    t : tensor_like of float, or IndexedSlices
+        Of IndexedSlices the values are clipped.
     clip_norm : scalar tensor_like
         The largest norm; positive.
     axes : int or list of int, optional
@@ -38,6 +40,8 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = No
     >>> gp.Session().run(gp.clip_by_norm([3.0, 4.0], 1.0))
     array([0.6, 0.8], dtype=float32)
     """
+    if isinstance(t, IndexedSlices):
+        return t.with_values(clip_by_norm(t.values, clip_norm, axes, name))
     t = convert_to_tensor(t, name="t")
     with t.graph.as_default(), t.graph.name_scope(name or "clip_by_norm") as scope:
         limit = convert_to_tensor(clip_norm, t.dtype, "clip_norm")
@@ -92,13 +96,17 @@ def _listed(t_list: Any, function: str) -> list[Any]:
     return list(t_list)
 
 
+def _values(t: Any) -> Any:
+    return t.values if isinstance(t, IndexedSlices) else t
+
+
 def global_norm(t_list: Sequence[Any], name: str | None = None) -> Tensor:
     """The norm of all elements of some tensors together: ``sqrt(sum(t^2))``.
 
     Parameters
     ----------
-    t_list : list of tensor_like or None
-        What is None does not count.
+    t_list : list of tensor_like, IndexedSlices or None
+        What is None does not count; of IndexedSlices the values do.
     name : str, optional
 
     Raises
@@ -114,7 +122,7 @@ def global_norm(t_list: Sequence[Any], name: str | None = None) -> Tensor:
     >>> float(gp.Session().run(gp.global_norm([[3.0], None, [[4.0]]])))
     5.0
     """
-    given = [t for t in _listed(t_list, "global_norm") if t is not None]
+    given = [_values(t) for t in _listed(t_list, "global_norm") if t is not None]
     if not given:
         raise ValueError(at_user_line("global_norm needs a tensor"))
     graph = graph_of(given)
@@ -134,7 +142,7 @@ def clip_by_global_norm(
 
     Parameters
     ----------
-    t_list : list of tensor_like or None
+    t_list : list of tensor_like, IndexedSlices or None
         What is None stays None.
     clip_norm : scalar tensor_like
         The largest norm; positive.
@@ -144,7 +152,7 @@ def clip_by_global_norm(
 
     Returns
     -------
-    list_clipped : list of Tensor or None
+    list_clipped : list of Tensor, IndexedSlices or None
     global_norm : Tensor
 
     Raises
@@ -182,7 +190,8 @@ def clip_by_global_norm(
             if t is None:
                 out.append(None)
                 continue
-            value = convert_to_tensor(t, name=f"t_{i}")
+            value = convert_to_tensor(_values(t), name=f"t_{i}")
             factor = scale if value.dtype is scale.dtype else cast(scale, value.dtype)
-            out.append(identity(value * factor, name=f"{scope}_{i}"))
+            clipped = identity(value * factor, name=f"{scope}_{i}")
+            out.append(t.with_values(clipped) if isinstance(t, IndexedSlices) else clipped)
         return out, norm

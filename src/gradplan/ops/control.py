@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import sys
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 
 from gradplan import dtypes
 from gradplan.dtypes import ALL
-from gradplan.graph import Operation, Tensor, get_default_graph
+from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import HOST, VIEW, apply, graph_of, op
+from gradplan.ops.array import identity
 from gradplan.ops.constant import convert_to_tensor
 
-__all__ = ["Print", "group", "no_op"]
+__all__ = ["Print", "group", "no_op", "tuple"]
 
 
 @op("NoOp", VIEW, types="->")
@@ -45,13 +47,60 @@ def group(*inputs: Any, name: str | None = None) -> Operation:
     stack = list(reversed(inputs))
     while stack:
         item = stack.pop()
-        if isinstance(item, (list, tuple)):
+        if isinstance(item, (list, builtins.tuple)):
             stack.extend(reversed(item))
         elif item is not None:
             flat.append(item)
     graph = flat[0].graph if flat and hasattr(flat[0], "graph") else get_default_graph()
     with graph.as_default(), graph.control_dependencies(flat):
         return no_op(name=name or "group_deps")
+
+
+def tuple(
+    tensors: Any, name: str | None = None, control_inputs: Any = None
+) -> list[Tensor | Operation | None]:
+    """The same tensors, none of which is there before all of them are.
+
+    Parameters
+    ----------
+    tensors : list of tensor_like, Operation or None
+    name : str, optional
+    control_inputs : list of Operation or Tensor, optional
+        What must have run as well.
+
+    Raises
+    ------
+    ValueError
+        If there is neither a tensor nor an operation.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> v = gp.Variable(1.0)
+    >>> read, _ = gp.tuple([v.value() * 1.0, v.assign_add(1.0)])
+    >>> with gp.Session() as sess:
+    ...     sess.run(v.initializer)
+    ...     print(sess.run(read), sess.run(v))
+    1.0 2.0
+    """
+    graph = graph_of([t for t in tensors if not isinstance(t, Operation)])
+    with graph.as_default(), graph.name_scope(name or "tuple"):
+        given = [
+            t if t is None or isinstance(t, Operation) else convert_to_tensor(t) for t in tensors
+        ]
+        gates = [t for t in given if t is not None]
+        if not gates:
+            raise ValueError(at_user_line("tuple: tensors must have at least one tensor"))
+        out: list[Tensor | Operation | None] = []
+        with graph.control_dependencies([group(gates, list(control_inputs or []))]):
+            for t in given:
+                if t is None:
+                    out.append(None)
+                elif isinstance(t, Operation):
+                    out.append(group(t))
+                else:
+                    out.append(identity(t, name="control_dependency"))
+        return out
 
 
 @op("Print", HOST, types="T any* -> T", T=ALL, flops=0, fallible=True)

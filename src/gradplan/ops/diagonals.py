@@ -149,7 +149,7 @@ def _matrices(given: Any) -> Any:
 
 
 @op("MatrixDiag", CALL, T=ALL, flops=0)
-def matrix_diag(diagonal: Any, name: str | None = None) -> Any:
+def matrix_diag(diagonal: Any, name: str | None = "diag") -> Any:
     """Matrices with given diagonals: ``out[..., i, i] = diagonal[..., i]``, zeros elsewhere.
 
     Parameters
@@ -201,7 +201,7 @@ def _(op: Any, dy: Any) -> Any:
 
 
 @op("MatrixDiagPart", VIEW, T=ALL)
-def matrix_diag_part(input: Any, name: str | None = None) -> Any:
+def matrix_diag_part(input: Any, name: str | None = "diag_part") -> Any:
     """The main diagonals of matrices: ``out[..., i] = input[..., i, i]``.
 
     Parameters
@@ -246,7 +246,7 @@ def _(op: Any, dy: Any) -> Any:
 
 
 @op("MatrixSetDiag", CALL, T=ALL, flops=0)
-def matrix_set_diag(input: Any, diagonal: Any, name: str | None = None) -> Any:
+def matrix_set_diag(input: Any, diagonal: Any, name: str | None = "set_diag") -> Any:
     """Matrices with their main diagonals replaced.
 
     Parameters
@@ -375,9 +375,9 @@ def matrix_band_part(input: Any, num_lower: Any, num_upper: Any, name: str | Non
            [3, 4]], dtype=int32)
     """
     x = convert_to_tensor(input)
-    with x.graph.as_default():
+    with x.graph.as_default(), x.graph.name_scope(name or "MatrixBandPart") as scope:
         band = [v if has_tensor(v) else np.int64(v) for v in (num_lower, num_upper)]
-        inside = _band(shape(x), *band, name=name or "MatrixBandPart")
-        out = where(inside, x, constant(np.zeros((), x.dtype.np)))
+        inside = _band(shape(x), *band)
+        out = where(inside, x, constant(np.zeros((), x.dtype.np)), name=scope)
     out.set_shape(x._shape)
     return out

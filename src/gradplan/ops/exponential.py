@@ -20,7 +20,7 @@ __all__ = ["expm"]
     flops=lambda attrs, in_shapes: 10 * cube(attrs, in_shapes),
     failure="The exponential was not computed. The input might not be valid.",
 )
-def expm(input: Any, name: str | None = None) -> Any:
+def expm(input: Any, name: str | None = "matrix_exponential") -> Any:
     """The exponential ``I + A + A^2 / 2! + ...`` of square matrices.
 
     Parameters

@@ -86,7 +86,7 @@ def self_adjoint_eigvals(tensor: Any, name: str | None = None) -> Tensor:
     >>> gp.Session().run(gp.self_adjoint_eigvals([[2.0, 0.0], [0.0, 1.0]]))
     array([1., 2.], dtype=float32)
     """
-    return apply(_eigvalsh.opdef, [tensor], {}, name)
+    return apply(_eigvalsh.opdef, [tensor], {}, name or "SelfAdjointEigV2")
 
 
 @op(
@@ -200,7 +200,7 @@ def svd(
     array([3., 2.], dtype=float32)
     """
     if not compute_uv:
-        return apply(_svd_values.opdef, [tensor], {}, name)
+        return apply(_svd_values.opdef, [tensor], {}, name or "Svd")
     return apply(_svd.opdef, [tensor], {"full_matrices": bool(full_matrices)}, name)
 
 

@@ -282,6 +282,7 @@ def batch_gather(params: Any, indices: Any, name: str | None = None) -> Tensor:
         rank = _rank_of(indices, "batch_gather", "indices")
         if not rank:
             raise ValueError(at_user_line("batch_gather: indices must be at least a vector"))
+        name = name or "BatchGather"
         return gather(params, indices, name=name, axis=rank - 1, batch_dims=rank - 1)
 
 
@@ -528,7 +529,7 @@ def one_hot(
     with graph.as_default():
         values = []
         for given, default in ((on_value, 1), (off_value, 0)):
-            values.append(default if given is None else convert_to_tensor(given))
+            values.append(default if given is None else _value_of(given, wanted))
         kinds = [v.dtype for v in values if isinstance(v, Tensor)]
         if wanted is None:
             wanted = kinds[0] if kinds else dtypes.float32
@@ -546,6 +547,12 @@ def one_hot(
         )
         attrs = {"axis": -1 if axis is None else int(axis)}
         return apply(_one_hot.opdef, [indices, depth, on, off], attrs, name or "one_hot")
+
+
+def _value_of(given: Any, dtype: Any) -> Tensor:
+    """A value as a tensor: of ``dtype`` if it has no type of its own."""
+    typed = hasattr(given, "dtype") or dtype is None or type(given) is bool
+    return convert_to_tensor(given, None if typed else dtype)
 
 
 def merge_dims(x: Tensor, axis: int, n: int) -> Tensor:

@@ -274,7 +274,7 @@ def mean_pairwise_squared_error(
     Returns
     -------
     Tensor of float32
-        A scalar: the sum over the examples, over the number of those whose weight is not 0.
+        A scalar: the sum over the examples, which TensorFlow does not divide by their number.
 
     Raises
     ------
@@ -309,9 +309,7 @@ def mean_pairwise_squared_error(
         pairs = maximum(n - constant(1.0), constant(0.0))
         squares = constant(2.0) * over_or_zero(reduce_sum(square(flat), 1, keepdims=True), pairs)
         sums = constant(2.0) * over_or_zero(square(reduce_sum(flat, 1, keepdims=True)), n * pairs)
-        losses = multiply(squares - sums, w)
-        counted = reduce_sum(present(w, losses))
-        loss = over_or_zero(reduce_sum(losses), counted)
+        loss = reduce_sum(multiply(squares - sums, w))
         add_loss(loss, loss_collection)
         return loss
 

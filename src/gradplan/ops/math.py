@@ -568,9 +568,9 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     return apply(_cast.opdef, [x], {"DstT": wanted}, name)
 
 
-def _to(public: str, wanted: Any) -> Any:
+def _to(public: str, wanted: Any, default: str = "") -> Any:
     def convert(x: Any, name: str | None = None) -> Tensor:
-        return cast(x, wanted, name or "".join(w.capitalize() for w in public.split("_")))
+        return cast(x, wanted, name or default or public.title().replace("_", ""))
 
     convert.__name__ = convert.__qualname__ = public
     convert.__doc__ = f"""The elements as {wanted.name}: see :func:`cast`.
@@ -584,7 +584,7 @@ def _to(public: str, wanted: Any) -> Any:
     return convert
 
 
-to_bfloat16 = _to("to_bfloat16", dtypes.bfloat16)
+to_bfloat16 = _to("to_bfloat16", dtypes.bfloat16, "ToBFloat16")
 to_float = _to("to_float", dtypes.float32)
 to_double = _to("to_double", dtypes.float64)
 to_int32 = _to("to_int32", dtypes.int32)
@@ -604,20 +604,18 @@ def div(x: Any, y: Any, name: str | None = None) -> Tensor:
     return (floordiv if x.dtype.is_integer else _real_div)(x, y, name=name or "div")
 
 
-def clip_by_value(
-    t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None
-) -> Tensor:
+def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None) -> Any:
     """The elements, none below ``clip_value_min`` and none above ``clip_value_max``.
 
     Parameters
     ----------
     t, clip_value_min, clip_value_max : tensor_like
-        Of one type; shapes that broadcast.
+        Of one type; shapes that broadcast. ``t`` may be IndexedSlices.
     name : str, optional
 
     Returns
     -------
-    Tensor
+    Tensor or IndexedSlices
         ``maximum(minimum(t, clip_value_max), clip_value_min)``; the gradient flows to ``t`` where
         it lies between the two.
 
@@ -627,6 +625,10 @@ def clip_by_value(
     >>> gp.Session().run(gp.clip_by_value([-2.0, 0.5, 3.0], 0.0, 1.0))
     array([0. , 0.5, 1. ], dtype=float32)
     """
+    from gradplan.ops.indexed_slices import IndexedSlices  # which is made of what stands here
+
+    if isinstance(t, IndexedSlices):
+        return t.with_values(clip_by_value(t.values, clip_value_min, clip_value_max, name))
     graph = graph_of([t, clip_value_min, clip_value_max])
     with graph.as_default(), graph.name_scope(name or "clip_by_value") as scope:
         t = convert_to_tensor(t)

@@ -85,7 +85,7 @@ def matmul(
     }
     ranks = _rank(a), _rank(b)
     many = any(r is None or r > 2 for r in ranks)
-    return apply((_batch_matmul if many else _matmul).opdef, [a, b], attrs, name)
+    return apply((_batch_matmul if many else _matmul).opdef, [a, b], attrs, name or "MatMul")
 
 
 def _rank(x: Any) -> int | None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from gradplan import dtypes
 from gradplan.graph import Tensor
 from gradplan.opdef import graph_of
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import reciprocal, squared_difference
-from gradplan.ops.math import cast, multiply, square
+from gradplan.ops.gather import gather
+from gradplan.ops.math import cast, multiply, square, subtract
+from gradplan.ops.products import reduce_prod
 from gradplan.ops.reduce import axis_argument, reduce_mean, reduce_sum
+from gradplan.ops.sizes import shape
 from gradplan.ops.statistics import kept
 
-__all__ = ["l2_loss", "moments", "weighted_moments"]
+__all__ = ["l2_loss", "moments", "sufficient_statistics", "weighted_moments"]
 
 
 def l2_loss(t: Any, name: str | None = None) -> Tensor:
@@ -87,6 +92,53 @@ def moments(
         variance = reduce_mean(squared_difference(x, mean), along, keepdims=keep, name="variance")
         mean = mean if keep else kept(mean, along, keep, "Squeeze")
         return cast(mean, given), cast(variance, given)
+
+
+def sufficient_statistics(
+    x: Any,
+    axes: Any,
+    shift: Any = None,
+    keep_dims: Any = None,
+    name: str | None = None,
+    keepdims: Any = None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Count, sum and sum of squares along ``axes``, of which mean and variance can be made.
+
+    Parameters
+    ----------
+    x : tensor_like
+    axes : list of int
+    shift : tensor_like, optional
+        Subtracted from ``x`` first; best is what is near the mean. Default: nothing.
+    keep_dims, keepdims : bool, optional
+        Keep the reduced dimensions as size 1. Default: False.
+    name : str, optional
+
+    Returns
+    -------
+    count, sum, squares, shift : Tensor
+        ``count`` is a scalar of the type of ``x``; ``shift`` None if none was given.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> count, total, squares, _ = gp.nn.sufficient_statistics([[1.0, 3.0], [2.0, 6.0]], [1])
+    >>> gp.Session().run([count, total, squares])
+    [np.float32(2.0), array([4., 8.], dtype=float32), array([10., 40.], dtype=float32)]
+    """
+    keep = bool(keep_dims if keepdims is None else keepdims)
+    along = axis_argument(axes)
+    graph = graph_of([x, shift])
+    with graph.as_default(), graph.name_scope(name or "sufficient_statistics"):
+        x = convert_to_tensor(x, name="x")
+        sizes = gather(shape(x), constant(np.array(along, np.int32)))
+        count = cast(reduce_prod(sizes), x.dtype, name="count")
+        moved, squares = x, square(x)
+        if shift is not None:
+            shift = convert_to_tensor(shift, x.dtype, "shift")
+            moved, squares = subtract(x, shift), squared_difference(x, shift)
+        total = reduce_sum(moved, along, keepdims=keep, name="mean_ss")
+        return count, total, reduce_sum(squares, along, keepdims=keep, name="var_ss"), shift
 
 
 def weighted_moments(

@@ -15,6 +15,7 @@ from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import rsqrt, squared_difference
 from gradplan.ops.math import cast, maximum, square
 from gradplan.ops.reduce import reduce_mean
+from gradplan.ops.shaping import ensure_shape
 
 __all__ = [
     "batch_norm_with_global_normalization",
@@ -101,6 +102,12 @@ def batch_norm_with_global_normalization(
     return batch_normalization(t, m, v, beta, scale, variance_epsilon, name)
 
 
+def _images(x: Any) -> Tensor:
+    """``x`` as a tensor; of rank 4 where its rank is not known."""
+    x = convert_to_tensor(x)
+    return ensure_shape(x, [None] * 4) if x._shape is None else x
+
+
 def fused_batch_norm(
     x: Any,
     scale: Any,
@@ -162,9 +169,9 @@ def fused_batch_norm(
                 f"fused_batch_norm: mean and variance {wanted} where is_training is {is_training}"
             )
         )
-    graph, scope = window.in_scope([x, scale, offset], name, "FusedBatchNorm")
+    graph, scope = window.in_scope([x, scale, offset], name, "FusedBatchNormV3")
     with graph, scope as full:
-        x = convert_to_tensor(x)
+        x = _images(x)
         channel = window.channel_axis(form)
         axes = [i for i in range(4) if i != channel]
 
@@ -290,7 +297,7 @@ def lrn(
         raise ValueError(at_user_line(f"lrn: depth_radius must not be negative, but is {radius}"))
     graph, scope = window.in_scope([input], name, "LRN")
     with graph, scope as full:
-        x = convert_to_tensor(input)
+        x = _images(input)
         sums = _neighbour_sum(square(x), radius)
         base = constant(bias, x.dtype) + constant(alpha, x.dtype) * sums
         if beta == 0.5:

@@ -224,7 +224,7 @@ def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) ->
     [True, True]
     """
     graph = graph_of([predictions, targets, k])
-    with graph.as_default(), graph.name_scope(name or "InTopKV2") as scope:
+    with graph.as_default(), graph.name_scope(name or "in_top_k") as scope:
         x, targets, k = (convert_to_tensor(v) for v in (predictions, targets, k))
         for t, rank, what in ((x, 2, "predictions"), (targets, 1, "targets"), (k, 0, "k")):
             if t._shape is not None and len(t._shape) != rank:
@@ -246,7 +246,9 @@ def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) ->
         target = reduce_max(where(here, x, lowest), 1)  # not finite if there is none
         more = reduce_sum(cast(x > expand_dims(target, -1), k.dtype), 1)
         finite = logical_and(is_finite(target), reduce_all(is_finite(x), 1))
-        return logical_and(less(more, k), finite, name=scope)
+        out = logical_and(less(more, k), finite, name=scope)
+        out.set_shape([None])
+        return out
 
 
 @op(
@@ -285,4 +287,4 @@ def invert_permutation(x: Any, name: str | None = None) -> Any:
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     if in_shapes[0] is not None and len(in_shapes[0]) != 1:
         raise ValueError(f"a permutation is a vector, not of shape {shapes.text(in_shapes[0])}")
-    return in_shapes[0]
+    return in_shapes[0] or (None,)

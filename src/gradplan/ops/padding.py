@@ -64,9 +64,11 @@ def pad(
     if kind != "CONSTANT":
         return _mirror_pad(tensor, paddings, mode=kind, name=name)
     tensor = convert_to_tensor(tensor)
+    zero = not hasattr(constant_values, "op") and not np.any(constant_values)
+    default = "Pad" if zero else "PadV2"
     with tensor.graph.as_default():
         filling = convert_to_tensor(constant_values, tensor.dtype)
-    return _pad(tensor, paddings, filling, name=name or "Pad")
+    return _pad(tensor, paddings, filling, name=name or default)
 
 
 def _padded(in_shapes: Any, value: Any, mode: str = "") -> Any:

@@ -122,7 +122,27 @@ def avg_pool(
     return avg_pool_op(value, **attrs, name=name)  # type: ignore[no-any-return]
 
 
-avg_pool2d, max_pool2d = avg_pool, max_pool
+avg_pool2d = avg_pool
+
+
+def max_pool2d(
+    input: Any,
+    ksize: Any,
+    strides: Any,
+    padding: Any,
+    data_format: Any = "NHWC",
+    name: str | None = None,
+) -> Tensor:
+    """:func:`max_pool`, whose first argument has another name.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> x = gp.reshape(gp.constant([1.0, 4.0, 3.0, 2.0]), [1, 2, 2, 1])
+    >>> gp.Session().run(gp.nn.max_pool2d(x, 2, 2, "VALID")).ravel()
+    array([4.], dtype=float32)
+    """
+    return max_pool(input, ksize, strides, padding, data_format, name)
 
 
 def max_pool3d(
@@ -348,9 +368,9 @@ def pool(
     attrs = _attrs(rank - 2, window_shape, strides, padding, data_format, rate)
     if any(s > 1 for s in attrs["strides"]) and any(d > 1 for d in attrs["dilations"]):
         raise ValueError(at_user_line("pool: strides > 1 go not with dilation_rate > 1"))
-    largest = pooling_type == "MAX"
+    largest, name = pooling_type == "MAX", name or f"{pooling_type.lower()}_pool"
     if rank == 3:
-        return _along_width(max_pool_op if largest else avg_pool_op, x, attrs, name or "pool")
+        return _along_width(max_pool_op if largest else avg_pool_op, x, attrs, name)
     images, volumes = (max_pool_op, max_pool3d_op) if largest else (avg_pool_op, avg_pool3d_op)
-    made: Tensor = (images if rank == 4 else volumes)(x, **attrs, name=name or "pool")
+    made: Tensor = (images if rank == 4 else volumes)(x, **attrs, name=name)
     return made

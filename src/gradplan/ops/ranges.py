@@ -9,7 +9,7 @@ import numpy as np
 
 from gradplan import dtypes, shapes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import VIEW, apply, op
+from gradplan.opdef import VIEW, apply, graph_of, op
 from gradplan.ops.array import broadcast_to, expand_dims, reshape
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, to_array
 from gradplan.ops.logic import equal, less
@@ -215,14 +215,14 @@ def eye(
     for n in (num_rows, columns):
         if not has_tensor(n) and n < 0:
             raise ValueError(at_user_line(f"eye: {n} is negative"))
-    out = cast(equal(expand_dims(range(num_rows), 1), range(columns)), dtype, name=name or "eye")
-    if batch_shape is None:
-        return out
-    batch = convert_to_tensor(batch_shape) if len_or_one(batch_shape) else None
-    if batch is None:
-        return out
-    sizes = stack([cast(convert_to_tensor(n), batch.dtype) for n in (num_rows, columns)])
-    return broadcast_to(out, concat([batch, sizes], 0), name=name or "eye")
+    graph = graph_of([num_rows, columns, batch_shape])
+    with graph.as_default(), graph.name_scope(name or "eye") as scope:
+        equals = equal(expand_dims(range(num_rows), 1), range(columns))
+        if batch_shape is None or not len_or_one(batch_shape):
+            return cast(equals, dtype, name=scope)
+        batch = convert_to_tensor(batch_shape)
+        sizes = stack([cast(convert_to_tensor(n), batch.dtype) for n in (num_rows, columns)])
+        return broadcast_to(cast(equals, dtype), concat([batch, sizes], 0), name=scope)
 
 
 def len_or_one(value: Any) -> int:

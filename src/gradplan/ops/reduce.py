@@ -18,6 +18,8 @@ from gradplan.ops.math import cast, exp, log
 from gradplan.ops.slicing import where
 
 __all__ = [
+    "arg_max",
+    "arg_min",
     "argmax",
     "argmin",
     "reduce_all",
@@ -459,3 +461,31 @@ def argmin(
         # the order of the integers turned round: -x would wrap for the least of them
         turned = -x if x.dtype.is_floating else constant(-1, x.dtype) - x
         return argmax(turned, axis, scope, dimension, output_type)
+
+
+def arg_max(
+    input: Any, dimension: Any, output_type: Any = dtypes.int64, name: str | None = None
+) -> Tensor:
+    """TensorFlow's older :func:`argmax`, with its arguments in another order.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.arg_max([[1.0, 5.0], [4.0, 3.0]], 1))
+    array([1, 0])
+    """
+    return argmax(input, dimension, name, output_type=output_type)
+
+
+def arg_min(
+    input: Any, dimension: Any, output_type: Any = dtypes.int64, name: str | None = None
+) -> Tensor:
+    """TensorFlow's older :func:`argmin`, with its arguments in another order.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.arg_min([[1.0, 5.0], [4.0, 3.0]], 1))
+    array([0, 1])
+    """
+    return argmin(input, dimension, name, output_type=output_type)

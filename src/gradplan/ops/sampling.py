@@ -19,6 +19,7 @@ from gradplan.opdef import CALL, STATE, apply, graph_of, op
 from gradplan.ops.array import (
     ones_like,
     reshape,
+    shape,
     stop_gradient,
     take_first,
     zeros_like,
@@ -460,7 +461,7 @@ def _sampled_logits(
     rows = nn.embedding_lookup(weights, ids, partition_strategy=partition_strategy)
     shifts = nn.embedding_lookup(biases, ids, partition_strategy=partition_strategy)
     of_sampled = matmul(inputs, rows[:n], transpose_b=True) + shifts[:n]
-    width = rows._shape and rows._shape[1] or -1
+    width = rows._shape and rows._shape[1] or shape(inputs)[1]
     true_rows = reshape(rows[n:], [-1, num_true, width])
     of_true = reduce_sum(reshape(inputs, [-1, 1, width]) * true_rows, 2)
     of_true = of_true + reshape(shifts[n:], [-1, num_true])

@@ -259,6 +259,9 @@ def _variable_scatter(name: str, how: str, T: Any, nd: bool, lock: bool, text: s
         out = binder.written(op).reshaped((1, rows, inner))
         emit_scatter(binder, out, binder.contiguous(flat).reshaped((1, n)), updates, how)
 
+    if name not in ("ScatterUpdate", "ScatterMin", "ScatterMax"):  # as TensorFlow 1's
+        declared.gradient(lambda op, dy: [None] * 4)
+
     def public(
         ref: Any, indices: Any, updates: Any, use_locking: bool = lock, name: str | None = None
     ) -> Tensor:

@@ -414,11 +414,11 @@ def _sparse(
         rows = gather(data, indices)
         count = _segment_count(ids)
         if num_segments is None:
-            total = _sorted_sum(rows, ids, count)
+            total = _sorted_sum(rows, ids, count, name=None if root else scope)
         else:
             with graph.control_dependencies([count.op]):  # it sees that the ids are sorted
                 count = convert_to_tensor(num_segments)
-                total = _unsorted_sum(rows, ids, count)
+                total = _unsorted_sum(rows, ids, count, name=None if root else scope)
         if root is None:
             return total
         return divide(total, root(_rows_of_segments(rows, ids, count)), scope)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, VALUES
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, VIEW, apply, graph_of, op
+from gradplan.opdef import CALL, VIEW, apply, constant_value, graph_of, op
 from gradplan.ops.array import expand_dims, reshape, shape, take_first, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor, require_constant
 from gradplan.ops.gather import (
@@ -382,7 +382,7 @@ def dynamic_partition(
     if n < 1:
         raise ValueError(at_user_line(f"dynamic_partition: num_partitions must be positive: {n}"))
     graph = graph_of([data, partitions])
-    with graph.as_default(), graph.name_scope(name or "DynamicPartition"):
+    with graph.as_default(), graph.name_scope(name or "DynamicPartition") as scope:
         x, parts = convert_to_tensor(data), convert_to_tensor(partitions)
         rows = partition_rows(x, parts, n)
         if parts._shape is None or x._shape is None and len(parts._shape) != 1:
@@ -391,7 +391,7 @@ def dynamic_partition(
             x = expand_dims(x, 0)
         else:
             x = merge_dims(x, 0, len(parts._shape))
-        return [gather(x, r) for r in rows]
+        return [gather(x, r, name=None if i else scope) for i, r in enumerate(rows)]
 
 
 @op("DynamicStitch", CALL, kernel="scatter", types="I I T -> T", T=ALL, flops=0, fallible=True)
@@ -469,7 +469,7 @@ def dynamic_stitch(indices: Sequence[Any], data: Sequence[Any], name: str | None
         )
     graph = graph_of([*indices, *data])
     with graph.as_default(), graph.name_scope(name or "DynamicStitch") as scope:
-        flat, rows = [], []
+        flat, rows, known = [], [], []
         for i, x in zip(indices, data, strict=True):
             i = convert_to_tensor(i, dtypes.int32 if isinstance(i, list) and not i else None)
             x = convert_to_tensor(x)
@@ -484,8 +484,13 @@ def dynamic_stitch(indices: Sequence[Any], data: Sequence[Any], name: str | None
                     )
                 )
             flat.append(reshape(i, [-1]))
+            known.append(constant_value(i))
             rows.append(merge_dims(x, 0, n) if n else expand_dims(x, 0))
         every = flat[0] if len(flat) == 1 else concat(flat, 0)
-        least = constant(-1, dtypes.int64)
-        size = maximum(cast(reduce_max(every), dtypes.int64), least) + 1
+        ends = [i.max(initial=-1) for i in known if i is not None]
+        if len(ends) == len(known):
+            size: Tensor = constant(1 + max(ends), dtypes.int64)
+        else:
+            least = constant(-1, dtypes.int64)
+            size = maximum(cast(reduce_max(every), dtypes.int64), least) + 1
         return apply(stitch.opdef, [size, every, concat(rows, 0)], {}, scope)

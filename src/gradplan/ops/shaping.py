@@ -10,7 +10,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, REDUCE, VIEW, apply, op
+from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, op
 from gradplan.ops.array import broadcast_to, identity, reshape, transpose
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.math import maximum
@@ -188,7 +188,9 @@ def identity_n(input: Sequence[Any], name: str | None = None) -> list[Tensor]:
     >>> [float(v) for v in gp.Session().run(gp.identity_n([1.0, 2.0]))]
     [1.0, 2.0]
     """
-    return [identity(x, name or "IdentityN") for x in input]
+    graph = graph_of(input)
+    with graph.as_default(), graph.name_scope(name or "IdentityN") as scope:
+        return [identity(x, None if i else scope) for i, x in enumerate(input)]
 
 
 def guarantee_const(input: Any, name: str | None = None) -> Tensor:
@@ -242,10 +244,15 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     if times is not None and (times < 0).any():
         raise ValueError(f"multiples {times.tolist()} must not be negative")
     if given is None:
-        return None if n is None or n[0] is None else (None,) * n[0]
+        if n is None or n[0] is None:
+            return None
+        given = (None,) * n[0]
     if times is None:
         return (None,) * len(given)
-    out = tuple(None if d is None else d * int(m) for d, m in zip(given, times, strict=True))
+    out = tuple(
+        0 if m == 0 else None if d is None else d * int(m)
+        for d, m in zip(given, times, strict=True)
+    )
     shapes.size([d for d in out if d is not None])
     return out
 

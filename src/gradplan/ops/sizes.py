@@ -10,7 +10,7 @@ import numpy as np
 
 from gradplan import dtypes, shapes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import VIEW, apply, constant_value, op
+from gradplan.opdef import VIEW, apply, constant_value, graph_of, op
 from gradplan.ops.constant import convert_to_tensor, has_tensor, require_constant
 
 __all__ = ["broadcast_dynamic_shape", "broadcast_static_shape", "rank", "shape", "shape_n", "size"]
@@ -74,7 +74,9 @@ def shape_n(
     >>> [s.tolist() for s in gp.Session().run(gp.shape_n([[1.0, 2.0], [[3.0]]]))]
     [[2], [1, 1]]
     """
-    return [shape(x, name or "ShapeN", out_type) for x in input]
+    graph = graph_of(input)
+    with graph.as_default(), graph.name_scope(name or "ShapeN") as scope:
+        return [shape(x, None if i else scope, out_type) for i, x in enumerate(input)]
 
 
 @op("Size", VIEW, types="any -> @out_type")

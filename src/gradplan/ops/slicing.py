@@ -283,8 +283,10 @@ def _(binder: Any, op: Any) -> None:
 
 @_pack.known
 def _(op: Any) -> Any:
+    if all(t._shape != () for t in op.inputs):
+        return None
     parts = [known_sizes(t) if t._shape == () else None for t in op.inputs]
-    return None if op.inputs[0]._shape != () else tuple(p and p[0] for p in parts)
+    return tuple(p and p[0] for p in parts)
 
 
 @_pack.gradient
@@ -399,7 +401,7 @@ def _convert_list(value: Any, dtype: Any, name: str, graph: Graph) -> Tensor:
         dtype = next((v.dtype for v in value if hasattr(v, "dtype")), None)
     with graph.as_default():
         rows = [convert_to_tensor(v, dtype) for v in value]
-        return stack(rows, 0, name.rstrip("/"))
+        return stack(rows, 0, "packed" if name == "Const" else name.rstrip("/"))
 
 
 for _type in (list, tuple):

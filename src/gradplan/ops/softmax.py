@@ -94,9 +94,10 @@ def bias_add(
         raise ValueError(
             at_user_line(f"bias_add: value must have at least 2 dimensions, but is {value}")
         )
-    last = [0, *range(2, rank), 1]
-    added = _bias_add(transpose(value, last), bias)
-    return transpose(added, [0, rank - 1, *range(1, rank - 1)], name=name or "BiasAdd")
+    graph = value.graph
+    with graph.as_default(), graph.name_scope(name or "BiasAdd") as scope:
+        added = _bias_add(transpose(value, [0, *range(2, rank), 1]), bias)
+        return transpose(added, [0, rank - 1, *range(1, rank - 1)], name=scope)
 
 
 # ---- softmax -------------------------------------------------------------------------------------

@@ -404,7 +404,11 @@ def _(op: Any, dx: Any) -> Any:
     failure=SINGULAR,
 )
 def matrix_triangular_solve(
-    matrix: Any, rhs: Any, lower: Any = True, adjoint: Any = False, name: str | None = None
+    matrix: Any,
+    rhs: Any,
+    lower: Any = True,
+    adjoint: Any = False,
+    name: str | None = "triangular_solve",
 ) -> Any:
     """Solve ``A X = B`` for triangular A, by substitution.
 

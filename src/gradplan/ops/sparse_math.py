@@ -6,9 +6,9 @@ from typing import Any
 
 from gradplan import dtypes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import apply, graph_of
-from gradplan.ops.array import broadcast_to, expand_dims, reshape, shape, take_first
-from gradplan.ops.constant import convert_to_tensor, require_constant
+from gradplan.opdef import apply, graph_of, known_sizes
+from gradplan.ops.array import broadcast_to, expand_dims, identity, reshape, shape, take_first
+from gradplan.ops.constant import convert_to_tensor, renamed, require_constant
 from gradplan.ops.entries import (
     entries_matmul,
     entries_softmax,
@@ -22,7 +22,7 @@ from gradplan.ops.entries import (
 )
 from gradplan.ops.logic import greater_equal
 from gradplan.ops.math import abs as magnitude
-from gradplan.ops.math import divide, multiply
+from gradplan.ops.math import add, divide, multiply
 from gradplan.ops.matrices import adjoint, equal_shapes, number_of
 from gradplan.ops.reduce import reduce_sum, reduced_axes
 from gradplan.ops.slicing import concat
@@ -149,7 +149,10 @@ def _zero_of(dtype: Any, value: Any) -> Any:
 
 
 def sparse_tensor_to_dense(
-    sp_input: Any, default_value: Any = 0, validate_indices: bool = True, name: str | None = None
+    sp_input: Any,
+    default_value: Any = None,
+    validate_indices: bool = True,
+    name: str | None = None,
 ) -> Tensor:
     """A sparse tensor as a dense one; parameters and errors as :func:`sparse_to_dense`.
 
@@ -161,10 +164,8 @@ def sparse_tensor_to_dense(
     array([[-1,  5],
            [ 6, -1]], dtype=int32)
     """
-    sp = to_sparse(sp_input)
-    return sparse_to_dense(
-        sp.indices, sp.dense_shape, sp.values, default_value, validate_indices, name
-    )
+    sp, other = to_sparse(sp_input), 0 if default_value is None else default_value
+    return sparse_to_dense(sp.indices, sp.dense_shape, sp.values, other, validate_indices, name)
 
 
 def sparse_reorder(sp_input: Any, name: str | None = None) -> SparseTensor:
@@ -178,16 +179,16 @@ def sparse_reorder(sp_input: Any, name: str | None = None) -> SparseTensor:
     array([6., 5.], dtype=float32)
     """
     sp = to_sparse(sp_input)
-    with sp.graph.as_default(), sp.graph.name_scope(name or "SparseReorder"):
-        return _chosen(sp, order_of_entries(sp.indices))
+    with sp.graph.as_default(), sp.graph.name_scope(name or "SparseReorder") as scope:
+        return _chosen(sp, order_of_entries(sp.indices), scope)
 
 
-def _chosen(sp: SparseTensor, entries: Tensor) -> SparseTensor:
+def _chosen(sp: SparseTensor, entries: Tensor, name: str) -> SparseTensor:
     """The entries of these numbers."""
     rows = expand_dims(entries, -1)
-    return SparseTensor(
-        gather_entries(sp.indices, rows), gather_entries(sp.values, rows), sp.dense_shape
-    )
+    values = gather_entries(sp.values, rows)
+    values.set_shape([None])
+    return SparseTensor(gather_entries(sp.indices, rows, name=name), values, sp.dense_shape)
 
 
 def sparse_retain(sp_input: Any, to_retain: Any) -> SparseTensor:
@@ -212,10 +213,10 @@ def sparse_retain(sp_input: Any, to_retain: Any) -> SparseTensor:
     array([6.], dtype=float32)
     """
     sp = to_sparse(sp_input)
-    with sp.graph.as_default(), sp.graph.name_scope("SparseRetain"):
+    with sp.graph.as_default(), sp.graph.name_scope("SparseRetain") as scope:
         mask = convert_to_tensor(to_retain, dtypes.bool)
         places, count = where_true(equal_shapes(mask, sp.values))
-        return _chosen(sp, take_first(places, count))
+        return _chosen(sp, take_first(places, count), scope)
 
 
 def sparse_reduce_sum(
@@ -252,10 +253,10 @@ def sparse_reduce_sum(
     sp = to_sparse(sp_input)
     axis = reduction_axes if axis is None else axis
     keep = bool(keep_dims if keepdims is None else keepdims)
-    with sp.graph.as_default(), sp.graph.name_scope("SparseReduceSum"):
+    with sp.graph.as_default(), sp.graph.name_scope("SparseReduceSum") as scope:
         rank = sparse_rank(sp)
         if axis is None and not keep:
-            return reduce_sum(sp.values)
+            return reduce_sum(sp.values, name=scope)
         if rank is None:
             raise ValueError(at_user_line("sparse_reduce_sum: the rank must be known"))
         given = None if axis is None else [int(a) for a in require_constant(axis, "axis").ravel()]
@@ -269,22 +270,24 @@ def sparse_reduce_sum(
             columns = concat([sp.indices[:, i : i + 1] for i in kept], 1)
             sizes = concat([whole[i : i + 1] for i in kept], 0)
             out = scatter_entries(sp.values, columns, sizes)
+            known = known_sizes(whole) or (None,) * rank
+            out.set_shape([known[i] for i in kept])
         else:
             out = reduce_sum(sp.values)
-        if not keep:
-            return out
-        return expand_dims(out, axes) if axes else out
+        return expand_dims(out, axes, name=scope) if keep and axes else identity(out, name=scope)
 
 
-def sparse_add(a: Any, b: Any, thresh: Any = 0) -> Any:
+def sparse_add(a: Any, b: Any, threshold: Any = None, thresh: Any = None) -> Any:
     """The sum of two tensors of which one at least is sparse.
 
     Parameters
     ----------
     a, b : SparseTensor or tensor_like
         Of one shape and type.
-    thresh : number, optional
+    threshold : number, optional
         Of two sparse tensors: smaller sums are left out. Default: 0, which keeps all.
+    thresh : number, optional
+        Old name of ``threshold``.
 
     Returns
     -------
@@ -307,16 +310,17 @@ def sparse_add(a: Any, b: Any, thresh: Any = 0) -> Any:
     >>> gp.Session().run(gp.sparse_add(x, x)).values
     array([10., 12.], dtype=float32)
     """
+    threshold = renamed("thresh", thresh, "threshold", threshold)
     kinds = [isinstance(x, (SparseTensor, SparseTensorValue)) for x in (a, b)]
     if not any(kinds):
         raise TypeError(at_user_line("sparse_add: at least one input should be a SparseTensor"))
     if not all(kinds):
         sp, dense = (a, b) if kinds[0] else (b, a)
         sp = to_sparse(sp)
-        with sp.graph.as_default(), sp.graph.name_scope("SparseTensorDenseAdd"):
+        with sp.graph.as_default(), sp.graph.name_scope("SparseTensorDenseAdd") as scope:
             dense = convert_to_tensor(dense, None if isinstance(dense, Tensor) else sp.dtype)
             more = scatter_entries(sp.values, sp.indices, sp.dense_shape)
-            return dense + equal_shapes(more, dense)
+            return add(dense, equal_shapes(more, dense), name=scope)
     a, b = to_sparse(a), to_sparse(b)
     with a.graph.as_default(), a.graph.name_scope("SparseAdd"):
         indices = concat([a.indices, b.indices], 0)
@@ -326,9 +330,9 @@ def sparse_add(a: Any, b: Any, thresh: Any = 0) -> Any:
         rows = gather_entries(indices, expand_dims(take_first(first, count), -1))
         dense_shape = same_sizes(a.dense_shape, b.dense_shape)
         out = SparseTensor(rows, take_first(sums, count), dense_shape)
-        if not isinstance(thresh, Tensor) and thresh == 0:
+        if threshold is None or not isinstance(threshold, Tensor) and threshold == 0:
             return out
-        least = number_of(thresh, out.dtype)
+        least = number_of(threshold, out.dtype)
         return sparse_retain(out, greater_equal(magnitude(out.values), least))
 
 

@@ -9,13 +9,14 @@ import numpy as np
 from gradplan import dtypes
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import graph_of
-from gradplan.ops.array import identity
+from gradplan.ops.array import identity, reshape
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import squared_difference
-from gradplan.ops.logic import not_equal
+from gradplan.ops.logic import less, less_equal, not_equal
 from gradplan.ops.math import abs, cast, pow, sqrt, square
 from gradplan.ops.reduce import (
     REDUCTION_DOC,
+    reduce_all,
     reduce_max,
     reduce_mean,
     reduce_sum,
@@ -24,6 +25,8 @@ from gradplan.ops.reduce import (
 
 __all__ = [
     "count_nonzero",
+    "is_non_decreasing",
+    "is_strictly_increasing",
     "norm",
     "reduce_euclidean_norm",
     "reduce_std",
@@ -73,6 +76,37 @@ def count_nonzero(
             x = cast(x, dtypes.float32)
         other = not_equal(x, constant(False if x.dtype.is_bool else 0, x.dtype))
         return cast(reduce_sum(cast(other, dtypes.int64), **attrs), dtype, name=scope)
+
+
+def is_non_decreasing(x: Any, name: str | None = None) -> Tensor:
+    """Whether no element, in row-major order, is less than the one before; a scalar bool.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> bool(gp.Session().run(gp.is_non_decreasing([1, 1, 3])))
+    True
+    """
+    return _monotonic(less_equal, x, name or "is_non_decreasing")
+
+
+def is_strictly_increasing(x: Any, name: str | None = None) -> Tensor:
+    """Whether every element, in row-major order, is more than the one before; a scalar bool.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> bool(gp.Session().run(gp.is_strictly_increasing([1, 1, 3])))
+    False
+    """
+    return _monotonic(less, x, name or "is_strictly_increasing")
+
+
+def _monotonic(ordered: Any, x: Any, name: str) -> Tensor:
+    graph = graph_of([x])
+    with graph.as_default(), graph.name_scope(name) as scope:
+        flat = reshape(x, [-1])
+        return reduce_all(ordered(flat[:-1], flat[1:]), name=scope)
 
 
 def reduce_euclidean_norm(

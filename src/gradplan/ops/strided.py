@@ -15,7 +15,10 @@ from gradplan.opdef import CALL, VIEW, apply, constant_value, known_sizes, op
 from gradplan.ops.constant import convert_to_tensor, has_tensor, require_constant
 from gradplan.ops.sizes import shape, shape_argument
 
-__all__ = ["slice", "strided_slice"]
+__all__ = ["newaxis", "slice", "strided_slice"]
+
+#: In a slice: a new dimension of size 1.
+newaxis = None
 
 # ---- bounds by value: a view ---------------------------------------------------------------------
 
@@ -320,7 +323,8 @@ def _getitem(self: Tensor, key: Any, name: str = "strided_slice") -> Tensor:
         return apply(_strided_slice.opdef, [self, *bounds], {"key": tuple(out)}, name)
     x = self
     if any(item != (None, None, None) and item is not Ellipsis for item in out):
-        x = apply(_strided_slice.opdef, [self, *bounds], {"key": tuple(out)}, name)
+        inside = f"{name[:-1]}/cut/" if name.endswith("/") else f"{name}/cut"
+        x = apply(_strided_slice.opdef, [self, *bounds], {"key": tuple(out)}, inside)
     attrs = {"axes": tuple(axes), "sizes": (1,) * len(axes), "drop": True}
     return apply(_slice_at.opdef, [x, *starts], attrs, name)
 

@@ -108,7 +108,7 @@ class _Fuser:
                 for m in members:
                     self.groups[m] = members
                 first, last = members[0].id, members[-1].id
-                np.minimum(self.reach[first : last + 1], first, self.reach[first : last + 1])
+                np.minimum(self.reach[first : last + 1], first, out=self.reach[first : last + 1])
                 return
         self.groups[op] = [op]
 

@@ -1,5 +1,5 @@
 """``tf.python``: the private modules of TensorFlow that programs import from."""
 
-from gradplan.python import client, framework, ops, platform, util
+from gradplan.python import client, framework, ops, platform, training, util
 
-__all__ = ["client", "framework", "ops", "platform", "util"]
+__all__ = ["client", "framework", "ops", "platform", "training", "util"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradplan.dtypes import bfloat16
-from gradplan.graph import Operation, Tensor, get_default_graph
+from gradplan.graph import Operation, Tensor
 from gradplan.ops.state import Variable, global_variables
 from gradplan.train import checkpoint
 
@@ -213,31 +213,3 @@ defer_build, allow_empty, write_version, pad_step_number, save_relative_paths, f
 def _require_variable(v: Any) -> None:
     if not isinstance(v, Variable):
         raise TypeError(f"var_list must hold Variables, not {v!r}")
-
-
-def get_or_create_global_step(graph: Any = None) -> Variable:
-    """The variable ``global_step`` (int64) of the graph, made if there is none.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.train.get_or_create_global_step()
-    <gp.Variable 'global_step:0' shape=() dtype=int64>
-    """
-    graph = graph or get_default_graph()
-    found = get_global_step(graph)
-    if found is not None:
-        return found
-    with graph.as_default(), graph.name_scope(None):
-        return Variable(
-            np.int64(0),
-            trainable=False,
-            collections=["variables", "global_step"],
-            name="global_step",
-        )
-
-
-def get_global_step(graph: Any = None) -> Variable | None:
-    """The variable ``global_step`` of the graph, or None."""
-    found = (graph or get_default_graph()).get_collection("global_step")
-    return found[0] if found else None

@@ -1,0 +1,194 @@
+"""IndexedSlices: some rows of a tensor that is zero elsewhere, as the gradient of a gather is."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from gradplan import shapes
+from gradplan.composite import register_session_run_conversion_functions
+from gradplan.dtypes import DType, int64
+from gradplan.graph import Graph, Operation, Tensor, at_user_line
+from gradplan.opdef import constant_value, graph_of, register_tensor_conversion_function
+from gradplan.ops.array import reshape
+from gradplan.ops.constant import convert_to_tensor
+from gradplan.ops.math import cast
+from gradplan.ops.segment import unsorted_segment_sum
+from gradplan.ops.slicing import concat
+from gradplan.shapes import TensorShape
+
+__all__ = ["IndexedSlices", "IndexedSlicesValue"]
+
+
+class IndexedSlicesValue(NamedTuple):
+    """The arrays of some :class:`IndexedSlices`: what a run gives for them.
+
+    Attributes
+    ----------
+    values : array, shape [n, ...]
+    indices : array, shape [n]
+    dense_shape : array or None
+    """
+
+    values: Any
+    indices: Any
+    dense_shape: Any
+
+
+class IndexedSlices:
+    """Rows of a tensor that is zero elsewhere: ``dense[indices[i]] += values[i]``.
+
+    Parameters
+    ----------
+    values : tensor_like, shape [n, ...]
+    indices : tensor_like of int32 or int64, shape [n]
+        Where one stands there twice, its rows are added.
+    dense_shape : tensor_like, optional
+        The shape of the whole tensor; needed where it is converted to a tensor.
+
+    Raises
+    ------
+    ValueError
+        If the numbers of values and indices are different.
+
+    Notes
+    -----
+    It stands for a tensor wherever one is expected. Optimizers that are given it change these rows
+    alone.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> rows = gp.IndexedSlices([[1.0], [2.0], [3.0]], [0, 2, 0], dense_shape=[3, 1])
+    >>> gp.Session().run(gp.convert_to_tensor(rows))
+    array([[4.],
+           [0.],
+           [2.]], dtype=float32)
+    """
+
+    def __init__(self, values: Any, indices: Any, dense_shape: Any = None) -> None:
+        graph = graph_of([values, indices])
+        with graph.as_default(), graph.name_scope("IndexedSlices"):
+            self._values = convert_to_tensor(values, name="values")
+            self._indices = convert_to_tensor(indices, name="indices")
+            self._dense_shape = (
+                None if dense_shape is None else convert_to_tensor(dense_shape, name="dense_shape")
+            )
+        v, i = self._values._shape, self._indices._shape
+        if not self._indices.dtype.is_integer:
+            raise TypeError(at_user_line(f"IndexedSlices: indices {self._indices} are no integers"))
+        if v == () or (i is not None and len(i) != 1):
+            raise ValueError(
+                at_user_line(
+                    f"IndexedSlices: values {shapes.text(v)} need rank 1 or more, indices "
+                    f"{shapes.text(i)} rank 1"
+                )
+            )
+        if v is not None and i is not None and shapes.merge(v[:1], i) is False:
+            raise ValueError(
+                at_user_line(f"IndexedSlices: {v[0]} values, but {i[0]} indices for them")
+            )
+
+    @property
+    def values(self) -> Tensor:
+        return self._values
+
+    @property
+    def indices(self) -> Tensor:
+        return self._indices
+
+    @property
+    def dense_shape(self) -> Tensor | None:
+        return self._dense_shape
+
+    @property
+    def shape(self) -> TensorShape:
+        """What is known of the whole tensor's shape while the graph is built."""
+        known = None if self._dense_shape is None else constant_value(self._dense_shape)
+        return TensorShape(None if known is None else [int(d) for d in known])
+
+    @property
+    def name(self) -> str:
+        return self._values.name
+
+    @property
+    def op(self) -> Operation:
+        return self._values.op
+
+    @property
+    def dtype(self) -> DType:
+        return self._values.dtype
+
+    @property
+    def graph(self) -> Graph:
+        return self._values.graph
+
+    def with_values(self, values: Any) -> IndexedSlices:
+        """Other values for the same rows."""
+        return IndexedSlices(values, self._indices, self._dense_shape)
+
+    def __neg__(self) -> IndexedSlices:
+        return self.with_values(-self._values)
+
+    def __repr__(self) -> str:
+        return (
+            f"IndexedSlices(indices={self._indices}, values={self._values}, "
+            f"dense_shape={self._dense_shape})"
+        )
+
+
+def _dense(value: IndexedSlices, dtype: DType | None, name: str, graph: Graph) -> Tensor:
+    if dtype is not None and value.dtype is not dtype:
+        raise ValueError(
+            f"Tensor conversion requested dtype {dtype.name} for IndexedSlices with dtype "
+            f"{value.dtype.name}"
+        )
+    if value.dense_shape is None:
+        raise ValueError(
+            f"Tensor conversion requested for IndexedSlices without dense_shape: {value!r}"
+        )
+    if value.graph is not graph:
+        raise ValueError(f"{value!r} must be from the same graph as the other inputs.")
+    with graph.as_default():
+        known = constant_value(value.dense_shape)
+        rows = value.dense_shape[0] if known is None else int(known[0])
+        return unsorted_segment_sum(value.values, value.indices, rows, name=name)
+
+
+def _fetch(value: IndexedSlices) -> Any:
+    parts = [value.values, value.indices]
+    if value.dense_shape is None:
+        return parts, lambda got: IndexedSlicesValue(got[0], got[1], None)
+    return [*parts, value.dense_shape], lambda got: IndexedSlicesValue(*got)
+
+
+def as_slices(grad: Tensor | None) -> Any:
+    """A gradient as IndexedSlices, if it is that of rows taken by ``gather`` alone; else itself.
+
+    The dense sum of these rows, which nothing takes then, is never computed.
+    """
+    if grad is None:
+        return None
+    terms = list(grad.op.inputs) if grad.op.type == "AddN" else [grad]
+    if not all([_is_of_rows(t.op) for t in terms]):
+        return grad
+    whole = grad.shape.as_list()
+    graph = grad.graph
+    with graph.as_default(), graph.name_scope(f"{grad.op.name}/"):
+        values = [reshape(t.op.inputs[0], [-1, *whole[1:]]) for t in terms]
+        indices = [reshape(t.op.inputs[1], [-1]) for t in terms]
+        if len(terms) > 1:
+            wide = all([i.dtype is indices[0].dtype for i in indices])
+            values = [concat(values, 0)]
+            indices = [concat(indices if wide else [cast(i, int64) for i in indices], 0)]
+        return IndexedSlices(values[0], indices[0], whole)
+
+
+def _is_of_rows(op: Operation) -> bool:
+    if op.type != "GatherGrad" or op.attrs["batch_dims"] or op.attrs["drop"]:
+        return False
+    axis, whole = constant_value(op.inputs[3]), op.outputs[0]._shape
+    return axis is not None and int(axis) == 0 and whole is not None and None not in whole
+
+
+register_tensor_conversion_function(IndexedSlices, _dense)
+register_session_run_conversion_functions(IndexedSlices, _fetch)

@@ -1,0 +1,5 @@
+"""``tf.python.training``."""
+
+from gradplan.python.training import moving_averages
+
+__all__ = ["moving_averages"]

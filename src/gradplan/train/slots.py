@@ -1,0 +1,28 @@
+"""Slots: variables that stand beside another one, under its name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gradplan.graph import GraphKeys
+from gradplan.ops.state import Variable
+
+
+def make_slot(primary: Any, value: Any, name: str) -> Variable:
+    """A variable ``<primary>/<name>``, not trainable; ``_1``, ``_2`` ... follow where there are
+    some already.
+
+    Parameters
+    ----------
+    primary : Variable or Tensor
+    value : callable
+        Gives the initial value.
+    name : str
+    """
+    graph = primary.graph
+    taken = {v.op.name for v in graph.get_collection(GraphKeys.GLOBAL_VARIABLES)}
+    base, count = f"{primary.op.name}/{name}", 0
+    while (f"{base}_{count}" if count else base) in taken:
+        count += 1
+    with graph.as_default(), graph.control_dependencies(None), graph.name_scope(None):
+        return Variable(value, trainable=False, name=f"{base}_{count}" if count else base)
