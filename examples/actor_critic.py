@@ -18,9 +18,9 @@ WALL = {(2, 0), (2, 1), (2, 2), (2, 3)}
 MOVES = [(0, 1), (1, 0), (0, -1), (-1, 0)]
 
 
-def lead(place: int, move: tuple[int, int]) -> int:
+def lead(place: int, down: int, right: int) -> int:
     """Return where a move leads: nowhere, if there is a wall."""
-    i, j = place // SIDE + move[0], place % SIDE + move[1]
+    i, j = place // SIDE + down, place % SIDE + right
     free = 0 <= min(i, j) and max(i, j) < SIDE and (i, j) not in WALL
     return i * SIDE + j if free else place
 
@@ -36,7 +36,7 @@ def network(place: tf.Tensor, outputs: int, scope: str) -> tf.Tensor:
 
 def main() -> dict[str, float]:
     """Train both; return the steps to the exit and the error of the critic at the start."""
-    after = np.array([[lead(place, move) for move in MOVES] for place in range(SIDE * SIDE)])
+    after = np.array([[lead(place, *move) for move in MOVES] for place in range(SIDE * SIDE)])
     rng = np.random.default_rng(0)
     goal = EXIT[0] * SIDE + EXIT[1]
     with tf.Graph().as_default(), tf.Session() as sess:
@@ -45,7 +45,6 @@ def main() -> dict[str, float]:
         action = tf.placeholder(tf.int32, [None])
         following = tf.placeholder(tf.int32, [None])
         ended = tf.placeholder(tf.float32, [None])
-
         logits = network(place, 4, "actor")
         value = tf.squeeze(network(place, 1, "critic"), 1)
         later = tf.squeeze(network(following, 1, "target"), 1)
@@ -56,19 +55,15 @@ def main() -> dict[str, float]:
         actor_loss = tf.reduce_mean(minus_log_p * advantage - 0.05 * entropy)
         critic_loss = tf.losses.mean_squared_error(target, value)
 
-        variables = tf.GraphKeys.GLOBAL_VARIABLES
-        actors, critics, targets = (
-            tf.get_collection(variables, scope=name) for name in ("actor", "critic", "target")
-        )
+        names, key = ("actor", "critic", "target"), tf.GraphKeys.GLOBAL_VARIABLES
+        actors, critics, targets = (tf.get_collection(key, scope=name) for name in names)
         train = [
             tf.train.AdamOptimizer(0.01).minimize(actor_loss, var_list=actors),
             tf.train.AdamOptimizer(0.02).minimize(critic_loss, var_list=critics),
         ]
-        pairs = list(zip(targets, critics, strict=True))
-        copy = [tf.assign(t, c) for t, c in pairs]
-        follow = [tf.assign(t, FOLLOW * c + (1 - FOLLOW) * t) for t, c in pairs]
+        copy = [tf.assign(t, c) for t, c in zip(targets, critics, strict=True)]
+        follow = [tf.assign_add(t, FOLLOW * (c - t)) for t, c in zip(targets, critics, strict=True)]
         draw = tf.squeeze(tf.multinomial(logits, 1), 1)
-
         sess.run(tf.global_variables_initializer())
         sess.run(copy)
         here = np.zeros(WALKERS, int)

@@ -31,7 +31,7 @@ def build() -> tf.Graph:
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=y, logits=logits)
         loss = tf.reduce_mean(losses, name="loss")
         tf.train.AdamOptimizer(0.01).minimize(loss, name="train")
-        tf.global_variables_initializer()  # is found by its name, "init"
+        tf.global_variables_initializer()  # named "init"
     return graph
 
 
@@ -47,7 +47,6 @@ def main() -> dict[str, float]:
         hidden = graph.get_tensor_by_name("hidden/relu:0")
         full = sess.run(logits, {"image:0": images})
         accuracy = float((full.argmax(1) == labels).mean())
-
         # Feed the hidden layer: the image is then not needed. Without its unit 0, what changes?
         inside = sess.run(hidden, {"image:0": images})
         same = sess.run(logits, {hidden: inside})
@@ -55,16 +54,16 @@ def main() -> dict[str, float]:
         lesioned = sess.run(logits, {hidden: inside})
 
         # Derive an answer with respect to the image, after the graph was built.
-        image = graph.get_operation_by_name("image").outputs[0]
         with graph.as_default():
+            image = graph.get_operation_by_name("image").outputs[0]
             slope = tf.gradients(logits[:, 3], image, name="why_three")[0]
+            variables = tf.trainable_variables()
         others = images[labels != 3]
         up = sess.run(slope, {image: others})
         changed = others + 2 * up / np.linalg.norm(up, axis=1, keepdims=True)
         threes = float((sess.run(logits, {image: changed}).argmax(1) == 3).mean())
 
-        with graph.as_default():
-            values = {v.op.name: sess.run(v) for v in tf.trainable_variables()}
+        values = {v.op.name: sess.run(v) for v in variables}
         kinds = {op.type for op in graph.get_operations()}
 
     with tf.Session(graph=other) as sess:
@@ -79,7 +78,7 @@ def main() -> dict[str, float]:
         "lesion": float(np.abs(lesioned - full).max()),
         "threes": threes,
         "moved": float(np.abs(moved - full).max()),
-        "matmul": float("MatMul" in kinds),
+        "matmul": "MatMul" in kinds,
     }
     print(f"{accuracy:.1%} right; without a hidden unit logits change by {found['lesion']:.2f}")
     print(f"moved up the slope, {threes:.1%} of the other digits are read as threes")
