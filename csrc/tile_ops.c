@@ -82,6 +82,10 @@ static inline double lgamma_f64(double x) {
   return lgamma_r(x, &sign);
 }
 
+/* libm's, but x x for a power of 2, as it is written elsewhere: the same bits everywhere. */
+static inline float power_f32(float x, float y) { return y == 2 ? x * x : powf(x, y); }
+static inline double power_f64(double x, double y) { return y == 2 ? x * x : pow(x, y); }
+
 #define BY_TYPE(f, x) \
   _Generic((x), default: f##_i32, int64_t: f##_i64, float: f##_f32, double: f##_f64)
 #define BY_INT(f, x) _Generic((x), default: f##_i32, int64_t: f##_i64)
@@ -90,7 +94,7 @@ static inline double lgamma_f64(double x) {
 #define floordiv(x, y) BY_TYPE(floordiv, x)(x, y)
 #define floormod(x, y) BY_TYPE(floormod, x)(x, y)
 #define power(x, y) \
-  _Generic((x), int32_t: power_i32, int64_t: power_i64, float: powf, double: pow)(x, y)
+  _Generic((x), int32_t: power_i32, int64_t: power_i64, float: power_f32, double: power_f64)(x, y)
 #define square_root(x) _Generic((x), float: sqrtf, double: sqrt)(x)
 #define F(f) _Generic((T)0, float: f##_f32, double: f##_f64) /* of vmath.h */
 #define LIBM(name) _Generic((T)0, float: name##f, double: name)

@@ -278,3 +278,40 @@ def test_gradients_add_up_over_ys_and_weights():
     assert sess.run(gp.gradients(a + b, [x, a])[1]).tolist() == [1.0, 1.0]
     assert sess.run(gp.gradients(a * x, x, stop_gradients=[a])[0]).tolist() == [1.0, 4.0]
     assert sess.run(gp.gradients(x, x)[0]).tolist() == [1.0, 1.0]
+
+
+def test_names_that_are_none():
+    graph = gp.get_default_graph()
+    gp.constant(1.0, name="w")
+    with pytest.raises(TypeError, match=r"Tensor names are strings \(or similar\), not int"):
+        graph.get_tensor_by_name(3)
+    with pytest.raises(TypeError, match="Operation names are strings"):
+        graph.get_operation_by_name(gp.constant(1.0))
+    with pytest.raises(ValueError, match=r'looks a like a Tensor name.*"<op_name>:<output_index>"'):
+        graph.get_tensor_by_name("w:x")
+    with pytest.raises(KeyError, match="'w', exists but only has 1 outputs"):
+        graph.get_tensor_by_name("w:3")
+
+
+def test_a_graph_as_data_and_as_text():
+    x = gp.placeholder(gp.float32, [2], name="x")
+    with gp.control_dependencies([gp.no_op(name="first")]):
+        y = gp.identity(x, name="y")
+    found = gp.get_default_graph().as_graph_def()
+    assert [(n.name, n.op, n.input) for n in found.node] == [
+        ("x", "Placeholder", []),
+        ("first", "NoOp", []),
+        ("y", "Identity", ["x", "^first"]),
+    ]
+    assert str(found).count("node {") == 3 and 'attr { key: "shape" value: (2,) }' in str(found)
+    assert y.op.node_def.name == "y"
+
+
+def test_collections_by_several_names_and_by_expression():
+    a, b = gp.Variable(1.0, name="a/w"), gp.Variable(1.0, name="b/w")
+    gp.add_to_collections(["one", "two", "one"], a)
+    gp.add_to_collections("two", b)
+    assert gp.get_collection("one") == [a] and gp.get_collection("two") == [a, b]
+    assert gp.get_collection("two", scope="b/") == gp.get_collection("two", scope="[b-z]") == [b]
+    gp.get_collection_ref("one").clear()
+    assert gp.get_collection("one") == [] and "two" in gp.get_default_graph().collections

@@ -12,7 +12,7 @@ ROOT = pathlib.Path(gradplan.__file__).parent
 #: Each layer may import from those before it, and from itself.
 LAYERS = [
     ["errors", "dtypes", "composite", "_core"],
-    ["shapes", "graph_keys", "graph_def"],
+    ["shapes", "graph_keys", "graph_def", "source"],
     ["graph"],
     ["scopes"],
     ["opdef"],

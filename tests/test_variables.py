@@ -409,3 +409,23 @@ def test_names_of_what_is_made():
     assert [t.name for t in reads] == ["b/read:0", "read:0", "read_1:0"]
     assert (again.name, y.name, v.initializer.name) == ("Variable_1:0", "sub:0", "s/v/Assign")
     assert gp.constant(1.0).name == "Const:0"
+
+
+def test_variables_made_inside_loops_and_conditionals(session):
+    graph = gp.get_default_graph()
+
+    def body(i, total):
+        with gp.variable_scope("loop", reuse=gp.AUTO_REUSE):
+            step = gp.get_variable("step", [2], initializer=gp.constant_initializer(0.5))
+        return i + 1, total + step
+
+    with graph.as_default():  # entered again by what is made inside
+        _, total = gp.while_loop(lambda i, _: i < 3, body, [0, gp.constant([1.0, 2.0])])
+    chosen = gp.cond(
+        gp.is_variable_initialized(gp.global_variables()[0]),
+        lambda: gp.get_variable("inside", [], initializer=gp.ones_initializer()) + 1.0,
+        lambda: gp.constant(0.0),
+    )
+    assert [v.name for v in gp.global_variables()] == ["loop/step:0", "inside:0"]
+    assert gp.get_default_graph() is graph
+    assert [x.tolist() for x in session().run([total, chosen])] == [[2.5, 3.5], 2.0]

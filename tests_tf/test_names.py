@@ -30,6 +30,7 @@ OTHERS = """
 
 #: Names whose parameters are others on purpose, and why.
 DIFFERS = {
+    "get_local_variable": "there is one device, so nothing to synchronize or aggregate",
     "custom_gradient": "TensorFlow 2 made the function optional",
     "get_variable": "there is one device, so nothing to synchronize or aggregate",
     "group": "its keyword arguments are spelled out",

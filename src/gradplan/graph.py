@@ -6,12 +6,10 @@ knows no operation by name; what an operation means stands in its OpDef (``opdef
 
 from __future__ import annotations
 
-import os
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from gradplan import shapes
@@ -19,36 +17,17 @@ from gradplan.dtypes import DType
 from gradplan.graph_def import GraphDef, NodeDef, graph_def
 from gradplan.graph_keys import GraphKeys as GraphKeys
 from gradplan.shapes import Shape, TensorShape
+from gradplan.source import at_user_line as at_user_line
+from gradplan.source import user_line
 
 if TYPE_CHECKING:
     import numpy as np
 
     from gradplan.opdef import OpDef
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_inside: dict[str, bool] = {}  # whether a file is gradplan's own: asked some ten times an operation
 _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\\-/]*")
 _FORM = 'Tensor names must be of the form "<op_name>:<output_index>".'
 _SCOPE_NAME = re.compile(r"[A-Za-z0-9_.\\\-/]*")
-
-
-def at_user_line(message: str) -> str:
-    """``message`` with the user's own source line at its end."""
-    file, line = user_line()
-    return f"{message} (at {file}:{line})"
-
-
-def user_line() -> tuple[str, int]:
-    """File and line of the innermost frame outside gradplan: the user's own source line."""
-    frame = sys._getframe(1)
-    while True:
-        file = frame.f_code.co_filename
-        inside = _inside.get(file)
-        if inside is None:
-            inside = _inside[file] = file.startswith(_PACKAGE)
-        if not inside or frame.f_back is None:
-            return file, frame.f_lineno
-        frame = frame.f_back
 
 
 class Operation:
@@ -420,20 +399,17 @@ class Graph:
         direct = {t.op for t in inputs}
         return tuple(dict.fromkeys(o for ops in self._controls for o in ops if o not in direct))
 
-    @contextmanager
-    def device(self, device_name_or_function: Any) -> Iterator[None]:
+    def device(self, device_name_or_function: Any) -> AbstractContextManager[None]:
         """Accepted as in TensorFlow 1: everything runs on the CPU."""
-        yield
+        return nullcontext()
 
-    @contextmanager
-    def container(self, container_name: str) -> Iterator[str]:
+    def container(self, container_name: str) -> AbstractContextManager[str]:
         """Accepted as in TensorFlow 1: a session keeps its own variables."""
-        yield container_name
+        return nullcontext(container_name)
 
-    @contextmanager
-    def colocate_with(self, op: Any, ignore_existing: bool = False) -> Iterator[None]:
+    def colocate_with(self, op: Any, ignore_existing: bool = False) -> AbstractContextManager[None]:
         """Accepted as in TensorFlow 1: everything is in one place."""
-        yield
+        return nullcontext()
 
     @contextmanager
     def gradient_override_map(self, op_type_map: dict[str, str]) -> Iterator[None]:
@@ -457,7 +433,7 @@ class Graph:
         try:
             yield self
         finally:
-            _stack.graphs.remove(self)
+            _remove_last(_stack.graphs, self)
 
     # ---- looking things up ---------------------------------------------------------------------
 
@@ -471,14 +447,12 @@ class Graph:
 
     def get_operation_by_name(self, name: str) -> Operation:
         """The operation of this name; errors as :meth:`as_graph_element` has them."""
-        if not isinstance(name, str):
-            raise TypeError(f"Operation names are strings (or similar), not {type(name).__name__}.")
+        _require_name("Operation", name)
         return self.as_graph_element(name, allow_tensor=False)
 
     def get_tensor_by_name(self, name: str) -> Tensor:
         """The tensor of this name, ``"op_name:0"``; errors as :meth:`as_graph_element` has them."""
-        if not isinstance(name, str):
-            raise TypeError(f"Tensor names are strings (or similar), not {type(name).__name__}.")
+        _require_name("Tensor", name)
         return self.as_graph_element(name, allow_operation=False)
 
     def as_graph_element(
@@ -587,6 +561,11 @@ class Graph:
         self._collections.pop(name, None)
 
 
+def _require_name(kind: str, name: Any) -> None:
+    if not isinstance(name, str):
+        raise TypeError(f"{kind} names are strings (or similar), not {type(name).__name__}.")
+
+
 class _Stack(threading.local):
     """The default graphs and sessions of a thread, innermost last."""
 
@@ -596,6 +575,13 @@ class _Stack(threading.local):
 
 
 _stack = _Stack()
+
+
+def _remove_last(stack: list[Any], item: Any) -> None:
+    """What was entered last is left first, even if it is no longer the innermost."""
+    del stack[len(stack) - 1 - stack[::-1].index(item)]
+
+
 _global_graph: Graph | None = None
 
 
@@ -629,7 +615,7 @@ def default_session(session: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        _stack.sessions.remove(session)
+        _remove_last(_stack.sessions, session)
 
 
 def _session_for(session: Any, graph: Graph, purpose: str) -> Any:

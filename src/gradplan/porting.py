@@ -94,7 +94,9 @@ def executing_eagerly() -> bool:
     return False
 
 
-def enable_eager_execution(*args: Any, **kwargs: Any) -> None:
+def enable_eager_execution(
+    config: Any = None, device_policy: Any = None, execution_mode: Any = None
+) -> None:
     """RuntimeError: gradplan builds graphs and runs them in sessions."""
     raise RuntimeError("gradplan has no eager execution: build a graph and run it in a gp.Session")
 

@@ -57,13 +57,12 @@ def _(binder: Any, op: Any) -> None:
     binder.host(lambda: (np.array(state.initialized(variable)),), [binder.result(op)], [])
 
 
-def is_variable_initialized(ref: Any, name: str | None = None) -> Tensor:
+def is_variable_initialized(variable: Any) -> Tensor:
     """Whether a variable has a value, at the start of the run.
 
     Parameters
     ----------
-    ref : Variable
-    name : str, optional
+    variable : Variable
 
     Returns
     -------
@@ -81,9 +80,9 @@ def is_variable_initialized(ref: Any, name: str | None = None) -> Tensor:
     ...     print(before, bool(sess.run(known)))
     False True
     """
-    variable = reference(ref).op
-    with variable.graph.as_default():
-        return apply(_is_initialized.opdef, [], {"variable": variable}, name)
+    place = reference(variable).op
+    with place.graph.as_default():
+        return apply(_is_initialized.opdef, [], {"variable": place})
 
 
 @op("AssertVariablesInitialized", HOST, types="->", flops=0, fallible=True)

@@ -369,8 +369,27 @@ def get_variable(
         return custom(getter, full, **arguments)
 
 
-def get_local_variable(name: str, *args: Any, **kwargs: Any) -> Any:
+def get_local_variable(
+    name: str,
+    shape: Any = None,
+    dtype: Any = None,
+    initializer: Any = None,
+    regularizer: Any = None,
+    trainable: bool = False,
+    collections: Any = None,
+    caching_device: Any = None,
+    partitioner: Any = None,
+    validate_shape: bool = True,
+    use_resource: bool | None = None,
+    custom_getter: Any = None,
+    constraint: Any = None,
+    synchronization: Any = None,
+    aggregation: Any = None,
+) -> Any:
     """:func:`get_variable` in the collection ``LOCAL_VARIABLES``, not trained and not saved.
+
+    The arguments are those of :func:`get_variable`; ``trainable`` is False whatever is given, as in
+    TensorFlow 1.
 
     Examples
     --------
@@ -379,10 +398,23 @@ def get_local_variable(name: str, *args: Any, **kwargs: Any) -> Any:
     >>> gp.local_variables(), gp.global_variables()
     ([<gp.Variable 'total:0' shape=() dtype=float32>], [])
     """
-    given = inspect.signature(get_variable).bind(name, *args, **kwargs).arguments
-    given["trainable"] = False
-    given["collections"] = [*(given.get("collections") or []), GraphKeys.LOCAL_VARIABLES]
-    return get_variable(**given)
+    return get_variable(
+        name,
+        shape,
+        dtype,
+        initializer,
+        regularizer,
+        False,
+        [*(collections or []), GraphKeys.LOCAL_VARIABLES],
+        caching_device,
+        partitioner,
+        validate_shape,
+        use_resource,
+        custom_getter,
+        constraint,
+        synchronization,
+        aggregation,
+    )
 
 
 def no_regularizer(_: Any) -> None:
