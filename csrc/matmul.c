@@ -27,26 +27,23 @@
 MATMUL_INT(i32)
 MATMUL_INT(i64)
 
+/* The fields that the layouts of the matrices decide. */
+#define LAYOUT_OF(c_buf, a_buf, b_buf)                                                             \
+  .m = (a_buf)->dims[0], .n = (b_buf)->dims[1], .k = (a_buf)->dims[1], .ars = (a_buf)->strides[0], \
+  .acs = (a_buf)->strides[1], .brs = (b_buf)->strides[0], .bcs = (b_buf)->strides[1],              \
+  .ldc = (a_buf)->dims[0] == 1 ? (b_buf)->dims[1] : (c_buf)->strides[0]
+
 static product matrices_product(const gp_buf *c, const gp_buf *a, const gp_buf *b) {
-  const int64_t m = a->dims[0], n = b->dims[1];
-  return (product){.m = m,
-                   .n = n,
-                   .k = a->dims[1],
-                   .ars = a->strides[0],
-                   .acs = a->strides[1],
-                   .brs = b->strides[0],
-                   .bcs = b->strides[1],
-                   .ldc = m == 1 ? n : c->strides[0]};
+  return (product){LAYOUT_OF(c, a, b)};
 }
 
-/* The product of arguments `in` and `in` + 1 into argument `out`. */
-static product product_of(const gp_run *run, const gp_insn *insn, int out, int in) {
-  product p = matrices_product(arg_buf(run->plan, insn, out), arg_buf(run->plan, insn, in),
-                               arg_buf(run->plan, insn, in + 1));
-  p.a = arg_ptr(run, insn, in);
-  p.b = arg_ptr(run, insn, in + 1);
-  p.c = arg_ptr(run, insn, out);
-  return p;
+/* The product of arguments `in` and `in` + 1 into argument `out`: made in its place, since a copy
+ * of what was just written waits for the stores. */
+static inline product product_of(const gp_run *run, const gp_insn *insn, int out, int in) {
+  const gp_buf *a = arg_buf(run->plan, insn, in), *b = arg_buf(run->plan, insn, in + 1);
+  const gp_buf *c = arg_buf(run->plan, insn, out);
+  return (product){LAYOUT_OF(c, a, b), .a = arg_ptr(run, insn, in), .b = arg_ptr(run, insn, in + 1),
+                   .c = arg_ptr(run, insn, out)};
 }
 
 static const char *matrices_check(const gp_buf *out, const gp_buf *a, const gp_buf *b) {
