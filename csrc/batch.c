@@ -67,7 +67,7 @@ static int matmul_batch_kernel(gp_run *run, const gp_insn *insn) {
     job.base[k] = arg_ptr(run, insn, k);
   }
   for (int d = 0; d < job.bufs[0]->rank - 2; d++) job.n *= job.bufs[0]->dims[d];
-  job.p = matrices_product(&job.matrix[0], &job.matrix[1], &job.matrix[2]);
+  make_layout(&job.p, &job.matrix[0], &job.matrix[1], &job.matrix[2]);
   if (job.n == 0 || job.p.m == 0 || job.p.n == 0) return GP_OK;
   const int32_t dtype = job.bufs[0]->dtype;
   if (is_float(job.bufs[0])) job.way = product_way(&job.p, dtype);

@@ -29,7 +29,11 @@ static inline __attribute__((always_inline)) T LANES_OF(const T *p, int64_t n, c
   for (int j = 0; j < lanes; j++) acc[j] = p[j];
   for (i = lanes; i + lanes <= n; i += lanes)
     for (int j = 0; j < lanes; j++) acc[j] = STEP_FN(acc[j], p[i + j]);
-  for (int j = 0; j < lanes && i + j < n; j++) acc[j] = STEP_FN(acc[j], p[i + j]);
+  if (i < n) { /* a number of steps that the compiler knows keeps acc in registers */
+    const int64_t left = n - i;
+    for (int j = 0; j < lanes; j++) acc[j] = j < left ? STEP_FN(acc[j], p[i + j]) : acc[j];
+  }
+#pragma GCC unroll 6
   for (int half = lanes / 2; half; half /= 2)
     for (int j = 0; j < half; j++) acc[j] = STEP_FN(acc[j], acc[j + half]);
   return acc[0];

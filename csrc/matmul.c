@@ -27,23 +27,26 @@
 MATMUL_INT(i32)
 MATMUL_INT(i64)
 
-/* The fields that the layouts of the matrices decide. */
-#define LAYOUT_OF(c_buf, a_buf, b_buf)                                                             \
-  .m = (a_buf)->dims[0], .n = (b_buf)->dims[1], .k = (a_buf)->dims[1], .ars = (a_buf)->strides[0], \
-  .acs = (a_buf)->strides[1], .brs = (b_buf)->strides[0], .bcs = (b_buf)->strides[1],              \
-  .ldc = (a_buf)->dims[0] == 1 ? (b_buf)->dims[1] : (c_buf)->strides[0]
-
-static product matrices_product(const gp_buf *c, const gp_buf *a, const gp_buf *b) {
-  return (product){LAYOUT_OF(c, a, b)};
+/* The product of matrices laid out so, without their addresses. This and all that an instruction is
+ * made into are made in their place: a copy of what was just written waits for the stores. */
+static inline void make_layout(product *p, const gp_buf *c, const gp_buf *a, const gp_buf *b) {
+  p->m = a->dims[0], p->n = b->dims[1], p->k = a->dims[1];
+  p->ars = a->strides[0], p->acs = a->strides[1];
+  p->brs = b->strides[0], p->bcs = b->strides[1];
+  p->ldc = p->m == 1 ? p->n : c->strides[0];
+  p->bias = p->gate = NULL;
+  p->ldg = 0;
+  p->relu = false;
 }
 
-/* The product of arguments `in` and `in` + 1 into argument `out`: made in its place, since a copy
- * of what was just written waits for the stores. */
-static inline product product_of(const gp_run *run, const gp_insn *insn, int out, int in) {
-  const gp_buf *a = arg_buf(run->plan, insn, in), *b = arg_buf(run->plan, insn, in + 1);
-  const gp_buf *c = arg_buf(run->plan, insn, out);
-  return (product){LAYOUT_OF(c, a, b), .a = arg_ptr(run, insn, in), .b = arg_ptr(run, insn, in + 1),
-                   .c = arg_ptr(run, insn, out)};
+/* The product of arguments `in` and `in` + 1 into argument `out`. */
+static inline void make_product(product *p, const gp_run *run, const gp_insn *insn, int out,
+                                int in) {
+  const gp_plan *plan = run->plan;
+  make_layout(p, arg_buf(plan, insn, out), arg_buf(plan, insn, in), arg_buf(plan, insn, in + 1));
+  p->a = arg_ptr(run, insn, in);
+  p->b = arg_ptr(run, insn, in + 1);
+  p->c = arg_ptr(run, insn, out);
 }
 
 static const char *matrices_check(const gp_buf *out, const gp_buf *a, const gp_buf *b) {
@@ -152,17 +155,19 @@ static void absorb(mapped *map) {
 /* y in place of an x is no harm where everything ends in registers; else the product must not
  * destroy that x. Nor may y be written before the program is done with the product. */
 static void place(mapped *map) {
-  const tile_program whole = map->program;
-  const product plain = map->p;
+  tile_program *program = &map->program;
+  const int64_t *code = program->code, n_ops = program->n_ops;
   bool twin = false;
-  for (int k = 2; k < whole.n_args; k++) twin |= map->base[k] == map->base[0];
+  for (int k = 2; k < program->n_args; k++) twin |= map->base[k] == map->base[0];
   map->apart = false;
-  if (whole.n_ops == 0) return;
+  if (n_ops == 0) return;
   absorb(map);
-  if (map->program.n_ops == 0 && (!twin || map->way <= PACKED_BLOCKS)) return;
-  for (int64_t i = 0; i < whole.n_ops - 1; i++) map->apart |= whole.code[5 * i + 1] == 0;
+  if (program->n_ops == 0 && (!twin || map->way <= PACKED_BLOCKS)) return;
+  for (int64_t i = 0; i < n_ops - 1; i++) map->apart |= code[5 * i + 1] == 0;
   map->apart |= twin;
-  if (map->apart) map->p = plain, map->program = whole;
+  if (!map->apart) return;
+  program->code = code, program->n_ops = n_ops, program->renamed = -1;
+  map->p.bias = map->p.gate = NULL, map->p.relu = false;
 }
 
 #define COLSUM(type)                                                                          \
@@ -183,15 +188,19 @@ static int map_panel(const mapped *map, int64_t i, int64_t m, int64_t j, int64_t
                      int64_t *bad) {
   const int64_t size = gp_itemsize(map->dtype), ldy = map->p.ldc;
   char *y = (char *)map->p.c + (i * ldy + j) * size;
-  product p = map->p;
-  p.m = m, p.n = n;
-  p.a = (const char *)p.a + i * p.ars * size;
-  p.b = (const char *)p.b + j * p.bcs * size;
-  p.c = map->apart ? scratch : y;
-  p.ldc = map->apart ? n : ldy;
-  if (p.bias) p.bias = (const char *)p.bias + j * size;
-  if (p.gate) p.gate = (const char *)p.gate + (i * p.ldg + j) * size;
-  multiply(&p, map->dtype, map->way);
+  if (m == map->p.m && n == map->p.n && !map->apart) {
+    multiply(&map->p, map->dtype, map->way);
+  } else {
+    product p = map->p;
+    p.m = m, p.n = n;
+    p.a = (const char *)p.a + i * p.ars * size;
+    p.b = (const char *)p.b + j * p.bcs * size;
+    p.c = map->apart ? scratch : y;
+    p.ldc = map->apart ? n : ldy;
+    if (p.bias) p.bias = (const char *)p.bias + j * size;
+    if (p.gate) p.gate = (const char *)p.gate + (i * p.ldg + j) * size;
+    multiply(&p, map->dtype, map->way);
+  }
   if (map->program.n_ops) {
     const int64_t dims[2] = {m, n}, packed[2] = {n, 1};
     tile_arg args[GP_MAX_ARGS];
@@ -286,7 +295,7 @@ static int matmul_kernel(gp_run *run, const gp_insn *insn) {
   const gp_buf *out = arg_buf(run->plan, insn, 0);
   if (is_float(out)) {
     mapped map;
-    map.p = product_of(run, insn, 0, 1);
+    make_product(&map.p, run, insn, 0, 1);
     map.dtype = out->dtype;
     map.way = product_way(&map.p, out->dtype);
     map.program.n_ops = 0;
@@ -294,7 +303,8 @@ static int matmul_kernel(gp_run *run, const gp_insn *insn) {
     map.apart = false;
     return map_run(run, &map);
   }
-  const product p = product_of(run, insn, 0, 1);
+  product p;
+  make_product(&p, run, insn, 0, 1);
   if (out->dtype == GP_I32)
     matmul_i32(out, arg_buf(run->plan, insn, 1), arg_buf(run->plan, insn, 2), p.c, p.a, p.b);
   else
@@ -305,12 +315,12 @@ static int matmul_kernel(gp_run *run, const gp_insn *insn) {
 static int matmul_map_kernel(gp_run *run, const gp_insn *insn) {
   const gp_plan *plan = run->plan;
   mapped map;
-  map.p = product_of(run, insn, 0, 2);
+  make_product(&map.p, run, insn, 0, 2);
   map.dtype = arg_buf(plan, insn, 0)->dtype;
   map.way = product_way(&map.p, map.dtype);
   map.colsum = arg_wanted(plan, insn, 1) ? arg_ptr(run, insn, 1) : NULL;
   if (map.p.m == 0 && map.colsum) memset(map.colsum, 0, (size_t)(map.p.n * gp_itemsize(map.dtype)));
-  map.program = tile_program_of(plan, insn);
+  make_program(&map.program, plan, insn);
   map.program.n_out = 1;
   map.program.n_args = insn->n_in; /* y and the product for a and b */
   for (int k = 0; k < map.program.n_args; k++) {

@@ -76,15 +76,15 @@ static void FN(step)(const FN(update) * u, int64_t at, int64_t n, const T *grad)
 }
 
 /* The outputs are the state; of the inputs from argument `in` on, all but `grad` are the numbers.
- */
-static FN(update) FN(update_of)(const gp_run *run, const gp_insn *insn, enum optimizer which,
-                                bool nesterov, int in, int grad) {
-  FN(update) u = {.which = which, .nesterov = nesterov};
-  int n = 0;
-  for (int i = 0; i < insn->n_out; i++) u.state[i] = arg_ptr(run, insn, i);
+ * Made in its place, as a product is. */
+static inline void FN(make_update)(FN(update) * u, const gp_run *run, const gp_insn *insn,
+                                   enum optimizer which, bool nesterov, int in, int grad) {
+  T *number = u->number;
+  u->which = which;
+  u->nesterov = nesterov;
+  for (int i = 0; i < insn->n_out; i++) u->state[i] = arg_ptr(run, insn, i);
   for (int i = in; i < insn->n_out + insn->n_in; i++)
-    if (i != grad) u.number[n++] = *(const T *)arg_ptr(run, insn, i);
-  return u;
+    if (i != grad) *number++ = *(const T *)arg_ptr(run, insn, i);
 }
 
 typedef struct {
@@ -101,9 +101,10 @@ static void FN(apply_task)(void *ctx, int64_t task) {
 
 static void FN(apply)(gp_run *run, const gp_insn *insn, enum optimizer which, bool nesterov,
                       int grad, int64_t n) {
-  FN(apply_job)
-  job = {FN(update_of)(run, insn, which, nesterov, insn->n_out, grad), arg_ptr(run, insn, grad), n,
-         n};
+  FN(apply_job) job;
+  FN(make_update)(&job.update, run, insn, which, nesterov, insn->n_out, grad);
+  job.grad = arg_ptr(run, insn, grad);
+  job.n = job.chunk = n;
   if (n >= 2 * GP_PARALLEL) job.chunk = piece_of(n, GP_PARALLEL, MAX_TASKS);
   gp_parallel(run->threads, n ? (n + job.chunk - 1) / job.chunk : 0, FN(apply_task), &job);
 }
@@ -142,10 +143,11 @@ static void FN(update_task)(void *ctx, int64_t task) {
 
 static void FN(update_by_product)(gp_run *run, const gp_insn *insn, enum optimizer which,
                                   bool nesterov) {
-  FN(update_job) job = {.p = product_of(run, insn, 0, insn->n_out)};
+  FN(update_job) job;
+  make_product(&job.p, run, insn, 0, insn->n_out);
   const int64_t m = job.p.m, n = job.p.n;
   if (m == 0 || n == 0) return;
-  job.update = FN(update_of)(run, insn, which, nesterov, insn->n_out + 2, -1);
+  FN(make_update)(&job.update, run, insn, which, nesterov, insn->n_out + 2, -1);
   job.way = product_way(&job.p, sizeof(T) == 4 ? GP_F32 : GP_F64);
   if (job.way == BLAS && gp_product_way >= 0) job.way = FN(small_way)(&job.p);
   job.rows = m;

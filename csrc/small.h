@@ -41,6 +41,16 @@ static void FN(finish)(const product *p) {
   const T *bias = p->bias, *gate = p->gate;
   T *c = C(p);
   if (!bias && !gate && !p->relu) return;
+  if (p->n == 1) { /* a vector of which one lane counts would wait for what wrote that lane */
+    for (int64_t i = 0; i < p->m; i++) {
+      T x = c[i * p->ldc];
+      if (bias) x += *bias;
+      if (p->relu) x = x < 0 ? 0 : x;
+      if (gate) x = gate[i * p->ldg] > 0 ? x : 0;
+      c[i * p->ldc] = x;
+    }
+    return;
+  }
   for (int64_t i = 0; i < p->m; i++, c += p->ldc, gate += gate ? p->ldg : 0) {
     int64_t j = 0;
     for (; j + V <= p->n; j += V)
@@ -294,14 +304,14 @@ static void FN(blocked_deep)(const product *p) {
 
 /* ---- few rows ---- */
 
-/* `vecs` vectors of c[n] = a[k] b[k, n] from column j on. `chains` rows of b are summed side by
- * side, to hide the latency. */
+/* `vecs` vectors of row i of c[m, n] = a[m, k] b[k, n], from column j on. `chains` rows of b are
+ * summed side by side, to hide the latency. */
 static inline __attribute__((always_inline)) void FN(row)(const product *p, const int vecs,
                                                           const int chains, const bool part,
-                                                          int64_t j) {
+                                                          int64_t i, int64_t j) {
   VEC acc[8][8];
-  const T *a = A(p), *b = B(p) + j;
-  T *c = C(p) + j;
+  const T *a = A(p) + i * p->ars, *b = B(p) + j;
+  T *c = C(p) + i * p->ldc + j;
   const int64_t k = p->k, acs = p->acs, brs = p->brs, last = p->n - j - (vecs - 1) * V;
 #define EACH_CHAIN _Pragma("GCC unroll 8") for (int q = 0; q < chains; q++)
 #define EACH_VEC _Pragma("GCC unroll 8") for (int v = 0; v < vecs; v++)
@@ -322,7 +332,7 @@ static inline __attribute__((always_inline)) void FN(row)(const product *p, cons
   EACH_VEC {
     const bool tail = part && v == vecs - 1;
     const VEC x = FN(end)(acc[0][v], bias ? bias + j + v * V : NULL, p->relu,
-                          gate ? gate + j + v * V : NULL, tail, last);
+                          gate ? gate + i * p->ldg + j + v * V : NULL, tail, last);
     if (tail)
       FN(store_part)(c + v * V, x, last);
     else
@@ -333,15 +343,15 @@ static inline __attribute__((always_inline)) void FN(row)(const product *p, cons
 #undef ADD
 }
 
-static void FN(one_row)(const product *p) {
+static void FN(one_row)(const product *p, int64_t i) {
   const int64_t n = p->n;
   int64_t j = 0;
-  for (; j + 8 * V <= n; j += 8 * V) FN(row)(p, 8, 1, false, j);
-  if (j + 4 * V <= n) FN(row)(p, 4, 2, false, j), j += 4 * V;
-  if (j + 2 * V <= n) FN(row)(p, 2, 4, false, j), j += 2 * V;
-  if (j + V < n) FN(row)(p, 2, 4, true, j), j = n;
-  if (j + V == n) FN(row)(p, 1, 8, false, j), j = n;
-  if (j < n) FN(row)(p, 1, 8, true, j);
+  for (; j + 8 * V <= n; j += 8 * V) FN(row)(p, 8, 1, false, i, j);
+  if (j + 4 * V <= n) FN(row)(p, 4, 2, false, i, j), j += 4 * V;
+  if (j + 2 * V <= n) FN(row)(p, 2, 4, false, i, j), j += 2 * V;
+  if (j + V < n) FN(row)(p, 2, 4, true, i, j), j = n;
+  if (j + V == n) FN(row)(p, 1, 8, false, i, j), j = n;
+  if (j < n) FN(row)(p, 1, 8, true, i, j);
 }
 
 /* The products of x[k] with LANES rows, `step` apart. */
@@ -365,13 +375,7 @@ static inline FN(part) FN(dots)(int64_t k, const T *x, const T *rows, int64_t st
 }
 
 static void FN(rows_by_rows)(const product *p) { /* those of b are contiguous */
-  product row = *p;
-  for (int64_t i = 0; i < p->m; i++) {
-    row.a = A(p) + i * p->ars;
-    row.c = C(p) + i * p->ldc;
-    if (p->gate) row.gate = (const T *)p->gate + i * p->ldg;
-    FN(one_row)(&row);
-  }
+  for (int64_t i = 0; i < p->m; i++) FN(one_row)(p, i);
 }
 
 static void FN(rows_by_dots)(const product *p) { /* the columns of b are contiguous */

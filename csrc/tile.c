@@ -125,14 +125,15 @@ typedef struct {
   const tile_sum *sums;
 } tile_program;
 
-static tile_program tile_program_of(const gp_plan *plan, const gp_insn *insn) {
+static inline void make_program(tile_program *program, const gp_plan *plan, const gp_insn *insn) {
   const int64_t *code = plan->attrs + insn->attr;
-  return (tile_program){.code = code + 2,
-                        .n_ops = code[0],
-                        .n_temps = code[1],
-                        .n_out = insn->n_out,
-                        .n_args = insn->n_out + insn->n_in,
-                        .renamed = -1};
+  program->code = code + 2;
+  program->n_ops = code[0];
+  program->n_temps = code[1];
+  program->n_out = insn->n_out;
+  program->n_args = insn->n_out + insn->n_in;
+  program->renamed = -1;
+  program->n_sums = 0;
 }
 
 static void sum_blocks(const tile_sum *sum, const void *x, int64_t start, int64_t n) {
@@ -282,7 +283,8 @@ static int run_tiles(gp_run *run, const gp_insn *insn, const tile_program *progr
 }
 
 static int tile_kernel(gp_run *run, const gp_insn *insn) {
-  const tile_program program = tile_program_of(run->plan, insn);
+  tile_program program;
+  make_program(&program, run->plan, insn);
   const int64_t n = count(arg_buf(run->plan, insn, 0));
   return n ? run_tiles(run, insn, &program, n) : GP_OK;
 }
@@ -321,7 +323,8 @@ static int tile_small_kernel(gp_run *run, const gp_insn *insn) {
  *            attrs the program, then for each sum its operand and whether it is a mean */
 static int tile_sum_kernel(gp_run *run, const gp_insn *insn) {
   const gp_plan *plan = run->plan;
-  tile_program program = tile_program_of(plan, insn);
+  tile_program program;
+  make_program(&program, plan, insn);
   const int64_t *which = program.code + 5 * program.n_ops;
   const int64_t n = count(arg_buf(plan, insn, insn->n_out));
   tile_sum sums[GP_MAX_SUMS];
