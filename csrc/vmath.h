@@ -124,16 +124,41 @@ static inline double expm1_f64(double x) {
   return zero == 0 ? zero : y;
 }
 
-static inline float sigmoid_f32(float x) { return 1.0f / (1.0f + exp_f32(-x)); }
-static inline double sigmoid_f64(double x) { return 1.0 / (1.0 + exp_f64(-x)); }
+/* exp(-x) = 2^n p, of which nothing is lost where the sum with 1 is not 1 or the result a normal
+ * number: 2^n may be inf. */
+static inline float sigmoid_f32(float x) {
+  uint32_t n;
+  float y = -x;
+  y = y < -87.0f ? -87.0f : y;
+  y = y > 89.0f ? 89.0f : y;
+  const float p = 1.0f + expm1_poly_f32(exp_reduce_f32(y, &n));
+  return 1.0f / (1.0f + p * from_bits_f32((n + 127) << 23));
+}
+static inline double sigmoid_f64(double x) {
+  uint64_t n;
+  double y = -x;
+  y = y < -708.0 ? -708.0 : y;
+  y = y > 710.0 ? 710.0 : y;
+  const double p = 1.0 + expm1_poly_f64(exp_reduce_f64(y, &n));
+  return 1.0 / (1.0 + p * from_bits_f64((n + 1023) << 52));
+}
 
+/* tanh |x| = -m / (m + 1) with m = (exp(-2 |x|) - 1) / 2, in which nothing overflows. */
 static inline float tanh_f32(float x) {
-  const float t = expm1_f32(-2.0f * __builtin_fabsf(x));
-  return __builtin_copysignf(t / (t + 2.0f), x);
+  uint32_t n;
+  float y = __builtin_fabsf(x);
+  y = y > 10.0f ? 10.0f : y;
+  const float p = expm1_poly_f32(exp_reduce_f32(-2.0f * y, &n));
+  const float s = from_bits_f32((n + 126) << 23), m = mad_f32(s, p, s - 0.5f);
+  return __builtin_copysignf(m / (m + 1.0f), x);
 }
 static inline double tanh_f64(double x) {
-  const double t = expm1_f64(-2.0 * __builtin_fabs(x));
-  return __builtin_copysign(t / (t + 2.0), x);
+  uint64_t n;
+  double y = __builtin_fabs(x);
+  y = y > 20.0 ? 20.0 : y;
+  const double p = expm1_poly_f64(exp_reduce_f64(-2.0 * y, &n));
+  const double s = from_bits_f64((n + 1022) << 52), m = mad_f64(s, p, s - 0.5);
+  return __builtin_copysign(m / (m + 1.0), x);
 }
 
 /* ---- log and its family ----
