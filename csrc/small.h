@@ -237,23 +237,25 @@ static void FN(pack_block)(const T *a, int64_t ars, int64_t acs, int64_t rows, i
     for (int64_t l = 0; l < k; l++) to[l * rows + i] = a[l * acs];
 }
 
-/* c[m, n] (+)= a b for a slice of k: `left` is packed by blocks of rows, `right` by panels. */
-static void FN(slice)(const FN(block_shape) * whole, int64_t m, int64_t n, const T *left,
-                      const T *right, T *c) {
+/* c[m, n] (+)= a b for a slice of k: `left` is packed by blocks of rows, `right` by panels. The
+ * shape of a block is changed where it lies: to copy it would wait for the stores of the block
+ * before. */
+static void FN(slice)(FN(block_shape) * s, int64_t m, int64_t n, const T *left, const T *right,
+                      T *c) {
+  const T *bias = s->bias, *gate = s->gate;
   for (int64_t j = 0; j < n; j += COLUMNS)
     for (int64_t i = 0; i < m; i += BLOCK_ROWS) {
       const int64_t rows = min_i64(BLOCK_ROWS, m - i), w = min_i64(COLUMNS, n - j);
       const int64_t vecs = (w + V - 1) / V;
       const bool part = w < vecs * V;
-      FN(block_shape) s = *whole;
-      s.acs = rows;
-      s.last = w - (vecs - 1) * V;
-      if (s.bias) s.bias += j;
-      if (s.gate) s.gate += i * s.ldg + j;
-      T *at = c + i * s.ldc + j;
+      s->acs = rows;
+      s->last = w - (vecs - 1) * V;
+      s->bias = bias ? bias + j : NULL;
+      s->gate = gate ? gate + i * s->ldg + j : NULL;
+      T *at = c + i * s->ldc + j;
       for (int64_t r = 0; r < rows; r++) /* or the block waits for them in the end */
-        for (int64_t v = 0; v < vecs; v++) __builtin_prefetch(at + r * s.ldc + v * V, 1);
-      FN(block_table)[part][vecs - 1][rows - 1](&s, left + i * s.k, right + j * s.k, at);
+        for (int64_t v = 0; v < vecs; v++) __builtin_prefetch(at + r * s->ldc + v * V, 1);
+      FN(block_table)[part][vecs - 1][rows - 1](s, left + i * s->k, right + j * s->k, at);
     }
 }
 
@@ -284,16 +286,16 @@ static void FN(blocked_deep)(const product *p) {
       }
       for (int64_t i = 0; i < p->m; i += height, a += height * p->ars) {
         const int64_t m = min_i64(height, p->m - i);
-        const FN(block_shape)
-            s = {.k = k,
-                 .ars = 1,
-                 .ldb = COLUMNS,
-                 .ldc = p->ldc,
-                 .ldg = p->ldg,
-                 .bias = ends && p->bias ? (const T *)p->bias + j : NULL,
-                 .gate = ends && p->gate ? (const T *)p->gate + i * p->ldg + j : NULL,
-                 .relu = ends && p->relu,
-                 .more = l > 0};
+        FN(block_shape)
+        s = {.k = k,
+             .ars = 1,
+             .ldb = COLUMNS,
+             .ldc = p->ldc,
+             .ldg = p->ldg,
+             .bias = ends && p->bias ? (const T *)p->bias + j : NULL,
+             .gate = ends && p->gate ? (const T *)p->gate + i * p->ldg + j : NULL,
+             .relu = ends && p->relu,
+             .more = l > 0};
         for (int64_t q = 0; q < m; q += BLOCK_ROWS)
           FN(pack_block)(a + q * p->ars, p->ars, p->acs, min_i64(BLOCK_ROWS, m - q), k,
                          left + q * k);
