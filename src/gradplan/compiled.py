@@ -57,7 +57,7 @@ class Compiled:
         if pattern not in self.programs:
             program = self._extracted
             if self._optimise:
-                program.pattern = pattern
+                program.pattern, program.sizes = pattern, None  # not those of another pattern
                 program = passes.optimise(program)
             self.programs[pattern] = program, schedule.order(program)
         return self.programs[pattern]
