@@ -7,6 +7,7 @@ from typing import Any
 
 from gradplan import dtypes, passes, probe
 from gradplan.body import Body
+from gradplan.control_flow.growing import Findings, examine
 from gradplan.dtypes import DType
 from gradplan.graph import Graph, Operation, Tensor
 from gradplan.opdef import CALL, STATE, apply, captured, op
@@ -145,15 +146,34 @@ def make(
     arguments: Sequence[Tensor],
     types: Sequence[DType],
     name: str,
+    grows: Callable[[Sequence[Findings]], bool] = lambda found: False,
+    starts: Sequence[Shape | None] | None = None,
     **attrs: Any,
 ) -> Sequence[Tensor]:
-    """One operation with bodies: its inputs are variables they write, ``arguments``, captures."""
+    """One operation with bodies: its inputs are variables they write, ``arguments``, captures.
+
+    ``grows`` says of what was found out about the bodies whether it has to run from Python though
+    they need not; ``starts`` are the shapes of their arguments in the first trip.
+    """
     captures = list(dict.fromkeys(t for body in bodies for t in body.captures))
     written = list(dict.fromkeys(t for body in bodies for t in body.written()))
     captures = [t for t in captures if t not in written] + written
     for body in bodies:
         body.taken = [captured(body, t) for t in captures]
+    found = [
+        examine(
+            body,
+            [
+                *([t._shape for t in body.arguments] if starts is None else starts),
+                *[t._shape for t in captures],
+            ],
+            captures,
+        )
+        for body in bodies
+    ]
+    stepped = any([f.stepped for f in found]) or grows(found)
     attrs |= {
+        "stepped": stepped,
         "types": tuple(types),
         "bodies": tuple(bodies),
         "writes": len(written),
@@ -162,4 +182,12 @@ def make(
     }
     opdef = defs[any(body.has_effects for body in bodies)]
     made = apply(opdef, [*written, *arguments, *captures], attrs, name)
-    return made if isinstance(made, tuple) else (made,)
+    outs = made if isinstance(made, tuple) else (made,)
+    roots = [
+        len(written) + len(arguments) + i
+        for i in range(len(captures))
+        if any([body.taken[i] in f.roots for body, f in zip(bodies, found, strict=True)])
+    ]
+    if roots and not stepped:
+        outs[0].op.asked = tuple(sorted({*outs[0].op.asked, *roots}))
+    return outs

@@ -32,8 +32,11 @@ _if_rules, *_IF = declare("StatelessIf", "If", "Runs one of two bodies; see :fun
 @_if_rules.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     first = attrs["writes"] + 1
+    stepped = attrs["stepped"]
     found = [
-        body.shapes(
+        [t._shape for t in body.outputs]
+        if stepped
+        else body.shapes(
             body.inputs,
             in_shapes[first:],
             shape_values(body, first, value),
@@ -45,7 +48,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
         if a == b:
             out.append(a)
             continue
-        predicate = value(first - 1)  # the shapes depend on it, then
+        predicate = None if stepped else value(first - 1)  # the shapes depend on it, then
         if predicate is not None:
             return found[0 if bool(predicate) else 1]
         same = a is not None and b is not None and len(a) == len(b)

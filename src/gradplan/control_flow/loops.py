@@ -26,6 +26,7 @@ from gradplan.control_flow.bodies import (
     shape_values,
     trace,
 )
+from gradplan.control_flow.growing import Findings, changes
 from gradplan.control_flow.tensor_array import TensorArray, is_empty_array
 from gradplan.gradients import gradients
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
@@ -104,7 +105,8 @@ def _same_shapes(enters: Sequence[Any], leaves: Sequence[Any]) -> None:
             raise ValueError(
                 f"the shape of loop variable {i} is not an invariant for the loop. It enters the "
                 f"loop with shape {shapes.text(a)}, but has shape {shapes.text(b)} after one "
-                "iteration"
+                "iteration. Provide shape invariants using the shape_invariants argument of "
+                "while_loop, with None for a size that changes"
             )
 
 
@@ -112,6 +114,10 @@ def _same_shapes(enters: Sequence[Any], leaves: Sequence[Any]) -> None:
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     first, n = attrs["writes"], attrs["arguments"]
     body = attrs["bodies"][1]
+    if attrs["stepped"]:
+        invariants = [t._shape for t in body.arguments]
+        _same_shapes(invariants, [t._shape for t in body.outputs])
+        return [*invariants, ()]
     values = shape_values(body, first + n, value)
     enters, _ = _carried_shapes(body, in_shapes[first:], 0, n, values)
     return [*enters, ()]
@@ -144,7 +150,7 @@ def _(op: Operation, *dys: Any) -> Any:
             f"the loop '{op.name}' (made at {op.made_at}) writes variables, draws random numbers "
             "or calls Python: to be differentiated it is run again, which would do so twice"
         )
-    if op.graph.outer is not None:
+    if op.graph.outer is not None or op.attrs["stepped"]:
         return _while_gradient_inside(op, dys)
     body = _as_scan(op)
     again = scan_loop(op.outputs[-1], body, op.inputs[first : first + n], [], "while_again")
@@ -158,13 +164,14 @@ def _(op: Operation, *dys: Any) -> Any:
 
 
 def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
-    """The gradient of a loop within a loop, which takes another number of trips every time: nothing
-    is kept, what a trip took is computed anew from the start. Time grows with the square of the
-    trips, memory not at all."""
+    """The gradient of a loop within a loop, which takes another number of trips every time, or of
+    one that carries other shapes in every trip: nothing is kept, what a trip took is computed anew
+    from the start. Time grows with the square of the trips, memory not at all."""
     body, end = op.attrs["bodies"][1], op.writes + op.attrs["arguments"]
     initial, taken = op.inputs[op.writes : end], op.inputs[end:]
     floats = [i for i, t in enumerate(initial) if t.dtype.is_floating]
     outer = [i for i, t in enumerate(taken) if t.dtype.is_floating and not is_variable(t)]
+    scalar, allowed = shapes.TensorShape([]), [shapes.TensorShape(t._shape) for t in body.arguments]
 
     def again(trip: Tensor, *carried: Tensor) -> Any:
         inner = get_default_graph()
@@ -175,7 +182,7 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         inner = get_default_graph()
         around = [captured(inner, t) for t in taken]
         start = [np.int64(0), *[captured(inner, t) for t in initial]]
-        _, *before = while_loop(lambda trip, *_: trip < trips - 1, again, start)
+        _, *before = while_loop(lambda trip, *_: trip < trips - 1, again, start, [scalar, *allowed])
         carried = [identity(t) for t in before]
         outs = copy_into(inner, body, dict(zip(body.inputs, [*carried, *around], strict=True)))
         xs = [carried[i] for i in floats] + [around[i] for i in outer]
@@ -191,7 +198,8 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         first = [zeros_like(op.outputs[i]) if dys[i] is None else dys[i] for i in floats]
         sums = [zeros_like(taken[i]) for i in outer]
         start = [op.outputs[-1], *first, *sums]
-        _, *found = while_loop(lambda trips, *_: trips > 0, back, start)
+        like = [scalar, *[allowed[i] for i in floats], *[s.shape for s in sums]]
+        _, *found = while_loop(lambda trips, *_: trips > 0, back, start, like)
     out: list[Any] = [None] * len(op.inputs)
     for i, g in zip([op.writes + i for i in floats] + [end + i for i in outer], found, strict=True):
         out[i] = None if is_empty_array(op.inputs[i]) else g
@@ -260,6 +268,12 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
         if trips not in (None, s[0]):
             raise ValueError(f"the elements have {trips} and {s[0]} rows")
         trips = s[0]
+    if attrs["stepped"]:
+        enters, found = [[t._shape for t in part] for part in (body.arguments, body.outputs)]
+        enters = enters[1 : 1 + carried]
+        _same_shapes(enters, found[:carried])
+        stacked = [None if s is None else (trips, *s) for s in (*found[carried:], *enters)]
+        return [*enters, *stacked]
     if not stacks:
         count = value(first)
         trips = None if count is None else int(count)
@@ -458,6 +472,16 @@ def while_loop(
         wanted = [t._shape for t in initial]
         if shape_invariants is not None:
             wanted = [shapes.as_shape(s) for s in _shape_leaves(shape_invariants, len(flat))]
+        for t, s in zip(initial, wanted, strict=True):
+            if shapes.merge(t._shape, s) is False and not is_empty_array(t):
+                raise ValueError(
+                    at_user_line(
+                        f"while_loop: The shape invariant specified for {t.name} is not compatible "
+                        f"with the initial shape of the loop variable. It enters the loop with "
+                        f"shape {shapes.text(t._shape)}, but the specified shape invariant is "
+                        f"{shapes.text(s)}"
+                    )
+                )
         arguments = [
             (t.dtype, None if is_empty_array(t) else s)
             for t, s in zip(initial, wanted, strict=True)
@@ -504,11 +528,30 @@ def while_loop(
         if maximum_iterations is not None:
             most = int(require_constant(maximum_iterations, "maximum_iterations"))
         types = [*[t.dtype for t in initial], dtypes.int64]
-        outs = make(_WHILE, [test, inside], initial, types, "Exit", most=most)
+        freed = [a != b for a, b in zip(wanted, [t._shape for t in initial], strict=True)]
+
+        def grows(found: Sequence[Findings]) -> bool:
+            return _grows(initial, inside, found[1].shapes, freed)
+
+        starts = [t._shape for t in initial]
+        outs = make(_WHILE, [test, inside], initial, types, "Exit", grows, starts, most=most)
     out = pack(loop_vars, _wrapped(like, outs[:-1]))
     if several and len(out) == 1 and not return_same_structure:
         return out[0]
     return out
+
+
+def _grows(
+    initial: Sequence[Tensor], body: Body, leaves: Sequence[Any], freed: Sequence[bool]
+) -> bool:
+    """Whether a loop carries something whose shape changes, and its invariant allows that; of what
+    an invariant frees it is enough that it may change."""
+    for t, argument, leaf, free in zip(initial, body.arguments, leaves, freed, strict=True):
+        if is_empty_array(t) or t._shape == argument._shape and None not in (t._shape or (None,)):
+            continue
+        if changes([t._shape], [leaf], surely=not free):
+            return True
+    return False
 
 
 def _wrapped(like: Sequence[Any], leaves: Sequence[Tensor]) -> list[Any]:
