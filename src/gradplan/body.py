@@ -115,14 +115,33 @@ class Body(Graph):
         return [shape_of[t] for t in self.outputs]
 
 
-def copy_into(graph: Graph, body: Body, stand_ins: dict[Tensor, Tensor]) -> list[Tensor]:
+def behind(outputs: Sequence[Tensor]) -> set[Operation]:
+    """The operations that compute ``outputs``."""
+    seen: set[Operation] = set()
+    stack = [t.op for t in outputs]
+    while stack:
+        op = stack.pop()
+        if op not in seen:
+            seen.add(op)
+            stack += [*[t.op for t in op.inputs], *op.control_inputs]
+    return seen
+
+
+def copy_into(
+    graph: Graph,
+    body: Body,
+    stand_ins: dict[Tensor, Tensor],
+    outputs: Sequence[Tensor] | None = None,
+) -> list[Tensor]:
     """Make the operations of ``body`` again in ``graph``: what stands for its outputs there.
 
-    ``stand_ins`` says what stands for its inputs; it is filled with all that is made.
+    ``stand_ins`` says what stands for its inputs; it is filled with all that is made. Where
+    ``outputs`` are given only these are made, and what they need.
     """
     made: dict[Operation, Operation] = {}
+    needed = None if outputs is None else behind(outputs)
     for op in body._ops:
-        if op.outputs and op.outputs[0] in stand_ins:
+        if op.outputs and op.outputs[0] in stand_ins or needed is not None and op not in needed:
             continue
         copy = Operation(
             graph,
@@ -137,4 +156,4 @@ def copy_into(graph: Graph, body: Body, stand_ins: dict[Tensor, Tensor]) -> list
         copy.asked = op.asked
         made[op] = graph.add(copy)
         stand_ins.update(zip(op.outputs, copy.outputs, strict=True))
-    return [stand_ins[t] for t in body.outputs]
+    return [stand_ins[t] for t in (body.outputs if outputs is None else outputs)]

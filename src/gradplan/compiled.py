@@ -185,7 +185,7 @@ class Stepped:
             around = dict(zip(body.taken, op.inputs[self._first :], strict=True))
             inner = {s: places.get(t, t) for s, t in around.items() if is_variable(t)}
             feeds = [t for t in body.inputs if t not in inner]
-            parts = stages.split(body.outputs, feeds, [])
+            parts = stages.split(body.outputs, feeds, [], body.arguments)
             self._bodies.append(Staged(session, parts, feeds, inner, MAX_TRIP_PLANS))
         self._steps = {"If": self._choose, "While": self._repeat, "Scan": self._go_through}
 
@@ -207,6 +207,7 @@ class Stepped:
     def _repeat(self, carried: list[Any], given: list[Any]) -> list[Any]:
         test, body = self._bodies
         most, trips = self._op.attrs["most"], 0
+        carried = self._arrays(carried, given)
         while (most is None or trips < most) and test.run([*carried, *given])[0]:
             carried = self._handed_on(body.run([*carried, *given]), trips)
             trips += 1
@@ -230,6 +231,27 @@ class Stepped:
         if self._op.attrs["reverse"]:
             rows = [kept[::-1] for kept in rows]
         return [*carried, *[self._stacked(t, kept) for t, kept in zip(outs, rows, strict=True)]]
+
+    def _arrays(self, carried: list[Any], given: list[Any]) -> list[Any]:
+        """What the first trip takes: new arrays, whose rows have size 0, as the body fills them."""
+        body = self._op.attrs["bodies"][-1]
+        new = [
+            i
+            for i, (t, a) in enumerate(zip(body.arguments, carried, strict=True))
+            if t._shape is None and a.ndim == 2 and a.shape[1] == 0
+        ]
+        if not new:
+            return carried
+        rest = iter(given)
+        around = [t._shape if is_variable(t) else next(rest).shape for t in body.taken]
+        found = body.shapes(body.inputs, [*[a.shape for a in carried], *around], lambda i: None)
+        out = list(carried)
+        for i in new:
+            rows = found[i][1:] if found[i] is not None else (None,)  # type: ignore[index]
+            if None not in rows:
+                dims = (carried[i].shape[0], *rows)
+                out[i] = _kept(body.arguments[i], np.zeros(dims, carried[i].dtype))
+        return out
 
     def _handed_on(self, results: Sequence[Any], trip: int, first: int = 0) -> list[Any]:
         """What a trip gave, as the next one takes it: of a shape that the loop allows."""

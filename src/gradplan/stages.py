@@ -70,15 +70,19 @@ def handed_to(op: Operation, fed: Iterable[Tensor] = ()) -> list[Tensor]:
 
 
 def split(
-    fetches: Sequence[Tensor], feeds: Sequence[Tensor], targets: Sequence[Operation]
+    fetches: Sequence[Tensor],
+    feeds: Sequence[Tensor],
+    targets: Sequence[Operation],
+    changing: Sequence[Tensor] = (),
 ) -> list[Stage]:
-    """The stages, in order; the last one fetches ``fetches``, in their order."""
+    """The stages, in order; the last one fetches ``fetches``, in their order. No plan is bound for
+    what follows from feeds that are ``changing`` in every run."""
     fed = set(feeds)
     needed = _needed([*[t.op for t in fetches if t not in fed], *targets], fed)
     if not any([op.asked or is_stepped(op) for op in needed]):
         return [Stage(list(fetches), list(feeds), list(targets), set(), set(), [])]
     ops = sorted(needed, key=lambda op: op.id)
-    known, valued = _known(ops, fed)
+    known, valued = _known(ops, fed, changing)
     computed = _asked(ops, fed, known) + [op for op in ops if is_stepped(op)]
     if not computed:
         return [Stage(list(fetches), list(feeds), list(targets), valued, set(), [])]
@@ -106,10 +110,12 @@ def _has_effect(op: Operation) -> bool:
     return op.writes > 0 or op.opdef.kind is HOST
 
 
-def _known(ops: Sequence[Operation], fed: set[Tensor]) -> tuple[set[Tensor], set[Tensor]]:
+def _known(
+    ops: Sequence[Operation], fed: set[Tensor], changing: Sequence[Tensor]
+) -> tuple[set[Tensor], set[Tensor]]:
     """What is known when a plan is bound: what follows from constants, shapes and fed sizes; and
     the fed sizes from which something follows that a shape depends on."""
-    sizes = {t for t in fed if _may_be_sizes(t)}
+    sizes = {t for t in fed if _may_be_sizes(t) and t not in changing}
     known = set(sizes)
     follows: dict[Tensor, frozenset[Tensor]] = {t: frozenset([t]) for t in sizes}
     for op in ops:

@@ -15,6 +15,7 @@ import numpy as np
 
 from gradplan import dtypes, shapes
 from gradplan.body import Body, copy_into
+from gradplan.control_flow import sizing
 from gradplan.control_flow.bodies import (
     captured_views,
     declare,
@@ -27,7 +28,7 @@ from gradplan.control_flow.bodies import (
     trace,
 )
 from gradplan.control_flow.growing import Findings, changes
-from gradplan.control_flow.tensor_array import TensorArray, is_empty_array
+from gradplan.control_flow.tensor_array import TensorArray, is_empty_array, resized
 from gradplan.gradients import gradients
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of, is_variable
@@ -463,6 +464,7 @@ def while_loop(
         raise TypeError(at_user_line("while_loop: cond and body must be callable"))
     like = flatten(loop_vars)
     flat = [x.value if isinstance(x, TensorArray) else x for x in like]
+    dynamic = [i for i, x in enumerate(like) if isinstance(x, TensorArray) and x.dynamic]
     if not flat:
         raise ValueError(at_user_line("while_loop: No loop variables provided"))
     several = isinstance(loop_vars, (list, tuple))
@@ -471,7 +473,17 @@ def while_loop(
         initial = [convert_to_tensor(x) for x in flat]
         wanted = [t._shape for t in initial]
         if shape_invariants is not None:
-            wanted = [shapes.as_shape(s) for s in _shape_leaves(shape_invariants, len(flat))]
+            wanted = [
+                t._shape if isinstance(x, TensorArray) else shapes.as_shape(s)
+                for x, t, s in zip(
+                    like, initial, _shape_leaves(shape_invariants, len(flat)), strict=True
+                )
+            ]
+        for i in dynamic:
+            dims = wanted[i]
+            wanted[i] = None if dims is None else (None, *dims[1:])
+            initial.append(like[i].size())
+            wanted.append(())
         for t, s in zip(initial, wanted, strict=True):
             if shapes.merge(t._shape, s) is False and not is_empty_array(t):
                 raise ValueError(
@@ -499,7 +511,8 @@ def while_loop(
         if test.outputs[0].dtype is not dtypes.bool or test.outputs[0]._shape not in ((), None):
             raise TypeError(at_user_line(f"while_loop: cond must give a bool scalar, not {holds}"))
         inside, returned = trace(graph, with_structure(body), arguments, "body")
-        leaves = [x.value if isinstance(x, TensorArray) else x for x in flatten(returned)]
+        given = flatten(returned)
+        leaves = [x.value if isinstance(x, TensorArray) else x for x in given]
         one = several and len(loop_vars) == 1 and not isinstance(returned, (list, tuple))
         if len(leaves) != len(flat) or not one and _outline(returned) != _outline(loop_vars):
             raise ValueError(
@@ -508,6 +521,16 @@ def while_loop(
                     f"variables {loop_vars!r}, body returned {returned!r}"
                 )
             )
+        for i in dynamic:
+            if not isinstance(given[i], TensorArray) or not given[i].dynamic:
+                raise TypeError(
+                    at_user_line(
+                        f"while_loop: loop variable {i} is a TensorArray of dynamic size, but the "
+                        f"body returned {given[i]!r} for it"
+                    )
+                )
+        with inside.as_default():
+            leaves += [given[i].size() for i in dynamic]
         results(
             inside,
             leaves,
@@ -527,15 +550,36 @@ def while_loop(
         most = None
         if maximum_iterations is not None:
             most = int(require_constant(maximum_iterations, "maximum_iterations"))
-        types = [*[t.dtype for t in initial], dtypes.int64]
+        sizes = list(range(len(flat), len(initial)))
+        exact = all(like[i].is_exact and sizing.passes(inside, i) for i in dynamic)
+        chosen = None
+        if not exact and all(like[i].is_exact for i in dynamic):
+            chosen = sizing.chosen(test, inside, dynamic, sizes)
+        if chosen is not None:
+            exact = True
+            first = [initial[i] for i in chosen]
+            parts = [
+                sizing.part_of(graph, test, chosen, test.outputs),
+                sizing.part_of(graph, inside, chosen, [inside.outputs[i] for i in chosen]),
+            ]
+            kinds = [*[t.dtype for t in first], dtypes.int64]
+            counted = make(_WHILE, parts, first, kinds, "Size", most=most)
+            for i, k in zip(dynamic, sizes, strict=True):
+                initial[i] = resized(initial[i], counted[chosen.index(k)])
+            inside = sizing.with_room(graph, inside, dynamic)
+            del initial[sizing.taken(test, inside, len(flat)) :]
+            kept = len(initial)
+            del test.arguments[kept:], inside.arguments[kept:], inside.outputs[kept:], wanted[kept:]
         freed = [a != b for a, b in zip(wanted, [t._shape for t in initial], strict=True)]
 
         def grows(found: Sequence[Findings]) -> bool:
             return _grows(initial, inside, found[1].shapes, freed)
 
         starts = [t._shape for t in initial]
+        types = [*[t.dtype for t in initial], dtypes.int64]
         outs = make(_WHILE, [test, inside], initial, types, "Exit", grows, starts, most=most)
-    out = pack(loop_vars, _wrapped(like, outs[:-1]))
+    ends = outs[: len(flat)] if exact else outs[:-1]
+    out = pack(loop_vars, _wrapped(like, ends))
     if several and len(out) == 1 and not return_same_structure:
         return out[0]
     return out
@@ -555,9 +599,12 @@ def _grows(
 
 
 def _wrapped(like: Sequence[Any], leaves: Sequence[Tensor]) -> list[Any]:
-    """The loop variables as the functions see them: arrays as :class:`TensorArray`."""
+    """The loop variables as the functions see them: arrays as :class:`TensorArray`, with their
+    sizes if these come after all variables."""
+    sizes = iter(leaves[len(like) :])
     return [
-        x.holding(t) if isinstance(x, TensorArray) else t for x, t in zip(like, leaves, strict=True)
+        x.holding(t, next(sizes, None) if x.dynamic else None) if isinstance(x, TensorArray) else t
+        for x, t in zip(like, leaves, strict=False)
     ]
 
 
