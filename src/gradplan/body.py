@@ -13,8 +13,8 @@ import numpy as np
 
 from gradplan.dtypes import DType
 from gradplan.graph import Graph, Operation, Tensor
-from gradplan.opdef import HOST, REGISTRY, STATE, captured, constant_value, infer_shapes
-from gradplan.program import Program
+from gradplan.opdef import HOST, REGISTRY, STATE, captured, infer_shapes
+from gradplan.program import Program, is_pure
 from gradplan.shapes import Shape
 
 
@@ -88,9 +88,12 @@ class Body(Graph):
         inputs: Sequence[Tensor],
         given: Sequence[Shape | None],
         value: Callable[[int], np.ndarray | None],
+        evaluate: Callable[..., list[np.ndarray]] | None = None,
     ) -> list[Shape | None]:
-        """The shapes of its outputs for inputs of these shapes; ``value`` is of inputs."""
+        """The shapes of its outputs for inputs of these shapes; ``value`` is of inputs, and
+        ``evaluate`` computes what follows from known values (``bind.evaluate``)."""
         number = {t: i for i, t in enumerate(inputs)}
+        values: dict[Tensor, np.ndarray | None] = {}
         shape_of: dict[Tensor, Shape | None] = dict(zip(inputs, given, strict=True))
 
         def value_of(t: Tensor) -> np.ndarray | None:
@@ -99,7 +102,14 @@ class Body(Graph):
             static = t.op.opdef.static
             if static is not None:
                 return static(t.op.attrs, [shape_of[x] for x in t.op.inputs])
-            return constant_value(t)
+            if t not in values:
+                single = all([len(x.op.outputs) == 1 for x in (t, *t.op.inputs)])
+                given = {x: value_of(x) for x in t.op.inputs} if single and is_pure(t.op) else {}
+                if evaluate is None or not given or any([v is None for v in given.values()]):
+                    values[t] = None
+                else:
+                    values[t] = evaluate([t], given.__getitem__, given)[0]
+            return values[t]
 
         for op in self._ops:
             if op.outputs and op.outputs[0] in shape_of:

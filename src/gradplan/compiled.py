@@ -244,7 +244,8 @@ class Stepped:
             return carried
         rest = iter(given)
         around = [t._shape if is_variable(t) else next(rest).shape for t in body.taken]
-        found = body.shapes(body.inputs, [*[a.shape for a in carried], *around], lambda i: None)
+        dims = [*[a.shape for a in carried], *around]
+        found = body.shapes(body.inputs, dims, lambda i: None, bind.evaluate)
         out = list(carried)
         for i in new:
             rows = found[i][1:] if found[i] is not None else (None,)  # type: ignore[index]

@@ -172,8 +172,15 @@ def make(
         for body in bodies
     ]
     stepped = any([f.stepped for f in found]) or grows(found)
+    first = len(written) + len(arguments)
+    roots = [
+        first + i
+        for i in range(len(captures))
+        if any([body.taken[i] in f.roots for body, f in zip(bodies, found, strict=True)])
+    ]
     attrs |= {
         "stepped": stepped,
+        "roots": () if stepped else tuple(roots),
         "types": tuple(types),
         "bodies": tuple(bodies),
         "writes": len(written),
@@ -183,11 +190,6 @@ def make(
     opdef = defs[any(body.has_effects for body in bodies)]
     made = apply(opdef, [*written, *arguments, *captures], attrs, name)
     outs = made if isinstance(made, tuple) else (made,)
-    roots = [
-        len(written) + len(arguments) + i
-        for i in range(len(captures))
-        if any([body.taken[i] in f.roots for body, f in zip(bodies, found, strict=True)])
-    ]
-    if roots and not stepped:
+    if attrs["roots"]:
         outs[0].op.asked = tuple(sorted({*outs[0].op.asked, *roots}))
     return outs

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradplan import dtypes
+from gradplan.bind import evaluate
 from gradplan.body import Body, copy_into
 from gradplan.control_flow.bodies import (
     captured_views,
@@ -40,6 +41,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
             body.inputs,
             in_shapes[first:],
             shape_values(body, first, value),
+            evaluate,
         )
         for body in attrs["bodies"]
     ]

@@ -20,7 +20,7 @@ import numpy as np
 
 from gradplan.body import Body
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import constant_value, infer_shapes
+from gradplan.opdef import CALL, constant_value, infer_shapes
 from gradplan.program import is_pure
 from gradplan.shapes import Shape
 from gradplan.stages import is_stepped
@@ -70,14 +70,16 @@ def examine(body: Body, given: Sequence[Shape | None], around: Sequence[Tensor])
             follows.update({t: set() for t in op.outputs})
         elif is_pure(op) and op.inputs and all([t in follows for t in op.inputs]):
             origin = set().union(*[follows[t] for t in op.inputs])
-            follows.update(dict.fromkeys(op.outputs, origin))
+            if not (origin and op.opdef.kind is CALL and op.opdef.kernel):  # as in stages.py
+                follows.update(dict.fromkeys(op.outputs, origin))
         found = _shapes(op, [shape_of[t] for t in op.inputs], value_of)
+        asked = op.attrs.get("roots", ())
         if any([s is None or None in s for s in found]):
-            for t in [op.inputs[i] for i in op.asked]:
-                roots |= follows.get(t, set())
-                stepped = stepped or t not in follows and all(
-                    [shape_of[x] is not None for x in op.inputs]
-                )
+            if all([shape_of[t] is not None for t in op.inputs]):
+                asked = op.asked
+        for t in [op.inputs[i] for i in asked]:
+            roots |= follows.get(t, set())
+            stepped = stepped or t not in follows
         shape_of.update({t: _filled(s, _VALUE) for t, s in zip(op.outputs, found, strict=True)})
     return Findings(stepped, roots, [shape_of[t] for t in body.outputs])
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradplan import dtypes, shapes
+from gradplan.bind import evaluate
 from gradplan.body import Body, copy_into
 from gradplan.control_flow import sizing
 from gradplan.control_flow.bodies import (
@@ -79,7 +80,7 @@ def _carried_shapes(
     A new array (tensor_array.py) has rows of size 0 till something is written.
     """
     inputs = list(inputs)
-    found = body.shapes(body.inputs, inputs, value)
+    found = body.shapes(body.inputs, inputs, value, evaluate)
     grown = [
         i
         for i, (a, b) in enumerate(zip(inputs[first : first + n], found, strict=False))
@@ -88,7 +89,7 @@ def _carried_shapes(
     for i in grown:
         inputs[first + i] = (inputs[first + i][0], *found[i][1:])  # type: ignore[index]
     if grown:
-        found = body.shapes(body.inputs, inputs, value)
+        found = body.shapes(body.inputs, inputs, value, evaluate)
     enters = inputs[first : first + n]
     _same_shapes(enters, found[:n])
     return enters, found
@@ -111,14 +112,21 @@ def _same_shapes(enters: Sequence[Any], leaves: Sequence[Any]) -> None:
             )
 
 
+def _invariants(arguments: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Any]:
+    """What is known in every trip of the shapes of what a loop carries that runs from Python."""
+    enters = [t._shape for t in arguments]
+    leaves = [t._shape for t in outputs[: len(enters)]]
+    merged = [shapes.merge(a, b) for a, b in zip(enters, leaves, strict=True)]
+    _same_shapes(enters, [b if m is False else a for a, b, m in zip(enters, leaves, merged)])
+    return enters
+
+
 @_while_rules.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     first, n = attrs["writes"], attrs["arguments"]
     body = attrs["bodies"][1]
     if attrs["stepped"]:
-        invariants = [t._shape for t in body.arguments]
-        _same_shapes(invariants, [t._shape for t in body.outputs])
-        return [*invariants, ()]
+        return [*_invariants(body.arguments, body.outputs), ()]
     values = shape_values(body, first + n, value)
     enters, _ = _carried_shapes(body, in_shapes[first:], 0, n, values)
     return [*enters, ()]
@@ -270,11 +278,9 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
             raise ValueError(f"the elements have {trips} and {s[0]} rows")
         trips = s[0]
     if attrs["stepped"]:
-        enters, found = [[t._shape for t in part] for part in (body.arguments, body.outputs)]
-        enters = enters[1 : 1 + carried]
-        _same_shapes(enters, found[:carried])
-        stacked = [None if s is None else (trips, *s) for s in (*found[carried:], *enters)]
-        return [*enters, *stacked]
+        enters = _invariants(body.arguments[1 : 1 + carried], body.outputs)
+        rows = [*[t._shape for t in body.outputs[carried:]], *enters]
+        return [*enters, *[None if s is None else (trips, *s) for s in rows]]
     if not stacks:
         count = value(first)
         trips = None if count is None else int(count)

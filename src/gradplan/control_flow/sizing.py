@@ -65,7 +65,7 @@ def part_of(graph: Graph, body: Body, chosen: Sequence[int], outputs: Sequence[T
     arguments = [body.arguments[i] for i in chosen]
 
     def part(*given: Tensor) -> list[Tensor]:
-        stand_ins = _around(body) | dict(zip(arguments, given, strict=True))
+        stand_ins = _around(body, outputs) | dict(zip(arguments, given, strict=True))
         return copy_into(get_default_graph(), body, stand_ins, outputs)
 
     made, returned = trace(graph, part, [(t.dtype, t._shape) for t in arguments], "size")
@@ -81,10 +81,10 @@ def with_room(graph: Graph, body: Body, arrays: Sequence[int]) -> Body:
     ]
 
     def part(*given: Tensor) -> list[Tensor]:
-        stand_ins = _around(body) | dict(zip(body.arguments, given, strict=True))
+        stand_ins = _around(body, body.outputs) | dict(zip(body.arguments, given, strict=True))
         nothing = convert_to_tensor(np.int32(0))
         stand_ins |= {op.inputs[1]: nothing for op in growing}
-        return copy_into(get_default_graph(), body, stand_ins)
+        return copy_into(get_default_graph(), body, stand_ins, body.outputs)
 
     made, returned = trace(graph, part, [(t.dtype, t._shape) for t in body.arguments], "body")
     results(made, returned)
@@ -99,7 +99,8 @@ def taken(test: Body, body: Body, n: int) -> int:
     return len(body.arguments) if any([t.op in ops for t in sizes]) else n
 
 
-def _around(body: Body) -> dict[Tensor, Tensor]:
-    """What stands in the default graph for what a body takes from around it."""
-    inner = get_default_graph()
-    return {captured(body, t): captured(inner, t) for t in body.captures}
+def _around(body: Body, outputs: Sequence[Tensor]) -> dict[Tensor, Tensor]:
+    """What stands in the default graph for what those outputs take from around the body."""
+    inner, ops = get_default_graph(), behind(outputs)
+    around = {t: captured(body, t) for t in body.captures}
+    return {s: captured(inner, t) for t, s in around.items() if s.op in ops}

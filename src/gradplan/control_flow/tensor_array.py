@@ -63,7 +63,12 @@ def is_empty_array(t: Tensor) -> bool:
 def resized(t: Tensor, least: Any) -> Tensor:
     """An array, new or not, with ``least`` or more rows."""
     if is_empty_array(t):
-        size = maximum(cast(t.op.inputs[0], dtypes.int32), cast(least, dtypes.int32))
+        size: Any = t.op.inputs[0]
+        known = constant_value(size)
+        if known is not None and not isinstance(least, Tensor):
+            size = np.int32(max(int(known), int(least)))
+        else:
+            size = maximum(cast(size, dtypes.int32), cast(least, dtypes.int32))
         return apply(_new.opdef, [size], t.op.attrs, "TensorArray")
     return grown(t, least)
 
