@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradplan import bind, dtypes, errors, loop, passes, probe, schedule, shapes, stages
+from gradplan.body import behind
 from gradplan.feeds import to_feed
 from gradplan.graph import Operation, Tensor
 from gradplan.opdef import constant_value, is_variable
@@ -133,14 +134,14 @@ class Staged:
 
     def bind(self, args: Sequence[Any]) -> tuple[Any, tuple[np.ndarray, ...]]:
         """Run all stages but the last; the executable of that, and the arguments that it takes."""
-        known = {t: to_feed(t, a) for t, a in zip(self._feeds, args, strict=True)}
+        known = {t: to_feed(t, _even(a)) for t, a in zip(self._feeds, args, strict=True)}
         for part, compiled, steps in zip(self._parts, self._compiled, self._steps, strict=True):
             for step in steps:
                 step.run(known)
             is_last = part is self._parts[-1]
             if not (is_last or part.fetches or part.targets):
                 continue  # there is nothing to it but loops that run from Python
-            executable, arrays = compiled.bind([known[t] for t in part.feeds])
+            executable, arrays = compiled.bind([_even(known[t]) for t in part.feeds])
             if not is_last:
                 for t, value in zip(part.fetches, executable.run(arrays), strict=True):
                     known[t] = _kept(t, value)
@@ -154,7 +155,21 @@ class Staged:
 
 def _kept(t: Tensor, value: Any) -> Any:
     """A result, as it is fed again."""
+    if isinstance(value, Ragged):
+        return value
     return np.asarray(value).view(dtypes.Bits) if t.dtype is dtypes.bfloat16 else value
+
+
+class Ragged(list[Any]):
+    """Rows of different shapes, and the error for whoever takes them as one array."""
+
+    refusal: Exception
+
+
+def _even(value: Any) -> Any:
+    if isinstance(value, Ragged):
+        raise value.refusal
+    return value
 
 
 class Stepped:
@@ -179,15 +194,23 @@ class Stepped:
         places: Mapping[Tensor, Tensor],
     ) -> None:
         self._op, self._taken = op, taken
-        self._first = op.writes + op.attrs["arguments"]
+        self._first = op.writes + op.attrs.get("arguments", len(op.inputs))
         self._bodies = []
-        for body in op.attrs["bodies"]:
+        for body in op.attrs.get("bodies", ()):
             around = dict(zip(body.taken, op.inputs[self._first :], strict=True))
             inner = {s: places.get(t, t) for s, t in around.items() if is_variable(t)}
-            feeds = [t for t in body.inputs if t not in inner]
+            ops = behind(body.outputs)
+            given = [t for t in body.inputs if t not in inner]
+            chosen = [i for i, t in enumerate(given) if t.op in ops]
+            feeds = [given[i] for i in chosen]
             parts = stages.split(body.outputs, feeds, [], body.arguments)
-            self._bodies.append(Staged(session, parts, feeds, inner, MAX_TRIP_PLANS))
-        self._steps = {"If": self._choose, "While": self._repeat, "Scan": self._go_through}
+            self._bodies.append((Staged(session, parts, feeds, inner, MAX_TRIP_PLANS), chosen))
+        self._steps = {
+            "If": self._choose,
+            "While": self._repeat,
+            "Scan": self._go_through,
+            "AddN": self._add,
+        }
 
     def run(self, known: dict[Tensor, Any]) -> None:
         """Put its results into ``known``, which has what it takes."""
@@ -202,19 +225,18 @@ class Stepped:
         known.update(zip(op.outputs, map(_kept, op.outputs, values), strict=True))
 
     def _choose(self, arguments: list[Any], given: list[Any]) -> list[Any]:
-        return self._bodies[0 if arguments[0] else 1].run(given)
+        return self._call(0 if arguments[0] else 1, given)
 
     def _repeat(self, carried: list[Any], given: list[Any]) -> list[Any]:
-        test, body = self._bodies
         most, trips = self._op.attrs["most"], 0
         carried = self._arrays(carried, given)
-        while (most is None or trips < most) and test.run([*carried, *given])[0]:
-            carried = self._handed_on(body.run([*carried, *given]), trips)
+        while (most is None or trips < most) and self._call(0, [*carried, *given])[0]:
+            carried = self._handed_on(self._call(1, [*carried, *given]), trips)
             trips += 1
         return [*carried, np.int64(trips)]
 
     def _go_through(self, arguments: list[Any], given: list[Any]) -> list[Any]:
-        (body,), n = self._bodies, self._op.attrs["carried"]
+        n = self._op.attrs["carried"]
         carried, stacks = arguments[1 : 1 + n], arguments[1 + n :]
         trips = len(stacks[0]) if stacks else int(arguments[0])
         outs = self._op.outputs[n:]
@@ -223,7 +245,7 @@ class Stepped:
         for at in reversed(range(trips)) if self._op.attrs["reverse"] else range(trips):
             before = carried
             row = [_kept(t, stack[at]) for t, stack in zip(body_rows, stacks, strict=True)]
-            out = body.run([np.int64(at), *carried, *row, *given])
+            out = self._call(0, [np.int64(at), *carried, *row, *given])
             carried = self._handed_on(out[:n], at, 1)
             for t, kept, made in zip(outs, rows, [*out[n:], *before], strict=True):
                 if t in self._taken:
@@ -231,6 +253,15 @@ class Stepped:
         if self._op.attrs["reverse"]:
             rows = [kept[::-1] for kept in rows]
         return [*carried, *[self._stacked(t, kept) for t, kept in zip(outs, rows, strict=True)]]
+
+    def _add(self, stacks: list[Any], given: list[Any]) -> list[Any]:
+        sums = [np.asarray(sum(rows)) for rows in zip(*stacks, strict=True)]
+        return [self._stacked(self._op.outputs[0], sums)]
+
+    def _call(self, k: int, values: Sequence[Any]) -> list[Any]:
+        """The results of body ``k``, which need not take all."""
+        body, chosen = self._bodies[k]
+        return body.run([values[i] for i in chosen])
 
     def _arrays(self, carried: list[Any], given: list[Any]) -> list[Any]:
         """What the first trip takes: new arrays, whose rows have size 0, as the body fills them."""
@@ -274,10 +305,12 @@ class Stepped:
             return np.zeros((0, *[d or 0 for d in dims]), t.dtype.np)
         for at, row in enumerate(rows):
             if row.shape != rows[0].shape:
-                raise self._refusal(
+                ragged = Ragged(rows)
+                ragged.refusal = self._refusal(
                     f"the rows of one result have shapes {shapes.text(rows[0].shape)} and "
                     f"{shapes.text(row.shape)} (row {at}): they cannot be stacked"
                 )
+                return ragged
         return np.stack(rows)
 
     def _refusal(self, what: str) -> errors.InvalidArgumentError:

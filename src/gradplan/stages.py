@@ -57,7 +57,18 @@ class Stage(NamedTuple):
 
 def is_stepped(op: Operation) -> bool:
     """Whether the operation runs from Python, a trip at a time, and not inside a plan."""
-    return op.attrs.get("stepped", False)
+    return op.attrs.get("stepped", False) or op.type == "AddN" and any(map(_is_ragged, op.inputs))
+
+
+def _is_ragged(t: Tensor) -> bool:
+    """Whether the rows of ``t`` may be of different shapes: what a loop whose shapes change kept of
+    every trip, for its gradient."""
+    op = t.op
+    if op.type == "AddN":
+        return is_stepped(op)
+    if not op.attrs.get("stepped", False) or t in op.outputs[: op.attrs.get("carried", len(op.outputs))]:
+        return False
+    return t._shape is None or None in t._shape[1:]
 
 
 def handed_to(op: Operation, fed: Iterable[Tensor] = ()) -> list[Tensor]:

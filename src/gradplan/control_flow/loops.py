@@ -159,10 +159,11 @@ def _(op: Operation, *dys: Any) -> Any:
             f"the loop '{op.name}' (made at {op.made_at}) writes variables, draws random numbers "
             "or calls Python: to be differentiated it is run again, which would do so twice"
         )
-    if op.graph.outer is not None or op.attrs["stepped"]:
+    if op.graph.outer is not None and not op.attrs["stepped"]:
         return _while_gradient_inside(op, dys)
     body = _as_scan(op)
-    again = scan_loop(op.outputs[-1], body, op.inputs[first : first + n], [], "while_again")
+    initial, stepped = op.inputs[first : first + n], op.attrs["stepped"]
+    again = scan_loop(op.outputs[-1], body, initial, [], "while_again", stepped=stepped)
     given = [*dys[:-1], *[None] * (len(again) - n)]
     found = _scan_gradient(again[0].op, *given)
     out: list[Any] = [None] * len(op.inputs)
@@ -173,14 +174,13 @@ def _(op: Operation, *dys: Any) -> Any:
 
 
 def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
-    """The gradient of a loop within a loop, which takes another number of trips every time, or of
-    one that carries other shapes in every trip: nothing is kept, what a trip took is computed anew
-    from the start. Time grows with the square of the trips, memory not at all."""
+    """The gradient of a loop within a loop, which takes another number of trips every time: nothing
+    is kept, what a trip took is computed anew from the start. Time grows with the square of the
+    trips, memory not at all."""
     body, end = op.attrs["bodies"][1], op.writes + op.attrs["arguments"]
     initial, taken = op.inputs[op.writes : end], op.inputs[end:]
     floats = [i for i, t in enumerate(initial) if t.dtype.is_floating]
     outer = [i for i, t in enumerate(taken) if t.dtype.is_floating and not is_variable(t)]
-    scalar, allowed = shapes.TensorShape([]), [shapes.TensorShape(t._shape) for t in body.arguments]
 
     def again(trip: Tensor, *carried: Tensor) -> Any:
         inner = get_default_graph()
@@ -191,7 +191,7 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         inner = get_default_graph()
         around = [captured(inner, t) for t in taken]
         start = [np.int64(0), *[captured(inner, t) for t in initial]]
-        _, *before = while_loop(lambda trip, *_: trip < trips - 1, again, start, [scalar, *allowed])
+        _, *before = while_loop(lambda trip, *_: trip < trips - 1, again, start)
         carried = [identity(t) for t in before]
         outs = copy_into(inner, body, dict(zip(body.inputs, [*carried, *around], strict=True)))
         xs = [carried[i] for i in floats] + [around[i] for i in outer]
@@ -207,8 +207,7 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         first = [zeros_like(op.outputs[i]) if dys[i] is None else dys[i] for i in floats]
         sums = [zeros_like(taken[i]) for i in outer]
         start = [op.outputs[-1], *first, *sums]
-        like = [scalar, *[allowed[i] for i in floats], *[s.shape for s in sums]]
-        _, *found = while_loop(lambda trips, *_: trips > 0, back, start, like)
+        _, *found = while_loop(lambda trips, *_: trips > 0, back, start)
     out: list[Any] = [None] * len(op.inputs)
     for i, g in zip([op.writes + i for i in floats] + [end + i for i in outer], found, strict=True):
         out[i] = None if is_empty_array(op.inputs[i]) else g
@@ -238,6 +237,7 @@ def scan_loop(
     stacks: Sequence[Tensor],
     name: str,
     reverse: bool = False,
+    stepped: bool = False,
 ) -> Sequence[Tensor]:
     """A ``Scan``: what is carried at the end, the stacked rows of the body's other results, and for
     every trip what it took of what is carried.
@@ -252,12 +252,15 @@ def scan_loop(
     name : str
     reverse : bool, optional
         Whether the last rows come first.
+    stepped : bool, optional
+        Whether shapes change from trip to trip; rows are then of different shapes, and what is
+        stacked can be taken by such scans alone.
     """
     n = len(initial)
     types = [t.dtype for t in (*body.outputs, *initial)]
     arguments = [convert_to_tensor(trips, dtypes.int64), *initial, *stacks]
     attrs = {"carried": n, "reverse": reverse}
-    return make(_SCAN, [body], arguments, types, name, **attrs)
+    return make(_SCAN, [body], arguments, types, name, lambda found: stepped, **attrs)
 
 
 @_scan_rules.shape
@@ -355,7 +358,12 @@ def _scan_gradient(op: Operation, *dys: Any) -> Any:
         d_history = [(i, dys[n + n_rows + i]) for i in floats if dys[n + n_rows + i] is not None]
         sums = [zeros_like(taken[i]) for i in outer]
         elements = [*history, *stacks, *[dy for _, dy in d_rows], *[dy for _, dy in d_history]]
+    stepped = op.attrs["stepped"]
     arguments = [(dtypes.int64, ()), *[(t.dtype, t._shape) for t in (*d_final, *sums)]]
+    if stepped:
+        arguments[1 : 1 + len(floats)] = [
+            (t.dtype, t._shape) for t in [body.arguments[1 + i] for i in floats]
+        ]
     arguments += [(t.dtype, None if t._shape is None else t._shape[1:]) for t in elements]
 
     def back(trip: Tensor, *rest: Tensor) -> Any:
@@ -391,7 +399,8 @@ def _scan_gradient(op: Operation, *dys: Any) -> Any:
     with op.graph.as_default():
         trips = op.inputs[op.writes]
         reverse = not op.attrs["reverse"]
-        outs = scan_loop(trips, made, [*d_final, *sums], elements, "scan_grad", reverse)
+        start = [*d_final, *sums]
+        outs = scan_loop(trips, made, start, elements, "scan_grad", reverse, stepped)
     out: list[Any] = [None] * len(op.inputs)
     for k, i in enumerate(floats):
         out[first + i] = None if is_empty_array(initial[i]) else outs[k]
