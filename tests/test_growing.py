@@ -7,11 +7,22 @@ import time
 
 import numpy as np
 import pytest
-from test_control_flow import X, check_derivatives, config, graph  # noqa: F401
+from test_control_flow import X, check_derivatives
 
 import gradplan as gp
 
 SCALAR, ROWS, ANY = gp.TensorShape([]), gp.TensorShape([None, 2]), gp.TensorShape(None)
+
+
+@pytest.fixture(params=[True, False], ids=["optimised", "unoptimised"])
+def config(request):
+    return gp.ConfigProto(optimize=request.param)
+
+
+@pytest.fixture(autouse=True)
+def graph():
+    with gp.Graph().as_default() as g:
+        yield g
 
 
 def stepped(t):
@@ -92,9 +103,7 @@ def test_gradients_of_growing_loops(config, rows):
 def test_gradients_of_shrinking_loops(config):
     def build(x):
         return gp.reduce_prod(
-            gp.while_loop(
-                lambda m: gp.shape(m)[0] > 1, lambda m: m[1:] * m[:-1], [x], [ROWS]
-            )
+            gp.while_loop(lambda m: gp.shape(m)[0] > 1, lambda m: m[1:] * m[:-1], [x], [ROWS])
         )
 
     check_derivatives(build, X / 3, config)
@@ -132,7 +141,9 @@ def test_growing_loops_in_each_other_and_in_conditionals(config):
 def test_growing_loops_for_every_row(config):
     x = gp.placeholder(gp.float64, [None, 2])
     y = gp.map_fn(lambda row: gp.reduce_sum(doubled(gp.expand_dims(row, 0), 2)), x)
-    z = gp.scan(lambda a, row: a + gp.reduce_sum(doubled(gp.expand_dims(row, 0), 1) * a), x, 1.0 * X[0, 0])
+    z = gp.scan(
+        lambda a, row: a + gp.reduce_sum(doubled(gp.expand_dims(row, 0), 1) * a), x, 1.0 * X[0, 0]
+    )
     sess = gp.Session(config=config)
     for n in (3, 1, 0):
         got = sess.run([y, *gp.gradients(y, x), z], {x: X[:n]})
@@ -141,7 +152,11 @@ def test_growing_loops_for_every_row(config):
         np.testing.assert_allclose(got[2], X[0, 0] * np.cumprod(1 + 3 * X[:n].sum(1)))
     check_derivatives(
         lambda x: gp.reduce_sum(
-            gp.scan(lambda a, row: a * gp.reduce_sum(doubled(gp.expand_dims(row, 0), 1) * a), x, 0.5 * x[0, 0])
+            gp.scan(
+                lambda a, row: a * gp.reduce_sum(doubled(gp.expand_dims(row, 0), 1) * a),
+                x,
+                0.5 * x[0, 0],
+            )
         ),
         X / 5,
         config,
@@ -153,12 +168,17 @@ def test_shapes_that_a_body_computes(config):
     values = np.array([[1.0, -2.0, 3.0], [-1.0, -1.0, -1.0], [4.0, 5.0, -6.0]])
     masked = gp.map_fn(lambda row: gp.reduce_sum(gp.boolean_mask(row, row > 0.0) ** 2), x)
     heads = gp.while_loop(
-        lambda i, s: i < 3, lambda i, s: (i + 1, s + gp.reduce_sum(x[:i])), [0, gp.zeros_like(x[0, 0])]
+        lambda i, s: i < 3,
+        lambda i, s: (i + 1, s + gp.reduce_sum(x[:i])),
+        [0, gp.zeros_like(x[0, 0])],
     )[1]
     chosen = gp.cond(n > 0, lambda: gp.boolean_mask(x, x > 0.0), lambda: gp.reshape(x, [-1])[:n])
     ranges = gp.while_loop(
         lambda i, s: i < 4,
-        lambda i, s: (i + 1, s + gp.map_fn(lambda k: gp.reduce_sum(gp.range(i)) * k, np.array([1, 2], np.int32))),
+        lambda i, s: (
+            i + 1,
+            s + gp.map_fn(lambda k: gp.reduce_sum(gp.range(i)) * k, np.array([1, 2], np.int32)),
+        ),
         [0, np.array([0, 0], np.int32)],
     )[1]
     sess = gp.Session(config=config)
@@ -176,9 +196,11 @@ def test_sizes_that_follow_from_what_a_body_takes_from_around_it(config):
     x, n = gp.placeholder(gp.float64, [None]), gp.placeholder(gp.int32, [])
     count = gp.reduce_sum(gp.cast(x > 0.0, gp.int32))
     for size in (n, count):
-        y = gp.while_loop(
-            lambda i, s: i < 3, lambda i, s: (i + 1, s + gp.reduce_sum(gp.ones([size * 2]))), [0, 0.0]
-        )[1]
+
+        def body(i, s, size=size):
+            return i + 1, s + gp.reduce_sum(gp.ones([size * 2]))
+
+        y = gp.while_loop(lambda i, s: i < 3, body, [0, 0.0])[1]
         assert not stepped(y)
         sess = gp.Session(config=config)
         assert sess.run(y, {x: [1.0, -1.0, 2.0], n: 2}) == 12.0
@@ -249,9 +271,11 @@ def test_python_in_growing_loops(config):
 def test_a_failing_trip_changes_no_variable_outside(config):
     v, d = gp.Variable(1), gp.placeholder(gp.int32, [])
     m = gp.while_loop(
-        lambda m: gp.size(m) < 4, lambda m: gp.concat([m, [4 // (d - m[-1])]], 0), [np.array([0], np.int32)],
+        lambda m: gp.size(m) < 4,
+        lambda m: gp.concat([m, [4 // (d - m[-1])]], 0),
+        [np.array([0], np.int32)],
         [gp.TensorShape([None])],
-    )  # fmt: skip
+    )
     add = v.assign_add(1)
     sess = gp.Session(config=config)
     sess.run(v.initializer)
@@ -381,7 +405,9 @@ def test_gradients_of_arrays_that_grow(config):
     def until(x):  # how many trips depends on what is computed
         a = gp.TensorArray(gp.float64, dynamic_size=True, element_shape=[2])
         _, a = gp.while_loop(
-            lambda h, a: gp.reduce_sum(h) < 5.0, lambda h, a: (h * 2.0, a.write(a.size(), h * h)), [x, a]
+            lambda h, a: gp.reduce_sum(h) < 5.0,
+            lambda h, a: (h * 2.0, a.write(a.size(), h * h)),
+            [x, a],
         )
         return gp.reduce_sum(a.stack() * a.read(1))
 

@@ -44,9 +44,7 @@ class Compiled:
         self._valued = [i for i, t in enumerate(stage.feeds) if t in stage.valued]
         self._optimise = session._config.optimize
         self._most = most
-        self._extracted = extract.run(
-            stage.fetches, stage.feeds, stage.targets, stage.done, places
-        )
+        self._extracted = extract.run(stage.fetches, stage.feeds, stage.targets, stage.done, places)
         schedule.order(self._extracted)  # what cannot be ordered is refused here
         #: The program for each pattern of equal sizes among the feeds, optimised when first met.
         self.programs: dict[Any, tuple[Program, schedule.Schedule]] = {}
@@ -279,10 +277,10 @@ class Stepped:
         found = body.shapes(body.inputs, dims, lambda i: None, bind.evaluate)
         out = list(carried)
         for i in new:
-            rows = found[i][1:] if found[i] is not None else (None,)  # type: ignore[index]
-            if None not in rows:
-                dims = (carried[i].shape[0], *rows)
-                out[i] = _kept(body.arguments[i], np.zeros(dims, carried[i].dtype))
+            shape = found[i]
+            if shape is not None and None not in shape[1:]:
+                rows = np.zeros((len(carried[i]), *shape[1:]), carried[i].dtype)  # type: ignore[arg-type]
+                out[i] = _kept(body.arguments[i], rows)
         return out
 
     def _handed_on(self, results: Sequence[Any], trip: int, first: int = 0) -> list[Any]:

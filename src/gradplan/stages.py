@@ -66,7 +66,10 @@ def _is_ragged(t: Tensor) -> bool:
     op = t.op
     if op.type == "AddN":
         return is_stepped(op)
-    if not op.attrs.get("stepped", False) or t in op.outputs[: op.attrs.get("carried", len(op.outputs))]:
+    if (
+        not op.attrs.get("stepped", False)
+        or t in op.outputs[: op.attrs.get("carried", len(op.outputs))]
+    ):
         return False
     return t._shape is None or None in t._shape[1:]
 
@@ -74,9 +77,7 @@ def _is_ragged(t: Tensor) -> bool:
 def handed_to(op: Operation, fed: Iterable[Tensor] = ()) -> list[Tensor]:
     """What a stepped operation takes that another one has to compute."""
     return [
-        t
-        for t in op.inputs
-        if t not in fed and not is_variable(t) and constant_value(t) is None
+        t for t in op.inputs if t not in fed and not is_variable(t) and constant_value(t) is None
     ]
 
 
@@ -132,7 +133,12 @@ def _known(
     for op in ops:
         if op.opdef.static is not None:
             known.update(op.outputs)
-        elif op.inputs and is_pure(op) and not is_stepped(op) and all([t in known for t in op.inputs]):
+        elif (
+            op.inputs
+            and is_pure(op)
+            and not is_stepped(op)
+            and all([t in known for t in op.inputs])
+        ):
             origin = frozenset().union(*[follows.get(t, frozenset()) for t in op.inputs])
             if origin and op.opdef.kind is CALL and op.opdef.kernel:
                 continue  # what is counted or looked up is data, though there be few of them
@@ -216,9 +222,7 @@ def _stages(
     done: list[set[Operation]] = [set() for _ in range(last + 1)]
     for at in range(last + 1):
         again = _repeatable(ops, level, written, at, fed)
-        done[at] = {
-            op for op in ops if level[op] < at + is_stepped(op) and op not in again
-        }
+        done[at] = {op for op in ops if level[op] < at + is_stepped(op) and op not in again}
         mine = [op for op in ops if level[op] == at]
         mine += [c for op in mine for c in op.control_inputs if c in again]
         for op in [op for op in mine if is_stepped(op)]:

@@ -73,11 +73,12 @@ def _hand_on(binder: Any, carried: Sequence[Any], results: Sequence[Any]) -> Non
 
 
 def _carried_shapes(
-    body: Body, inputs: Sequence[Any], first: int, n: int, value: Any
+    body: Body, inputs: Sequence[Any], first: int, n: int, value: Any, exactly: bool = False
 ) -> tuple[list[Any], list[Any]]:
     """The shapes of what is carried, inputs [first, first + n) of the body, and of its results.
 
-    A new array (tensor_array.py) has rows of size 0 till something is written.
+    A new array (tensor_array.py) has rows of size 0 till something is written. ``exactly`` refuses
+    a shape of which less is known after a trip than before.
     """
     inputs = list(inputs)
     found = body.shapes(body.inputs, inputs, value, evaluate)
@@ -91,19 +92,14 @@ def _carried_shapes(
     if grown:
         found = body.shapes(body.inputs, inputs, value, evaluate)
     enters = inputs[first : first + n]
-    _same_shapes(enters, found[:n])
+    _same_shapes(enters, found[:n], exactly)
     return enters, found
 
 
-def _same_shapes(enters: Sequence[Any], leaves: Sequence[Any]) -> None:
+def _same_shapes(enters: Sequence[Any], leaves: Sequence[Any], exactly: bool = False) -> None:
     for i, (a, b) in enumerate(zip(enters, leaves, strict=True)):
-        if (
-            shapes.merge(a, b) is False
-            or b is not None
-            and a is not None
-            and None not in a
-            and a != b
-        ):
+        vague = None not in (a, b) and None not in a and None in b
+        if shapes.merge(a, b) is False or exactly and vague:
             raise ValueError(
                 f"the shape of loop variable {i} is not an invariant for the loop. It enters the "
                 f"loop with shape {shapes.text(a)}, but has shape {shapes.text(b)} after one "
@@ -115,9 +111,7 @@ def _same_shapes(enters: Sequence[Any], leaves: Sequence[Any]) -> None:
 def _invariants(arguments: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Any]:
     """What is known in every trip of the shapes of what a loop carries that runs from Python."""
     enters = [t._shape for t in arguments]
-    leaves = [t._shape for t in outputs[: len(enters)]]
-    merged = [shapes.merge(a, b) for a, b in zip(enters, leaves, strict=True)]
-    _same_shapes(enters, [b if m is False else a for a, b, m in zip(enters, leaves, merged)])
+    _same_shapes(enters, [t._shape for t in outputs[: len(enters)]])
     return enters
 
 
@@ -128,7 +122,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     if attrs["stepped"]:
         return [*_invariants(body.arguments, body.outputs), ()]
     values = shape_values(body, first + n, value)
-    enters, _ = _carried_shapes(body, in_shapes[first:], 0, n, values)
+    enters, _ = _carried_shapes(body, in_shapes[first:], 0, n, values, exactly=True)
     return [*enters, ()]
 
 
@@ -259,7 +253,7 @@ def scan_loop(
     n = len(initial)
     types = [t.dtype for t in (*body.outputs, *initial)]
     arguments = [convert_to_tensor(trips, dtypes.int64), *initial, *stacks]
-    attrs = {"carried": n, "reverse": reverse}
+    attrs: dict[str, Any] = {"carried": n, "reverse": reverse}
     return make(_SCAN, [body], arguments, types, name, lambda found: stepped, **attrs)
 
 

@@ -7,7 +7,7 @@ from Python. Mostly the size does not depend on the rows, and two loops do, both
     i, rows, size = while(i < n; i + 1, write(grown(rows, i + 1), i, f(rows)), max(size, i + 1))
 
     i, size = while(i < n; i + 1, max(size, i + 1))
-    i, rows, _ = while(i < n; i + 1, write(rows, i, f(rows)), max(size, i + 1))   from grown(rows, size)
+    i, rows = while(i < n; i + 1, write(rows, i, f(rows)))          where grown(rows, size) enters
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ from gradplan.ops.array import identity
 from gradplan.ops.constant import convert_to_tensor
 
 
-def chosen(
-    test: Body, body: Body, arrays: Sequence[int], sizes: Sequence[int]
-) -> list[int] | None:
+def chosen(test: Body, body: Body, arrays: Sequence[int], sizes: Sequence[int]) -> list[int] | None:
     """The loop variables on which the sizes of arrays depend; None if the loop must not be cut in
     two: a size depends on rows, or on an effect, which must not happen twice, or an array comes
     from elsewhere.

@@ -355,8 +355,12 @@ class TensorArray:
                         f"TensorArray: rows are of one shape, but the lengths are {known.tolist()}"
                     )
                 )
-            one = expand_dims(cast(maximum(reduce_max(each), 0), dtypes.int32), 0)
-            dims = concat([shape(each), one, shape(whole)[1:]], 0)
+            if known is not None and known.size:
+                first: Any = np.array([known.size, int(known.ravel()[0])], np.int32)
+            else:
+                one = expand_dims(cast(maximum(reduce_max(each), 0), dtypes.int32), 0)
+                first = concat([shape(each), one], 0)
+            dims = concat([first, shape(whole)[1:]], 0)
             return self.holding(reshape(whole, dims, name))
 
     def unstack(self, value: Any, name: str | None = None) -> TensorArray:
@@ -366,8 +370,7 @@ class TensorArray:
     def concat(self, name: str | None = None) -> Tensor:
         """The rows, themselves of rank 1 or more, end to end."""
         rows = self.stack()
-        dims = shape(rows)
-        return reshape(rows, concat([expand_dims(dims[0] * dims[1], 0), dims[2:]], 0), name)
+        return reshape(rows, concat([np.array([-1], np.int32), shape(rows)[2:]], 0), name)
 
     def identity(self) -> TensorArray:
         return self.holding(identity(self._value), self._size)
