@@ -220,7 +220,8 @@ class Stepped:
         arguments = [known[t] for t in op.inputs[op.writes : self._first]]
         given = [known[t] for t in op.inputs[self._first :] if not is_variable(t)]
         values = self._steps[op.type.removeprefix("Stateless")](arguments, given)
-        known.update(zip(op.outputs, map(_kept, op.outputs, values), strict=True))
+        for t, value in zip(op.outputs, values, strict=True):
+            known.setdefault(t, _kept(t, value))  # but for what is fed
 
     def _choose(self, arguments: list[Any], given: list[Any]) -> list[Any]:
         return self._call(0 if arguments[0] else 1, given)

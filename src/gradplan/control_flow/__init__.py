@@ -1,4 +1,5 @@
-"""Conditionals and loops: operations with bodies, which run inside the plan."""
+"""Conditionals and loops: operations with bodies, which run inside the plan where one can hold
+them."""
 
 from gradplan.control_flow.assertions import *
 from gradplan.control_flow.conditionals import *

@@ -426,18 +426,20 @@ def while_loop(
     maximum_iterations: Any = None,
     return_same_structure: bool = False,
 ) -> Any:
-    """Repeat ``body`` as long as ``cond`` holds; it runs inside the plan, without Python.
+    """Repeat ``body`` as long as ``cond`` holds.
 
     Parameters
     ----------
     cond : callable
         ``cond(*loop_vars)`` gives a bool scalar.
     body : callable
-        ``body(*loop_vars)`` gives new loop variables, of the same types and shapes.
+        ``body(*loop_vars)`` gives new loop variables, of the same types, and of shapes that the
+        invariants allow.
     loop_vars : list or tuple, nested
         Of tensors, arrays or numbers: what the first trip takes.
-    shape_invariants : optional
-        Shapes that the body may take for granted. The shapes of one run do not change in it.
+    shape_invariants : same structure of TensorShape, optional
+        What is known of the shapes in every trip: None for a dimension that may change. Those of a
+        TensorArray are not looked at. Default: the static shapes of ``loop_vars``.
     parallel_iterations, back_prop, swap_memory : optional
         Accepted as in TensorFlow 1; they change nothing here.
     name : str, optional
@@ -455,12 +457,19 @@ def while_loop(
     TypeError
         If ``cond`` or ``body`` is not callable, or a type changes.
     ValueError
-        If there are no loop variables, or the structure or a shape changes.
+        If there are no loop variables, the structure changes, or a shape does where no invariant
+        allows it.
+    InvalidArgumentError
+        In a run where a shape turns out to be none that the invariants allow.
 
     Notes
     -----
+    A loop whose shapes stay as they are runs inside the plan, without Python. One whose shapes
+    change, or in which a shape depends on what a trip computes, runs from Python, and its body is
+    bound for each shape that it meets.
+
     To be differentiated the loop is run again with what every trip took kept: memory grows with the
-    number of trips. A loop within a loop is run again for every trip instead.
+    number of trips. A loop inside the plan within a loop is run again for every trip instead.
 
     Examples
     --------
@@ -468,6 +477,14 @@ def while_loop(
     >>> i, total = gp.while_loop(lambda i, s: i < 5, lambda i, s: (i + 1, s + i), [0, 0])
     >>> print(gp.Session().run(total))
     10
+    >>> grown = gp.while_loop(
+    ...     lambda m: gp.size(m) < 5,
+    ...     lambda m: gp.concat([m, m * 10], 0),
+    ...     [gp.constant([1])],
+    ...     shape_invariants=[gp.TensorShape([None])],
+    ... )
+    >>> gp.Session().run(grown)
+    array([   1,   10,   10,  100,   10,  100,  100, 1000], dtype=int32)
     """
     if not callable(cond) or not callable(body):
         raise TypeError(at_user_line("while_loop: cond and body must be callable"))

@@ -217,6 +217,10 @@ class TensorArray:
     >>> _, squares = gp.while_loop(lambda i, a: i < 4, body, [0, gp.TensorArray(gp.float32, 4)])
     >>> gp.Session().run(squares.stack())
     array([0., 1., 4., 9.], dtype=float32)
+    >>> rows = gp.TensorArray(gp.float32, size=0, dynamic_size=True)
+    >>> _, rows = gp.while_loop(lambda i, a: i < 3, body, [0, rows])
+    >>> gp.Session().run([rows.stack(), rows.size()])
+    [array([0., 1., 4.], dtype=float32), np.int32(3)]
     """
 
     def __init__(
