@@ -524,3 +524,122 @@ def test_the_size_inside_the_loop(config):
         lambda i, a: i < 5, lambda i, a: (i + 1, a.write(i, a.size())), [0, a], [SCALAR, ANY]
     )
     assert gp.Session(config=config).run(a.stack()).tolist() == [2, 2, 2, 3, 4]
+
+
+# ---- together with the rest ----------------------------------------------------------------------
+
+
+def test_the_hessian_of_a_growing_loop(config):
+    x = gp.placeholder(gp.float64, [2])
+    y = gp.reduce_sum(doubled(gp.expand_dims(x, 0), 2, lambda m: m * x), 0)  # x + 2 x^2 + x^3
+    (second,) = gp.hessians(gp.reduce_sum(y**2), x)
+    v = np.array([1.0, 2.0])
+    y, dy, ddy = v + 2 * v**2 + v**3, 1 + 4 * v + 3 * v**2, 4 + 6 * v
+    got = gp.Session(config=config).run(second, {x: v})
+    np.testing.assert_allclose(got, np.diag(2 * (dy**2 + y * ddy)))
+    unknown = gp.placeholder(gp.float64, [None])
+    with pytest.raises(ValueError, match="static shape"):
+        gp.hessians(gp.reduce_sum(doubled(gp.expand_dims(unknown[:2], 0), 2)), unknown)
+
+
+def test_variables_of_loops_in_growing_loops(config):
+    w, v = gp.Variable(np.eye(2)), gp.Variable(0)
+
+    def inner(j, m):
+        with gp.control_dependencies([v.assign_add(1)]):
+            return j + 1, gp.concat([m, gp.matmul(m, w)], 0)
+
+    def outer(i, m):
+        m = gp.while_loop(lambda j, m: j < i, inner, [0, m], [SCALAR, ROWS])[1]
+        return i + 1, m
+
+    m = gp.while_loop(lambda i, m: i < 3, outer, [0, X], [SCALAR, ROWS])[1]
+    sess = gp.Session(config=config)
+    sess.run(gp.global_variables_initializer())
+    np.testing.assert_array_equal(sess.run(m), np.tile(X, (8, 1)))
+    assert sess.run(v) == 3
+
+
+def test_assignments_of_computed_shapes_in_branches(config):
+    v, x, p = gp.Variable(0.0), gp.placeholder(gp.float32, [None]), gp.placeholder(gp.bool, [])
+    chosen = gp.cond(
+        p,
+        lambda: gp.assign_add(v, gp.reduce_sum(gp.boolean_mask(x, x > 0.0))),
+        lambda: gp.identity(v),
+    )
+    sess = gp.Session(config=config)
+    sess.run(v.initializer)
+    got = [sess.run(chosen, {x: [1.0, -2.0, 3.0], p: q}) for q in (True, False, True)]
+    assert got == [4.0, 4.0, 8.0] and sess.run(v) == 8.0
+
+
+def test_control_dependencies_of_growing_loops(config):
+    n, v = gp.placeholder(gp.int32, []), gp.Variable(0)
+    with gp.control_dependencies([gp.Assert(n > 0, ["n must be positive"])]):
+        m = doubled(gp.constant(X), n)
+    with gp.control_dependencies([m.op]):
+        add = v.assign_add(1)
+    sess = gp.Session(config=config)
+    sess.run(v.initializer)
+    assert sess.run([gp.shape(m)[0], add], {n: 1}) == [6, 1]
+    assert sess.run(add, {n: 2}) == 2
+    with pytest.raises(gp.errors.InvalidArgumentError, match="n must be positive"):
+        sess.run(add, {n: 0})
+    assert sess.run(v) == 2
+
+
+def test_results_of_growing_loops_can_be_fed(config):
+    m = doubled(gp.constant(X), 2)
+    sess = gp.Session(config=config)
+    np.testing.assert_array_equal(sess.run(m + 1.0, {m: X}), X + 1)
+    got = sess.run([m + 1.0, m.op.outputs[0]], {m: X})
+    np.testing.assert_array_equal(got[0], X + 1)
+    assert got[1] == 2
+
+
+def test_epochs_over_a_growing_loop(config):
+    x, total = gp.placeholder(gp.float64, [None, 2]), gp.Variable(0.0, dtype=gp.float64)
+    sess = gp.Session(config=config)
+    step = sess.make_callable(total.assign_add(gp.reduce_sum(doubled(x, 2))), [x])
+    sess.run(total.initializer)
+    got = step.loop([X], 1, shuffle=False)
+    np.testing.assert_allclose(got, np.cumsum(X.sum(1)) * 9)
+
+
+@pytest.mark.parametrize("dtype", [gp.bfloat16, gp.float16, gp.int8, gp.bool], ids=str)
+def test_types_of_growing_loops(config, dtype):
+    c = gp.cast(gp.constant([1, 0]), dtype)
+    m = gp.while_loop(
+        lambda m: gp.size(m) < 5, lambda m: gp.concat([m, m], 0), [c], [gp.TensorShape([None])]
+    )
+    rows = gp.map_fn(lambda c: gp.concat([c], 0), gp.stack([m, m]))
+    got = gp.Session(config=config).run([m, rows])
+    assert got[0].dtype == dtype.as_numpy_dtype
+    assert got[0].astype(int).tolist() == [1, 0] * 4 and got[1].shape == (2, 8)
+
+
+def test_structures_and_other_ranks(config):
+    out = gp.while_loop(
+        lambda d: d["i"] < 2,
+        lambda d: {
+            "i": d["i"] + 1,
+            "m": (gp.concat([d["m"][0]] * 2, 0), gp.expand_dims(d["m"][1], 0)),
+        },
+        [{"i": gp.constant(0), "m": (gp.constant(X), gp.constant(7))}],
+        [{"i": SCALAR, "m": (ROWS, ANY)}],
+        maximum_iterations=5,
+    )  # fmt: skip
+    got = gp.Session(config=config).run(out)
+    assert got["i"] == 2 and got["m"][0].shape == (12, 2) and got["m"][1].tolist() == [[7]]
+
+
+def test_a_shape_made_of_the_one_before(config):
+    x = gp.placeholder(gp.float64, [None, 2])
+
+    def body(i, m):
+        return i + 1, gp.zeros([gp.shape(m)[0] * 2, 2], gp.float64) + gp.reduce_sum(m)
+
+    m = gp.while_loop(lambda i, m: i < 2, body, [0, x])[1]
+    assert stepped(m)
+    got = gp.Session(config=config).run(m, {x: X})
+    np.testing.assert_allclose(got, np.full((12, 2), X.sum() * 12))

@@ -132,7 +132,10 @@ class Staged:
 
     def bind(self, args: Sequence[Any]) -> tuple[Any, tuple[np.ndarray, ...]]:
         """Run all stages but the last; the executable of that, and the arguments that it takes."""
-        known = {t: to_feed(t, _even(a)) for t, a in zip(self._feeds, args, strict=True)}
+        known = {
+            t: a if isinstance(a, Ragged) else to_feed(t, a)
+            for t, a in zip(self._feeds, args, strict=True)
+        }
         for part, compiled, steps in zip(self._parts, self._compiled, self._steps, strict=True):
             for step in steps:
                 step.run(known)
@@ -161,7 +164,9 @@ def _kept(t: Tensor, value: Any) -> Any:
 class Ragged(list[Any]):
     """Rows of different shapes, and the error for whoever takes them as one array."""
 
-    refusal: Exception
+    def __init__(self, rows: list[Any], refusal: Exception) -> None:
+        super().__init__(rows)
+        self.refusal = refusal
 
 
 def _even(value: Any) -> Any:
@@ -248,7 +253,7 @@ class Stepped:
             carried = self._handed_on(out[:n], at, 1)
             for t, kept, made in zip(outs, rows, [*out[n:], *before], strict=True):
                 if t in self._taken:
-                    kept.append(np.asarray(made))
+                    kept.append(made if isinstance(made, Ragged) else np.asarray(made))
         if self._op.attrs["reverse"]:
             rows = [kept[::-1] for kept in rows]
         return [*carried, *[self._stacked(t, kept) for t, kept in zip(outs, rows, strict=True)]]
@@ -303,13 +308,14 @@ class Stepped:
             dims = t._shape[1:] if t._shape is not None else ()
             return np.zeros((0, *[d or 0 for d in dims]), t.dtype.np)
         for at, row in enumerate(rows):
+            if isinstance(row, Ragged):
+                return Ragged(rows, row.refusal)
             if row.shape != rows[0].shape:
-                ragged = Ragged(rows)
-                ragged.refusal = self._refusal(
+                what = (
                     f"the rows of one result have shapes {shapes.text(rows[0].shape)} and "
                     f"{shapes.text(row.shape)} (row {at}): they cannot be stacked"
                 )
-                return ragged
+                return Ragged(rows, self._refusal(what))
         return np.stack(rows)
 
     def _refusal(self, what: str) -> errors.InvalidArgumentError:

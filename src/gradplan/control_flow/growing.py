@@ -22,11 +22,12 @@ from gradplan.body import Body
 from gradplan.graph import Operation, Tensor
 from gradplan.opdef import CALL, constant_value, infer_shapes
 from gradplan.program import is_pure
-from gradplan.shapes import Shape
-from gradplan.stages import is_stepped
+from gradplan.shapes import Shape, size
+from gradplan.stages import MAX_SIZES, is_stepped
 
-#: What stands for sizes that are not known yet, and for those that follow from a value.
-_UNKNOWN, _VALUE = 1073741789, 1073741783
+#: What stands for sizes that are not known yet, and for those that follow from a value: primes of
+#: which arithmetic in int32 can make larger ones.
+_UNKNOWN, _VALUE = 1000003, 1000033
 
 
 class Findings(NamedTuple):
@@ -47,9 +48,14 @@ class Findings(NamedTuple):
     shapes: list[Shape | None]
 
 
-def examine(body: Body, given: Sequence[Shape | None], around: Sequence[Tensor]) -> Findings:
+def examine(
+    body: Body,
+    given: Sequence[Shape | None],
+    around: Sequence[Tensor],
+    evaluate: Any = None,
+) -> Findings:
     """Go through a body whose inputs have these shapes; ``around`` is what ``body.taken`` stands
-    for."""
+    for. ``evaluate`` computes what follows from shapes (``bind.evaluate``), which takes time."""
     shape_of = {t: _filled(s, _UNKNOWN) for t, s in zip(body.inputs, given, strict=True)}
     constants = {t: constant_value(x) for t, x in zip(body.taken, around, strict=True)}
     follows: dict[Tensor, set[Tensor]] = {t: {t} for t in body.taken}  # known when it is bound
@@ -57,8 +63,16 @@ def examine(body: Body, given: Sequence[Shape | None], around: Sequence[Tensor])
 
     def value_of(t: Tensor) -> np.ndarray | None:
         static = t.op.opdef.static
-        if t in constants or static is None:
-            return constants.get(t)
+        if t in constants:
+            return constants[t]
+        if static is None:
+            if evaluate is None or follows.get(t) != set() or len(t.op.outputs) > 1:
+                return None
+            if any([not _is_small(shape_of[x]) for x in (t, *t.op.inputs)]):
+                return None  # no size
+            parts = {x: value_of(x) for x in t.op.inputs}
+            single = all([v is not None and len(x.op.outputs) == 1 for x, v in parts.items()])
+            return evaluate([t], parts.__getitem__, parts)[0] if single else None
         given = [shape_of[x] for x in t.op.inputs]
         return None if None in given else static(t.op.attrs, given)
 
@@ -84,8 +98,12 @@ def examine(body: Body, given: Sequence[Shape | None], around: Sequence[Tensor])
     return Findings(stepped, roots, [shape_of[t] for t in body.outputs])
 
 
-def _filled(shape: Shape | None, size: int) -> Shape | None:
-    return None if shape is None else tuple(size if d is None else d for d in shape)
+def _is_small(shape: Shape | None) -> bool:
+    return shape is not None and size(shape) <= MAX_SIZES  # type: ignore[arg-type]
+
+
+def _filled(shape: Shape | None, number: int) -> Shape | None:
+    return None if shape is None else tuple(number if d is None else d for d in shape)
 
 
 def _shapes(op: Operation, given: Sequence[Shape | None], value_of: Any) -> Sequence[Shape | None]:
@@ -107,9 +125,21 @@ def changes(enters: Sequence[Shape | None], leaves: Sequence[Shape | None], sure
                 return True
         elif len(a) != len(b):
             return True
-        elif any([m != n and not (surely and n == _VALUE) for m, n in zip(_large(a), b)]):
-            return True
+        else:
+            pairs = zip(_large(a), b, strict=True)
+            if any([m != n and not (surely and n == _VALUE) for m, n in pairs]):
+                return True
     return False
+
+
+def depends_on_values(arguments: Sequence[Tensor], leaves: Sequence[Shape | None]) -> bool:
+    """Whether a size that may change is one that follows from a value."""
+    return any(
+        [
+            s is not None and _VALUE in s and (t._shape is None or None in t._shape)
+            for t, s in zip(arguments, leaves, strict=False)
+        ]
+    )
 
 
 def _large(shape: Shape) -> Sequence[int]:

@@ -23,12 +23,14 @@ from gradplan.control_flow.bodies import (
     flatten,
     inside,
     make,
+    outline,
     pack,
     results,
+    shape_leaves,
     shape_values,
     trace,
 )
-from gradplan.control_flow.growing import Findings, changes
+from gradplan.control_flow.growing import Findings, changes, depends_on_values
 from gradplan.control_flow.tensor_array import TensorArray, is_empty_array, resized
 from gradplan.gradients import gradients
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
@@ -254,7 +256,7 @@ def scan_loop(
     types = [t.dtype for t in (*body.outputs, *initial)]
     arguments = [convert_to_tensor(trips, dtypes.int64), *initial, *stacks]
     attrs: dict[str, Any] = {"carried": n, "reverse": reverse}
-    return make(_SCAN, [body], arguments, types, name, lambda found: stepped, **attrs)
+    return make(_SCAN, [body], arguments, types, name, lambda found, closely: stepped, **attrs)
 
 
 @_scan_rules.shape
@@ -502,7 +504,7 @@ def while_loop(
             wanted = [
                 t._shape if isinstance(x, TensorArray) else shapes.as_shape(s)
                 for x, t, s in zip(
-                    like, initial, _shape_leaves(shape_invariants, len(flat)), strict=True
+                    like, initial, shape_leaves(shape_invariants, len(flat)), strict=True
                 )
             ]
         for i in dynamic:
@@ -540,7 +542,7 @@ def while_loop(
         given = flatten(returned)
         leaves = [x.value if isinstance(x, TensorArray) else x for x in given]
         one = several and len(loop_vars) == 1 and not isinstance(returned, (list, tuple))
-        if len(leaves) != len(flat) or not one and _outline(returned) != _outline(loop_vars):
+        if len(leaves) != len(flat) or not one and outline(returned) != outline(loop_vars):
             raise ValueError(
                 at_user_line(
                     "while_loop: The two structures don't have the same nested structure: loop "
@@ -598,8 +600,11 @@ def while_loop(
             del test.arguments[kept:], inside.arguments[kept:], inside.outputs[kept:], wanted[kept:]
         freed = [a != b for a, b in zip(wanted, [t._shape for t in initial], strict=True)]
 
-        def grows(found: Sequence[Findings]) -> bool:
-            return _grows(initial, inside, found[1].shapes, freed)
+        def grows(found: Sequence[Findings], closely: Callable[[], Sequence[Findings]]) -> bool:
+            return _grows(initial, inside, found[1].shapes, freed) or (
+                depends_on_values(inside.arguments, found[1].shapes)
+                and _grows(initial, inside, closely()[1].shapes, freed)
+            )
 
         starts = [t._shape for t in initial]
         types = [*[t.dtype for t in initial], dtypes.int64]
@@ -632,23 +637,3 @@ def _wrapped(like: Sequence[Any], leaves: Sequence[Tensor]) -> list[Any]:
         x.holding(t, next(sizes, None) if x.dynamic else None) if isinstance(x, TensorArray) else t
         for x, t in zip(like, leaves, strict=False)
     ]
-
-
-def _outline(structure: Any) -> Any:
-    """What two structures have in common if they are nested alike; lists and tuples are."""
-    if isinstance(structure, dict):
-        return {k: _outline(v) for k, v in structure.items()}
-    if isinstance(structure, (list, tuple)):
-        return [_outline(part) for part in structure]
-    return None
-
-
-def _shape_leaves(structure: Any, n: int) -> list[Any]:
-    if isinstance(structure, shapes.TensorShape):
-        return [structure]
-    out = []
-    for part in structure:
-        out += _shape_leaves(part, 0) if isinstance(part, (list, tuple)) else [part]
-    if n and len(out) != n:
-        raise ValueError(at_user_line(f"while_loop: {len(out)} shape invariants for {n} variables"))
-    return out
