@@ -86,6 +86,13 @@ def test_shapes_that_stay_run_inside_the_plan():
             y = gp.while_loop(lambda i, m: i < n, body, [0, x], **more)[1]
             assert not stepped(y), name
             assert gp.Session().run(y, {x: X, n: 2}).shape == X.shape
+    made = gp.while_loop(
+        lambda i, m: i < n,
+        lambda i, m: (i + 1, gp.zeros([gp.shape(m)[0], 2], gp.float64) + m),
+        [0, X],
+        [SCALAR, ROWS],
+    )[1]
+    assert not stepped(made)
     fixed = gp.while_loop(
         lambda i, m: i < 3, lambda i, m: (i + 1, m * 2.0), [0, X], [SCALAR, ROWS]
     )[1]

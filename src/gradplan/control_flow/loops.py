@@ -601,10 +601,9 @@ def while_loop(
         freed = [a != b for a, b in zip(wanted, [t._shape for t in initial], strict=True)]
 
         def grows(found: Sequence[Findings], closely: Callable[[], Sequence[Findings]]) -> bool:
-            return _grows(initial, inside, found[1].shapes, freed) or (
-                depends_on_values(inside.arguments, found[1].shapes)
-                and _grows(initial, inside, closely()[1].shapes, freed)
-            )
+            if depends_on_values(inside.arguments, found[1].shapes):
+                found = closely()
+            return _grows(initial, inside, found[1].shapes, freed)
 
         starts = [t._shape for t in initial]
         types = [*[t.dtype for t in initial], dtypes.int64]
