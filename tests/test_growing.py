@@ -650,3 +650,27 @@ def test_a_shape_made_of_the_one_before(config):
     assert stepped(m)
     got = gp.Session(config=config).run(m, {x: X})
     np.testing.assert_allclose(got, np.full((12, 2), X.sum() * 12))
+
+
+def test_growing_loops_that_fill_an_array(config):
+    n = gp.placeholder(gp.int32, [])
+
+    def build(v):
+        def outer(i, a):
+            s = doubled(gp.expand_dims(v, 0), i, lambda m: m[:1] * v)
+            return i + 1, a.write(i, gp.reduce_sum(s, 0))
+
+        a = gp.TensorArray(gp.float64, size=0, dynamic_size=True)
+        return gp.while_loop(lambda i, a: i < n, outer, [0, a])[1]
+
+    v = gp.placeholder(gp.float64, [2])
+    a = build(v)
+    assert a.stack().shape.as_list() == [None, 2]
+    sess = gp.Session(config=config)
+    x = np.array([2.0, 3.0])
+    got = sess.run([a.stack(), *gp.gradients(a.stack(), v)], {v: x, n: 2})
+    np.testing.assert_allclose(got[0], [x, x + x * x])
+    np.testing.assert_allclose(got[1], 2 + 2 * x)
+    (second,) = gp.gradients(gp.gradients(a.stack(), v)[0], v)
+    np.testing.assert_allclose(sess.run(second, {v: x, n: 2}), [2, 2])
+    assert sess.run([a.stack(), a.size()], {v: x, n: 0})[0].shape == (0, 2)

@@ -49,6 +49,24 @@ a = {ARRAY}.unstack(c)
 _, b = tf.while_loop(lambda i, b: i < a.size(), lambda i, b: (i + 1, b.write(i, a.read(i) * w)),
                      (0, {ARRAY}), maximum_iterations=5)
 out = b.stack() + 0.0"""),
+    Call(f"""
+def decode(i, token, h, logits):
+    h = tf.tanh(tf.matmul(h, m) + tf.gather(tall, [token]))
+    scores = tf.matmul(h, rhs)
+    return i + 1, tf.argmax(scores[0], output_type=tf.int32), h, logits.write(i, scores)
+
+start = [0, 0, tf.zeros([1, 3], tf.float64), {ARRAY.replace("float32", "float64")}]
+i, token, h, logits = tf.while_loop(
+    lambda i, token, h, logits: tf.logical_and(i < 7, tf.reduce_sum(h) < 2.0), decode, start)
+out = [logits.stack() * 1.0, i + 0, token + 0, h + 0.0]"""),
+    Call(f"""
+def outer(i, a):
+    s = tf.while_loop(lambda j, s: j < i, lambda j, s: (j + 1, tf.concat([s, v * s[:3]], 0)),
+                      [0, v], [tf.TensorShape([]), tf.TensorShape([None])])[1]
+    return i + 1, a.write(i, tf.reduce_sum(s))
+
+out = tf.while_loop(lambda i, a: i < 4, outer, [0, {ARRAY}])[1].stack() * 1.0"""),
+    Call("out = tf.map_fn(lambda r: tf.reduce_sum(tf.boolean_mask(r, r > 0.0) ** 2), x) * 1.0"),
     Call(f"out = {ARRAY}.write(1, x).write(0, y).stack() * 1.0"),
     Call(f"out = {ARRAY}.scatter([1, 0], x).stack() * 1.0"),
     Call(f"out = {ARRAY}.split(z, [1, 1, 1]).stack() * 1.0"),

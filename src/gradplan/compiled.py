@@ -175,6 +175,10 @@ def _even(value: Any) -> Any:
     return value
 
 
+def _is_new_array(t: Tensor, value: Any) -> bool:
+    return t._shape is None and np.ndim(value) == 2 and np.shape(value)[1] == 0
+
+
 class Stepped:
     """A loop or conditional that runs from Python: its bodies are programs of their own, bound for
     the shapes that a trip meets.
@@ -243,6 +247,7 @@ class Stepped:
         n = self._op.attrs["carried"]
         carried, stacks = arguments[1 : 1 + n], arguments[1 + n :]
         trips = len(stacks[0]) if stacks else int(arguments[0])
+        carried = self._arrays(carried, given, 1)
         outs = self._op.outputs[n:]
         body_rows = self._op.attrs["bodies"][0].arguments[1 + n :]
         rows: list[list[Any]] = [[] for _ in outs]
@@ -267,26 +272,30 @@ class Stepped:
         body, chosen = self._bodies[k]
         return body.run([values[i] for i in chosen])
 
-    def _arrays(self, carried: list[Any], given: list[Any]) -> list[Any]:
-        """What the first trip takes: new arrays, whose rows have size 0, as the body fills them."""
+    def _arrays(self, carried: list[Any], given: list[Any], first: int = 0) -> list[Any]:
+        """What the first trip takes, ``first`` arguments of the body after others: new arrays,
+        whose rows have size 0, as the body fills them."""
         body = self._op.attrs["bodies"][-1]
-        new = [
-            i
-            for i, (t, a) in enumerate(zip(body.arguments, carried, strict=True))
-            if t._shape is None and a.ndim == 2 and a.shape[1] == 0
-        ]
+        places = list(enumerate(body.arguments[first : first + len(carried)]))
+        new = [i for i, t in places if _is_new_array(t, carried[i])]
         if not new:
             return carried
         rest = iter(given)
-        around = [t._shape if is_variable(t) else next(rest).shape for t in body.taken]
-        dims = [*[a.shape for a in carried], *around]
+        dims = [t._shape for t in body.arguments]
+        dims[first : first + len(carried)] = [np.shape(a) for a in carried]
+        for t in body.taken:
+            value = None if is_variable(t) else next(rest)
+            known = value is not None and not isinstance(value, Ragged)
+            dims.append(np.shape(value) if known else t._shape)
         found = body.shapes(body.inputs, dims, lambda i: None, bind.evaluate)
         out = list(carried)
         for i in new:
-            shape = found[i]
-            if shape is not None and None not in shape[1:]:
-                rows = np.zeros((len(carried[i]), *shape[1:]), carried[i].dtype)  # type: ignore[arg-type]
-                out[i] = _kept(body.arguments[i], rows)
+            shape = shapes.merge(found[i], body.outputs[i]._shape)
+            if isinstance(shape, tuple):
+                rows = [d or 0 for d in shape[1:]]
+                out[i] = _kept(
+                    body.arguments[first + i], np.zeros((len(out[i]), *rows), out[i].dtype)
+                )
         return out
 
     def _handed_on(self, results: Sequence[Any], trip: int, first: int = 0) -> list[Any]:

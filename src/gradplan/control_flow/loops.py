@@ -110,11 +110,17 @@ def _same_shapes(enters: Sequence[Any], leaves: Sequence[Any], exactly: bool = F
             )
 
 
-def _invariants(arguments: Sequence[Tensor], outputs: Sequence[Tensor]) -> list[Any]:
+def _invariants(
+    arguments: Sequence[Tensor], outputs: Sequence[Tensor], starts: Sequence[Any]
+) -> list[Any]:
     """What is known in every trip of the shapes of what a loop carries that runs from Python."""
     enters = [t._shape for t in arguments]
-    _same_shapes(enters, [t._shape for t in outputs[: len(enters)]])
-    return enters
+    leaves = [t._shape for t in outputs[: len(enters)]]
+    _same_shapes(enters, leaves)
+    return [
+        (None, *b[1:]) if a is None and b and start and start[1:] == (0,) else a  # a new array
+        for a, b, start in zip(enters, leaves, starts, strict=True)
+    ]
 
 
 @_while_rules.shape
@@ -122,7 +128,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     first, n = attrs["writes"], attrs["arguments"]
     body = attrs["bodies"][1]
     if attrs["stepped"]:
-        return [*_invariants(body.arguments, body.outputs), ()]
+        return [*_invariants(body.arguments, body.outputs, in_shapes[first : first + n]), ()]
     values = shape_values(body, first + n, value)
     enters, _ = _carried_shapes(body, in_shapes[first:], 0, n, values, exactly=True)
     return [*enters, ()]
@@ -277,7 +283,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
             raise ValueError(f"the elements have {trips} and {s[0]} rows")
         trips = s[0]
     if attrs["stepped"]:
-        enters = _invariants(body.arguments[1 : 1 + carried], body.outputs)
+        enters = _invariants(body.arguments[1 : 1 + carried], body.outputs, enters)
         rows = [*[t._shape for t in body.outputs[carried:]], *enters]
         return [*enters, *[None if s is None else (trips, *s) for s in rows]]
     if not stacks:
