@@ -284,7 +284,7 @@ class Stepped:
         dims = [t._shape for t in body.arguments]
         dims[first : first + len(carried)] = [np.shape(a) for a in carried]
         for t in body.taken:
-            value = None if is_variable(t) else next(rest)
+            value: Any = None if is_variable(t) else next(rest)
             known = value is not None and not isinstance(value, Ragged)
             dims.append(np.shape(value) if known else t._shape)
         found = body.shapes(body.inputs, dims, lambda i: None, bind.evaluate)
