@@ -7,7 +7,7 @@ from typing import Any
 
 from gradplan import bind, dtypes, passes, probe, shapes
 from gradplan.body import Body
-from gradplan.control_flow.growing import Findings, examine
+from gradplan.control_flow.growing import NOTHING, Findings, examine, is_plain
 from gradplan.dtypes import DType
 from gradplan.graph import Graph, Operation, Tensor, at_user_line
 from gradplan.opdef import CALL, STATE, apply, captured, op
@@ -168,17 +168,15 @@ def make(
     arguments: Sequence[Tensor],
     types: Sequence[DType],
     name: str,
-    grows: Callable[[Sequence[Findings], Callable[[], Sequence[Findings]]], bool] = (
-        lambda found, closely: False
-    ),
+    grows: Callable[[Findings, Callable[[], Findings]], bool] | None = None,
     starts: Sequence[Shape | None] | None = None,
     **attrs: Any,
 ) -> Sequence[Tensor]:
     """One operation with bodies: its inputs are variables they write, ``arguments``, captures.
 
-    ``grows`` says of what was found out about the bodies whether it has to run from Python though
-    they need not, and may look more closely; ``starts`` are the shapes of their arguments in the
-    first trip.
+    ``grows`` says of what was found out about the last body whether it has to run from Python
+    though that need not, and may look more closely; ``starts`` are the shapes of their arguments in
+    the first trip.
     """
     captures = list(dict.fromkeys(t for body in bodies for t in body.captures))
     written = list(dict.fromkeys(t for body in bodies for t in body.written()))
@@ -186,20 +184,18 @@ def make(
     for body in bodies:
         body.taken = [captured(body, t) for t in captures]
 
-    def look(evaluate: Any = None) -> list[Findings]:
+    def look(body: Body, evaluate: Any = None) -> Findings:
+        enters = [t._shape for t in body.arguments] if starts is None else starts
         around = [t._shape for t in captures]
-        return [
-            examine(
-                body,
-                [*([t._shape for t in body.arguments] if starts is None else starts), *around],
-                captures,
-                evaluate,
-            )
-            for body in bodies
-        ]
+        return examine(body, [*enters, *around], captures, evaluate)
 
-    found = look()
-    stepped = any([f.stepped for f in found]) or grows(found, lambda: look(bind.evaluate))
+    last = bodies[-1]
+    found = [
+        look(body) if body is last and grows or not is_plain(body) else NOTHING for body in bodies
+    ]
+    stepped = any([f.stepped for f in found])
+    if grows is not None and not stepped:
+        stepped = grows(found[-1], lambda: look(last, bind.evaluate))
     first = len(written) + len(arguments)
     roots = [
         first + i

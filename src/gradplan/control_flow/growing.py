@@ -48,6 +48,15 @@ class Findings(NamedTuple):
     shapes: list[Shape | None]
 
 
+#: What is found out about a body that makes no shape from a value.
+NOTHING = Findings(False, set(), [])
+
+
+def is_plain(body: Body) -> bool:
+    """Whether a glance tells that no shape in it depends on a value."""
+    return not any([op.asked or is_stepped(op) or op.attrs.get("roots") for op in body._ops])
+
+
 def examine(
     body: Body,
     given: Sequence[Shape | None],

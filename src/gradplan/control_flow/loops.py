@@ -262,7 +262,8 @@ def scan_loop(
     types = [t.dtype for t in (*body.outputs, *initial)]
     arguments = [convert_to_tensor(trips, dtypes.int64), *initial, *stacks]
     attrs: dict[str, Any] = {"carried": n, "reverse": reverse}
-    return make(_SCAN, [body], arguments, types, name, lambda found, closely: stepped, **attrs)
+    grows = (lambda found, closely: True) if stepped else None
+    return make(_SCAN, [body], arguments, types, name, grows, **attrs)
 
 
 @_scan_rules.shape
@@ -606,14 +607,15 @@ def while_loop(
             del test.arguments[kept:], inside.arguments[kept:], inside.outputs[kept:], wanted[kept:]
         freed = [a != b for a, b in zip(wanted, [t._shape for t in initial], strict=True)]
 
-        def grows(found: Sequence[Findings], closely: Callable[[], Sequence[Findings]]) -> bool:
-            if depends_on_values(inside.arguments, found[1].shapes):
+        def grows(found: Findings, closely: Callable[[], Findings]) -> bool:
+            if depends_on_values(inside.arguments, found.shapes):
                 found = closely()
-            return _grows(initial, inside, found[1].shapes, freed)
+            return _grows(initial, inside, found.shapes, freed)
 
         starts = [t._shape for t in initial]
+        changing = grows if any(map(_may_change, initial, inside.arguments)) else None
         types = [*[t.dtype for t in initial], dtypes.int64]
-        outs = make(_WHILE, [test, inside], initial, types, "Exit", grows, starts, most=most)
+        outs = make(_WHILE, [test, inside], initial, types, "Exit", changing, starts, most=most)
     ends = outs[: len(flat)] if exact else outs[:-1]
     out = pack(loop_vars, _wrapped(like, ends))
     if several and len(out) == 1 and not return_same_structure:
@@ -627,11 +629,15 @@ def _grows(
     """Whether a loop carries something whose shape changes, and its invariant allows that; of what
     an invariant frees it is enough that it may change."""
     for t, argument, leaf, free in zip(initial, body.arguments, leaves, freed, strict=True):
-        if is_empty_array(t) or t._shape == argument._shape and None not in (t._shape or (None,)):
-            continue
-        if changes([t._shape], [leaf], surely=not free):
+        if _may_change(t, argument) and changes([t._shape], [leaf], surely=not free):
             return True
     return False
+
+
+def _may_change(initial: Tensor, argument: Tensor) -> bool:
+    """Whether the shape of a loop variable is allowed to change."""
+    dims = argument._shape
+    return not is_empty_array(initial) and (dims is None or None in dims)
 
 
 def _wrapped(like: Sequence[Any], leaves: Sequence[Tensor]) -> list[Any]:
