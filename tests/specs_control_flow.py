@@ -14,5 +14,6 @@ ELSEWHERE = {
     "StatelessScan": "test_control_flow.test_gradients_of_scan",
     "TensorArrayV3": "test_control_flow.test_arrays_are_filled_in_loops",
     "TensorArrayWriteV3": "test_control_flow.test_gradients_through_arrays",
+    "TensorArrayGrow": "test_growing.test_gradients_of_arrays_that_grow",
     "TensorArrayReadV3": "test_control_flow.test_gradients_through_arrays",
 }

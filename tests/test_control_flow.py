@@ -492,7 +492,6 @@ def test_an_array_is_written_in_its_place():
     "exc, words, build",
     [
         (ValueError, "Size must be", lambda: gp.TensorArray(gp.float32)),
-        (ValueError, "does not grow", lambda: gp.TensorArray(gp.float32, 1, dynamic_size=True)),
         (TypeError, "int32.*float32", lambda: gp.TensorArray(gp.float32, 1).write(
             0, gp.constant(1))),
         (ValueError, "(2,).*(3,)", lambda: gp.TensorArray(

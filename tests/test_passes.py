@@ -594,3 +594,13 @@ def test_two_writes_that_nothing_orders_are_refused():
         ):
             session.run([a, b])
         assert session.run(a) == 2 and session.run(b) == 3
+
+
+def test_sizes_that_were_equal_once_are_not_taken_for_equal():
+    with gp.Graph().as_default():
+        a, b = gp.placeholder(gp.float64, [None]), gp.placeholder(gp.float64, [None])
+        step = gp.Session().make_callable(gp.gradients(gp.concat([a, b * b], 0), [a, b]), [a, b])
+        for n, m in ((2, 2), (2, 3), (4, 1)):
+            da, db = step(np.ones(n), np.full(m, 3.0))
+            np.testing.assert_array_equal(da, np.ones(n))
+            np.testing.assert_array_equal(db, np.full(m, 6.0))

@@ -13,8 +13,8 @@ import numpy as np
 
 from gradplan.dtypes import DType
 from gradplan.graph import Graph, Operation, Tensor
-from gradplan.opdef import HOST, REGISTRY, STATE, captured, constant_value, infer_shapes
-from gradplan.program import Program
+from gradplan.opdef import HOST, REGISTRY, STATE, captured, infer_shapes
+from gradplan.program import Program, is_pure
 from gradplan.shapes import Shape
 
 
@@ -88,9 +88,12 @@ class Body(Graph):
         inputs: Sequence[Tensor],
         given: Sequence[Shape | None],
         value: Callable[[int], np.ndarray | None],
+        evaluate: Callable[..., list[np.ndarray]] | None = None,
     ) -> list[Shape | None]:
-        """The shapes of its outputs for inputs of these shapes; ``value`` is of inputs."""
+        """The shapes of its outputs for inputs of these shapes; ``value`` is of inputs, and
+        ``evaluate`` computes what follows from known values (``bind.evaluate``)."""
         number = {t: i for i, t in enumerate(inputs)}
+        values: dict[Tensor, np.ndarray | None] = {}
         shape_of: dict[Tensor, Shape | None] = dict(zip(inputs, given, strict=True))
 
         def value_of(t: Tensor) -> np.ndarray | None:
@@ -99,7 +102,14 @@ class Body(Graph):
             static = t.op.opdef.static
             if static is not None:
                 return static(t.op.attrs, [shape_of[x] for x in t.op.inputs])
-            return constant_value(t)
+            if t not in values:
+                single = all([len(x.op.outputs) == 1 for x in (t, *t.op.inputs)])
+                given = {x: value_of(x) for x in t.op.inputs} if single and is_pure(t.op) else {}
+                if evaluate is None or not given or any([v is None for v in given.values()]):
+                    values[t] = None
+                else:
+                    values[t] = evaluate([t], given.__getitem__, given)[0]
+            return values[t]
 
         for op in self._ops:
             if op.outputs and op.outputs[0] in shape_of:
@@ -115,14 +125,33 @@ class Body(Graph):
         return [shape_of[t] for t in self.outputs]
 
 
-def copy_into(graph: Graph, body: Body, stand_ins: dict[Tensor, Tensor]) -> list[Tensor]:
+def behind(outputs: Sequence[Tensor]) -> set[Operation]:
+    """The operations that compute ``outputs``."""
+    seen: set[Operation] = set()
+    stack = [t.op for t in outputs]
+    while stack:
+        op = stack.pop()
+        if op not in seen:
+            seen.add(op)
+            stack += [*[t.op for t in op.inputs], *op.control_inputs]
+    return seen
+
+
+def copy_into(
+    graph: Graph,
+    body: Body,
+    stand_ins: dict[Tensor, Tensor],
+    outputs: Sequence[Tensor] | None = None,
+) -> list[Tensor]:
     """Make the operations of ``body`` again in ``graph``: what stands for its outputs there.
 
-    ``stand_ins`` says what stands for its inputs; it is filled with all that is made.
+    ``stand_ins`` says what stands for its inputs; it is filled with all that is made. Where
+    ``outputs`` are given only these are made, and what they need.
     """
     made: dict[Operation, Operation] = {}
+    needed = None if outputs is None else behind(outputs)
     for op in body._ops:
-        if op.outputs and op.outputs[0] in stand_ins:
+        if op.outputs and op.outputs[0] in stand_ins or needed is not None and op not in needed:
             continue
         copy = Operation(
             graph,
@@ -137,4 +166,4 @@ def copy_into(graph: Graph, body: Body, stand_ins: dict[Tensor, Tensor]) -> list
         copy.asked = op.asked
         made[op] = graph.add(copy)
         stand_ins.update(zip(op.outputs, copy.outputs, strict=True))
-    return [stand_ins[t] for t in body.outputs]
+    return [stand_ins[t] for t in (body.outputs if outputs is None else outputs)]

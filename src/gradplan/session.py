@@ -349,7 +349,11 @@ class Session:
         if len(set(fed)) < len(fed):
             raise ValueError("feed_dict feeds one tensor twice, under two names")
         parts = stages.split(tensors, fed, targets)
-        compiled = Compiled(self, parts[0]) if len(parts) == 1 else Staged(self, parts, fed)
+        compiled: Compiled | Staged
+        if len(parts) == 1 and not parts[0].steps:
+            compiled = Compiled(self, parts[0])
+        else:
+            compiled = Staged(self, parts, fed)
         number = {t: i for i, t in enumerate(tensors)}
         places: list[Any] = [number.get(e) for e in elements]  # of each leaf among the results
         if makers:

@@ -12,6 +12,10 @@ After::
 Nearly every program has one stage, and nothing is done for it. A value that is fed, such as the
 batch size that a script feeds beside its data, needs no stage of its own, nor does arithmetic on
 it: the plan is bound for that value as it is bound for the shapes of the feeds.
+
+A loop or conditional of which no plan can be made, since a shape in it changes from trip to trip or
+depends on what the trip computes, is marked ``stepped`` (control_flow/growing.py). It is run from
+Python at the beginning of a stage, and the rest of the stage is bound for what came out.
 """
 
 from __future__ import annotations
@@ -20,7 +24,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import CALL, HOST, STATE, VIEW
+from gradplan.opdef import CALL, HOST, STATE, VIEW, constant_value, is_variable
 from gradplan.program import is_pure
 
 #: A fed vector of up to so many elements may hold sizes; a longer one holds data.
@@ -39,6 +43,8 @@ class Stage(NamedTuple):
         The feeds whose values, not only their shapes, must be known when a plan is bound.
     done : set of Operation
         What earlier stages have executed.
+    steps : list of Operation
+        Loops and conditionals that are run from Python before it.
     """
 
     fetches: list[Tensor]
@@ -46,23 +52,54 @@ class Stage(NamedTuple):
     targets: list[Operation]
     valued: set[Tensor]
     done: set[Operation]
+    steps: list[Operation]
+
+
+def is_stepped(op: Operation) -> bool:
+    """Whether the operation runs from Python, a trip at a time, and not inside a plan."""
+    return op.attrs.get("stepped", False) or op.type == "AddN" and any(map(_is_ragged, op.inputs))
+
+
+def _is_ragged(t: Tensor) -> bool:
+    """Whether the rows of ``t`` may be of different shapes: what a loop whose shapes change kept of
+    every trip, for its gradient."""
+    op = t.op
+    if op.type == "AddN":
+        return is_stepped(op)
+    if (
+        not op.attrs.get("stepped", False)
+        or t in op.outputs[: op.attrs.get("carried", len(op.outputs))]
+    ):
+        return False
+    return t._shape is None or None in t._shape[1:]
+
+
+def handed_to(op: Operation, fed: Iterable[Tensor] = ()) -> list[Tensor]:
+    """What a stepped operation takes that another one has to compute."""
+    return [
+        t for t in op.inputs if t not in fed and not is_variable(t) and constant_value(t) is None
+    ]
 
 
 def split(
-    fetches: Sequence[Tensor], feeds: Sequence[Tensor], targets: Sequence[Operation]
+    fetches: Sequence[Tensor],
+    feeds: Sequence[Tensor],
+    targets: Sequence[Operation],
+    changing: Sequence[Tensor] = (),
 ) -> list[Stage]:
-    """The stages, in order; the last one fetches ``fetches``, in their order."""
+    """The stages, in order; the last one fetches ``fetches``, in their order. No plan is bound for
+    what follows from feeds that are ``changing`` in every run."""
     fed = set(feeds)
     needed = _needed([*[t.op for t in fetches if t not in fed], *targets], fed)
-    if not any([op.asked for op in needed]):
-        return [Stage(list(fetches), list(feeds), list(targets), set(), set())]
+    if not any([op.asked or is_stepped(op) for op in needed]):
+        return [Stage(list(fetches), list(feeds), list(targets), set(), set(), [])]
     ops = sorted(needed, key=lambda op: op.id)
-    known, valued = _known(ops, fed)
-    computed = _asked(ops, fed, known)
+    known, valued = _known(ops, fed, changing)
+    computed = _asked(ops, fed, known) + [op for op in ops if is_stepped(op)]
     if not computed:
-        return [Stage(list(fetches), list(feeds), list(targets), valued, set())]
+        return [Stage(list(fetches), list(feeds), list(targets), valued, set(), [])]
     level = _levels(ops, fed, known)
-    early = _needed(computed, fed)
+    early = _needed([op for op in computed if not is_stepped(op) or not _has_effect(op)], fed)
     late = {op: max(level.values()) for op in ops if _has_effect(op) and op not in early}
     if late:  # what cannot be undone waits until all is known that can fail
         level = _levels(ops, fed, known, late)
@@ -85,16 +122,23 @@ def _has_effect(op: Operation) -> bool:
     return op.writes > 0 or op.opdef.kind is HOST
 
 
-def _known(ops: Sequence[Operation], fed: set[Tensor]) -> tuple[set[Tensor], set[Tensor]]:
+def _known(
+    ops: Sequence[Operation], fed: set[Tensor], changing: Sequence[Tensor]
+) -> tuple[set[Tensor], set[Tensor]]:
     """What is known when a plan is bound: what follows from constants, shapes and fed sizes; and
     the fed sizes from which something follows that a shape depends on."""
-    sizes = {t for t in fed if _may_be_sizes(t)}
+    sizes = {t for t in fed if _may_be_sizes(t) and t not in changing}
     known = set(sizes)
     follows: dict[Tensor, frozenset[Tensor]] = {t: frozenset([t]) for t in sizes}
     for op in ops:
         if op.opdef.static is not None:
             known.update(op.outputs)
-        elif op.inputs and is_pure(op) and all([t in known for t in op.inputs]):
+        elif (
+            op.inputs
+            and is_pure(op)
+            and not is_stepped(op)
+            and all([t in known for t in op.inputs])
+        ):
             origin = frozenset().union(*[follows.get(t, frozenset()) for t in op.inputs])
             if origin and op.opdef.kind is CALL and op.opdef.kernel:
                 continue  # what is counted or looked up is data, though there be few of them
@@ -129,7 +173,8 @@ def _levels(
     known: set[Tensor],
     least: dict[Operation, int] | None = None,
 ) -> dict[Operation, int]:
-    """The stage of every operation: one after that of the values which its shape depends on."""
+    """The stage of every operation: one after that of the values which its shape depends on, and
+    for a stepped one of all that it takes."""
     level: dict[Operation, int] = {}
     for op in ops:
         at = 0 if least is None else least.get(op, 0)
@@ -142,6 +187,9 @@ def _levels(
             t = op.inputs[i]
             if t not in known and t not in fed:
                 at = max(at, level[t.op] + 1)
+        if is_stepped(op):
+            before = [*[t.op for t in handed_to(op, fed)], *op.control_inputs]
+            at = max([at, *[level[b] + 1 for b in before]])
         level[op] = at
     return level
 
@@ -159,9 +207,14 @@ def _stages(
     asked = {op.inputs[i] for op in ops for i in op.asked}
     last = max(level.values())
     written: dict[Operation, int] = {}  # variable -> the first stage that writes it
+    handed: list[dict[Tensor, None]] = [{} for _ in range(last + 1)]
     for op in ops:
-        for ref in op.inputs[: op.writes]:
-            written[ref.op] = min(level[op], written.get(ref.op, last))
+        for ref in op.inputs[: op.writes]:  # a stepped operation writes before its stage begins
+            written[ref.op] = min(level[op] - is_stepped(op), written.get(ref.op, last))
+        if is_stepped(op):
+            for t in handed_to(op, fed):
+                if not is_stepped(t.op):
+                    handed[level[t.op]][t] = None
     #: What a stage needs from earlier ones.
     crossing: list[dict[Tensor, None]] = [{} for _ in range(last + 1)]
     wanted: list[list[Operation]] = [[] for _ in range(last + 1)]
@@ -169,9 +222,14 @@ def _stages(
     done: list[set[Operation]] = [set() for _ in range(last + 1)]
     for at in range(last + 1):
         again = _repeatable(ops, level, written, at, fed)
-        done[at] = {op for op in ops if level[op] < at and op not in again}
+        done[at] = {op for op in ops if level[op] < at + is_stepped(op) and op not in again}
         mine = [op for op in ops if level[op] == at]
         mine += [c for op in mine for c in op.control_inputs if c in again]
+        for op in [op for op in mine if is_stepped(op)]:
+            mine.remove(op)
+            for c in op.control_inputs:
+                if not is_stepped(c):
+                    wanted[level[c]].append(c)
         seen: set[Operation] = set()
         while mine:
             op = mine.pop()
@@ -186,7 +244,7 @@ def _stages(
                 elif level[t.op] < at:
                     mine.append(t.op)
             for c in op.control_inputs:
-                if c in done[at]:
+                if c in done[at] and not is_stepped(c):
                     wanted[level[c]].append(c)
     for t in fetches:
         if t in fed:
@@ -196,7 +254,9 @@ def _stages(
     out = []
     for at in range(last + 1):
         later = [t for more in crossing[at + 1 :] for t in more if level[t.op] == at]
-        mine = [op for op in ops if level[op] == at and op in targets]
+        later = [*[t for t in later if not is_stepped(t.op)], *handed[at]]
+        steps = [op for op in ops if level[op] == at and is_stepped(op)]
+        mine = [op for op in ops if level[op] == at and op in targets and op not in steps]
         own = [t for t in feeds if t in used[at]]
         given = [*own, *crossing[at]]
         out.append(
@@ -206,6 +266,7 @@ def _stages(
                 list(dict.fromkeys([*mine, *wanted[at]])),
                 {t for t in given if t in valued or t not in fed and (t in known or t in asked)},
                 done[at],
+                steps,
             )
         )
     return out
@@ -225,7 +286,7 @@ def _repeatable(
         if level[op] >= at or op.control_inputs:
             continue
         if not op.inputs:
-            if op.opdef.kind is VIEW or op.opdef.kind is STATE:
+            if op.opdef.kind is VIEW or op.opdef.kind is STATE or is_variable(op.outputs[0]):
                 out.add(op)
         elif op.opdef.kind is VIEW and op.opdef.static is None:
             if all(

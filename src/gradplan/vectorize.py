@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from gradplan import shapes
+from gradplan import shapes, stages
 from gradplan.graph import Operation, Tensor
 from gradplan.opdef import HOST, MAP, REDUCE, STATE, VIEW, OpDef, apply, constant_value
 from gradplan.ops import batching
@@ -127,7 +127,10 @@ def vectorize(results: Sequence[Tensor | None], seed: Tensor, seeds: Tensor) -> 
         Each with that first dimension; None for None.
     """
     new = {seed: seeds}
-    for op in _after(seed, results):
+    path = _after(seed, results)
+    if any(map(stages.is_stepped, path)):  # what these keep of their trips cannot be joined
+        return _one_by_one(path, results, seed, seeds)
+    for op in path:
         b = Batch(op, new, seeds)
         made = _batched(op, b)
         for t, out in zip(op.outputs, [made] if isinstance(made, Tensor) else made, strict=True):
@@ -137,6 +140,31 @@ def vectorize(results: Sequence[Tensor | None], seed: Tensor, seeds: Tensor) -> 
                 out._shape = known  # type: ignore[assignment]
             new[t] = out
     return [None if t is None else new[t] if t in new else _repeated(t, seeds) for t in results]
+
+
+def _one_by_one(
+    path: Sequence[Operation], results: Sequence[Tensor | None], seed: Tensor, seeds: Tensor
+) -> list[Tensor | None]:
+    """All of it again for every seed."""
+    count = Batch(seed.op, {}, seeds).size
+    if count is None:
+        raise ValueError(
+            f"{path[0]} runs from Python, which needs a number of gradients that is known while "
+            "the graph is built: give the tensors a static shape"
+        )
+    rows: list[list[Tensor]] = [[] for _ in results]
+    for k in range(count):
+        new = {seed: seeds[k]}
+        for op in path:
+            made = Batch(op, new, seeds).apply()
+            new.update(zip(op.outputs, [made] if isinstance(made, Tensor) else made, strict=True))
+        for row, t in zip(rows, results, strict=True):
+            if t is not None:
+                row.append(expand_dims(new.get(t, t), 0))
+    return [
+        None if t is None else concat(row, 0) if row else _repeated(t, seeds)
+        for row, t in zip(rows, results, strict=True)
+    ]
 
 
 def _after(seed: Tensor, results: Sequence[Tensor | None]) -> list[Operation]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from gradplan import dtypes, passes, probe
+from gradplan import bind, dtypes, passes, probe, shapes
 from gradplan.body import Body
+from gradplan.control_flow.growing import NOTHING, Findings, examine, is_plain
 from gradplan.dtypes import DType
-from gradplan.graph import Graph, Operation, Tensor
+from gradplan.graph import Graph, Operation, Tensor, at_user_line
 from gradplan.opdef import CALL, STATE, apply, captured, op
 from gradplan.ops.array import identity
 from gradplan.ops.constant import convert_to_tensor
@@ -52,6 +53,28 @@ def pack(structure: Any, leaves: Sequence[Any]) -> Any:
         return next(rest)
 
     return build(structure)
+
+
+def outline(structure: Any) -> Any:
+    """What two structures have in common if they are nested alike; lists and tuples are."""
+    if isinstance(structure, dict):
+        return {k: outline(v) for k, v in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return [outline(part) for part in structure]
+    return None
+
+
+def shape_leaves(structure: Any, n: int) -> list[Any]:
+    if isinstance(structure, shapes.TensorShape):
+        return [structure]
+    out = []
+    if isinstance(structure, dict):
+        structure = [structure[k] for k in sorted(structure)]
+    for part in structure:
+        out += shape_leaves(part, 0) if isinstance(part, (list, tuple, dict)) else [part]
+    if n and len(out) != n:
+        raise ValueError(at_user_line(f"while_loop: {len(out)} shape invariants for {n} variables"))
+    return out
 
 
 def results(body: Body, returned: Any, dtypes_wanted: Sequence[DType | None] | None = None) -> None:
@@ -145,15 +168,43 @@ def make(
     arguments: Sequence[Tensor],
     types: Sequence[DType],
     name: str,
+    grows: Callable[[Findings, Callable[[], Findings]], bool] | None = None,
+    starts: Sequence[Shape | None] | None = None,
     **attrs: Any,
 ) -> Sequence[Tensor]:
-    """One operation with bodies: its inputs are variables they write, ``arguments``, captures."""
+    """One operation with bodies: its inputs are variables they write, ``arguments``, captures.
+
+    ``grows`` says of what was found out about the last body whether it has to run from Python
+    though that need not, and may look more closely; ``starts`` are the shapes of their arguments in
+    the first trip.
+    """
     captures = list(dict.fromkeys(t for body in bodies for t in body.captures))
     written = list(dict.fromkeys(t for body in bodies for t in body.written()))
     captures = [t for t in captures if t not in written] + written
     for body in bodies:
         body.taken = [captured(body, t) for t in captures]
+
+    def look(body: Body, evaluate: Any = None) -> Findings:
+        enters = [t._shape for t in body.arguments] if starts is None else starts
+        around = [t._shape for t in captures]
+        return examine(body, [*enters, *around], captures, evaluate)
+
+    last = bodies[-1]
+    found = [
+        look(body) if body is last and grows or not is_plain(body) else NOTHING for body in bodies
+    ]
+    stepped = any([f.stepped for f in found])
+    if grows is not None and not stepped:
+        stepped = grows(found[-1], lambda: look(last, bind.evaluate))
+    first = len(written) + len(arguments)
+    roots = [
+        first + i
+        for i in range(len(captures))
+        if any([body.taken[i] in f.roots for body, f in zip(bodies, found, strict=True)])
+    ]
     attrs |= {
+        "stepped": stepped,
+        "roots": () if stepped else tuple(roots),
         "types": tuple(types),
         "bodies": tuple(bodies),
         "writes": len(written),
@@ -162,4 +213,7 @@ def make(
     }
     opdef = defs[any(body.has_effects for body in bodies)]
     made = apply(opdef, [*written, *arguments, *captures], attrs, name)
-    return made if isinstance(made, tuple) else (made,)
+    outs = made if isinstance(made, tuple) else (made,)
+    if attrs["roots"]:
+        outs[0].op.asked = tuple(sorted({*outs[0].op.asked, *roots}))
+    return outs

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradplan import dtypes
+from gradplan.bind import evaluate
 from gradplan.body import Body, copy_into
 from gradplan.control_flow.bodies import (
     captured_views,
@@ -32,11 +33,15 @@ _if_rules, *_IF = declare("StatelessIf", "If", "Runs one of two bodies; see :fun
 @_if_rules.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     first = attrs["writes"] + 1
+    stepped = attrs["stepped"]
     found = [
-        body.shapes(
+        [t._shape for t in body.outputs]
+        if stepped
+        else body.shapes(
             body.inputs,
             in_shapes[first:],
             shape_values(body, first, value),
+            evaluate,
         )
         for body in attrs["bodies"]
     ]
@@ -45,7 +50,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
         if a == b:
             out.append(a)
             continue
-        predicate = value(first - 1)  # the shapes depend on it, then
+        predicate = None if stepped else value(first - 1)  # the shapes depend on it, then
         if predicate is not None:
             return found[0 if bool(predicate) else 1]
         same = a is not None and b is not None and len(a) == len(b)

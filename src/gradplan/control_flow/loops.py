@@ -14,19 +14,24 @@ from typing import Any
 import numpy as np
 
 from gradplan import dtypes, shapes
+from gradplan.bind import evaluate
 from gradplan.body import Body, copy_into
+from gradplan.control_flow import sizing
 from gradplan.control_flow.bodies import (
     captured_views,
     declare,
     flatten,
     inside,
     make,
+    outline,
     pack,
     results,
+    shape_leaves,
     shape_values,
     trace,
 )
-from gradplan.control_flow.tensor_array import TensorArray, is_empty_array
+from gradplan.control_flow.growing import Findings, changes, depends_on_values
+from gradplan.control_flow.tensor_array import TensorArray, is_empty_array, resized
 from gradplan.gradients import gradients
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of, is_variable
@@ -70,14 +75,15 @@ def _hand_on(binder: Any, carried: Sequence[Any], results: Sequence[Any]) -> Non
 
 
 def _carried_shapes(
-    body: Body, inputs: Sequence[Any], first: int, n: int, value: Any
+    body: Body, inputs: Sequence[Any], first: int, n: int, value: Any, exactly: bool = False
 ) -> tuple[list[Any], list[Any]]:
     """The shapes of what is carried, inputs [first, first + n) of the body, and of its results.
 
-    A new array (tensor_array.py) has rows of size 0 till something is written.
+    A new array (tensor_array.py) has rows of size 0 till something is written. ``exactly`` refuses
+    a shape of which less is known after a trip than before.
     """
     inputs = list(inputs)
-    found = body.shapes(body.inputs, inputs, value)
+    found = body.shapes(body.inputs, inputs, value, evaluate)
     grown = [
         i
         for i, (a, b) in enumerate(zip(inputs[first : first + n], found, strict=False))
@@ -86,34 +92,45 @@ def _carried_shapes(
     for i in grown:
         inputs[first + i] = (inputs[first + i][0], *found[i][1:])  # type: ignore[index]
     if grown:
-        found = body.shapes(body.inputs, inputs, value)
+        found = body.shapes(body.inputs, inputs, value, evaluate)
     enters = inputs[first : first + n]
-    _same_shapes(enters, found[:n])
+    _same_shapes(enters, found[:n], exactly)
     return enters, found
 
 
-def _same_shapes(enters: Sequence[Any], leaves: Sequence[Any]) -> None:
+def _same_shapes(enters: Sequence[Any], leaves: Sequence[Any], exactly: bool = False) -> None:
     for i, (a, b) in enumerate(zip(enters, leaves, strict=True)):
-        if (
-            shapes.merge(a, b) is False
-            or b is not None
-            and a is not None
-            and None not in a
-            and a != b
-        ):
+        vague = None not in (a, b) and None not in a and None in b
+        if shapes.merge(a, b) is False or exactly and vague:
             raise ValueError(
                 f"the shape of loop variable {i} is not an invariant for the loop. It enters the "
                 f"loop with shape {shapes.text(a)}, but has shape {shapes.text(b)} after one "
-                "iteration"
+                "iteration. Provide shape invariants using the shape_invariants argument of "
+                "while_loop, with None for a size that changes"
             )
+
+
+def _invariants(
+    arguments: Sequence[Tensor], outputs: Sequence[Tensor], starts: Sequence[Any]
+) -> list[Any]:
+    """What is known in every trip of the shapes of what a loop carries that runs from Python."""
+    enters = [t._shape for t in arguments]
+    leaves = [t._shape for t in outputs[: len(enters)]]
+    _same_shapes(enters, leaves)
+    return [
+        (None, *b[1:]) if a is None and b and start and start[1:] == (0,) else a  # a new array
+        for a, b, start in zip(enters, leaves, starts, strict=True)
+    ]
 
 
 @_while_rules.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     first, n = attrs["writes"], attrs["arguments"]
     body = attrs["bodies"][1]
+    if attrs["stepped"]:
+        return [*_invariants(body.arguments, body.outputs, in_shapes[first : first + n]), ()]
     values = shape_values(body, first + n, value)
-    enters, _ = _carried_shapes(body, in_shapes[first:], 0, n, values)
+    enters, _ = _carried_shapes(body, in_shapes[first:], 0, n, values, exactly=True)
     return [*enters, ()]
 
 
@@ -144,10 +161,11 @@ def _(op: Operation, *dys: Any) -> Any:
             f"the loop '{op.name}' (made at {op.made_at}) writes variables, draws random numbers "
             "or calls Python: to be differentiated it is run again, which would do so twice"
         )
-    if op.graph.outer is not None:
+    if op.graph.outer is not None and not op.attrs["stepped"]:
         return _while_gradient_inside(op, dys)
     body = _as_scan(op)
-    again = scan_loop(op.outputs[-1], body, op.inputs[first : first + n], [], "while_again")
+    initial, stepped = op.inputs[first : first + n], op.attrs["stepped"]
+    again = scan_loop(op.outputs[-1], body, initial, [], "while_again", stepped=stepped)
     given = [*dys[:-1], *[None] * (len(again) - n)]
     found = _scan_gradient(again[0].op, *given)
     out: list[Any] = [None] * len(op.inputs)
@@ -221,6 +239,7 @@ def scan_loop(
     stacks: Sequence[Tensor],
     name: str,
     reverse: bool = False,
+    stepped: bool = False,
 ) -> Sequence[Tensor]:
     """A ``Scan``: what is carried at the end, the stacked rows of the body's other results, and for
     every trip what it took of what is carried.
@@ -235,12 +254,16 @@ def scan_loop(
     name : str
     reverse : bool, optional
         Whether the last rows come first.
+    stepped : bool, optional
+        Whether shapes change from trip to trip; rows are then of different shapes, and what is
+        stacked can be taken by such scans alone.
     """
     n = len(initial)
     types = [t.dtype for t in (*body.outputs, *initial)]
     arguments = [convert_to_tensor(trips, dtypes.int64), *initial, *stacks]
-    attrs = {"carried": n, "reverse": reverse}
-    return make(_SCAN, [body], arguments, types, name, **attrs)
+    attrs: dict[str, Any] = {"carried": n, "reverse": reverse}
+    grows = (lambda found, closely: True) if stepped else None
+    return make(_SCAN, [body], arguments, types, name, grows, **attrs)
 
 
 @_scan_rules.shape
@@ -260,6 +283,10 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
         if trips not in (None, s[0]):
             raise ValueError(f"the elements have {trips} and {s[0]} rows")
         trips = s[0]
+    if attrs["stepped"]:
+        enters = _invariants(body.arguments[1 : 1 + carried], body.outputs, enters)
+        rows = [*[t._shape for t in body.outputs[carried:]], *enters]
+        return [*enters, *[None if s is None else (trips, *s) for s in rows]]
     if not stacks:
         count = value(first)
         trips = None if count is None else int(count)
@@ -334,7 +361,12 @@ def _scan_gradient(op: Operation, *dys: Any) -> Any:
         d_history = [(i, dys[n + n_rows + i]) for i in floats if dys[n + n_rows + i] is not None]
         sums = [zeros_like(taken[i]) for i in outer]
         elements = [*history, *stacks, *[dy for _, dy in d_rows], *[dy for _, dy in d_history]]
+    stepped = op.attrs["stepped"]
     arguments = [(dtypes.int64, ()), *[(t.dtype, t._shape) for t in (*d_final, *sums)]]
+    if stepped:
+        arguments[1 : 1 + len(floats)] = [
+            (t.dtype, t._shape) for t in [body.arguments[1 + i] for i in floats]
+        ]
     arguments += [(t.dtype, None if t._shape is None else t._shape[1:]) for t in elements]
 
     def back(trip: Tensor, *rest: Tensor) -> Any:
@@ -370,7 +402,8 @@ def _scan_gradient(op: Operation, *dys: Any) -> Any:
     with op.graph.as_default():
         trips = op.inputs[op.writes]
         reverse = not op.attrs["reverse"]
-        outs = scan_loop(trips, made, [*d_final, *sums], elements, "scan_grad", reverse)
+        start = [*d_final, *sums]
+        outs = scan_loop(trips, made, start, elements, "scan_grad", reverse, stepped)
     out: list[Any] = [None] * len(op.inputs)
     for k, i in enumerate(floats):
         out[first + i] = None if is_empty_array(initial[i]) else outs[k]
@@ -402,18 +435,20 @@ def while_loop(
     maximum_iterations: Any = None,
     return_same_structure: bool = False,
 ) -> Any:
-    """Repeat ``body`` as long as ``cond`` holds; it runs inside the plan, without Python.
+    """Repeat ``body`` as long as ``cond`` holds.
 
     Parameters
     ----------
     cond : callable
         ``cond(*loop_vars)`` gives a bool scalar.
     body : callable
-        ``body(*loop_vars)`` gives new loop variables, of the same types and shapes.
+        ``body(*loop_vars)`` gives new loop variables, of the same types, and of shapes that the
+        invariants allow.
     loop_vars : list or tuple, nested
         Of tensors, arrays or numbers: what the first trip takes.
-    shape_invariants : optional
-        Shapes that the body may take for granted. The shapes of one run do not change in it.
+    shape_invariants : same structure of TensorShape, optional
+        What is known of the shapes in every trip: None for a dimension that may change. Those of a
+        TensorArray are not looked at. Default: the static shapes of ``loop_vars``.
     parallel_iterations, back_prop, swap_memory : optional
         Accepted as in TensorFlow 1; they change nothing here.
     name : str, optional
@@ -431,12 +466,19 @@ def while_loop(
     TypeError
         If ``cond`` or ``body`` is not callable, or a type changes.
     ValueError
-        If there are no loop variables, or the structure or a shape changes.
+        If there are no loop variables, the structure changes, or a shape does where no invariant
+        allows it.
+    InvalidArgumentError
+        In a run where a shape turns out to be none that the invariants allow.
 
     Notes
     -----
+    A loop whose shapes stay as they are runs inside the plan, without Python. One whose shapes
+    change, or in which a shape depends on what a trip computes, runs from Python, and its body is
+    bound for each shape that it meets.
+
     To be differentiated the loop is run again with what every trip took kept: memory grows with the
-    number of trips. A loop within a loop is run again for every trip instead.
+    number of trips. A loop inside the plan within a loop is run again for every trip instead.
 
     Examples
     --------
@@ -444,11 +486,20 @@ def while_loop(
     >>> i, total = gp.while_loop(lambda i, s: i < 5, lambda i, s: (i + 1, s + i), [0, 0])
     >>> print(gp.Session().run(total))
     10
+    >>> grown = gp.while_loop(
+    ...     lambda m: gp.size(m) < 5,
+    ...     lambda m: gp.concat([m, m * 10], 0),
+    ...     [gp.constant([1])],
+    ...     shape_invariants=[gp.TensorShape([None])],
+    ... )
+    >>> gp.Session().run(grown)
+    array([   1,   10,   10,  100,   10,  100,  100, 1000], dtype=int32)
     """
     if not callable(cond) or not callable(body):
         raise TypeError(at_user_line("while_loop: cond and body must be callable"))
     like = flatten(loop_vars)
     flat = [x.value if isinstance(x, TensorArray) else x for x in like]
+    dynamic = [i for i, x in enumerate(like) if isinstance(x, TensorArray) and x.dynamic]
     if not flat:
         raise ValueError(at_user_line("while_loop: No loop variables provided"))
     several = isinstance(loop_vars, (list, tuple))
@@ -457,7 +508,27 @@ def while_loop(
         initial = [convert_to_tensor(x) for x in flat]
         wanted = [t._shape for t in initial]
         if shape_invariants is not None:
-            wanted = [shapes.as_shape(s) for s in _shape_leaves(shape_invariants, len(flat))]
+            wanted = [
+                t._shape if isinstance(x, TensorArray) else shapes.as_shape(s)
+                for x, t, s in zip(
+                    like, initial, shape_leaves(shape_invariants, len(flat)), strict=True
+                )
+            ]
+        for i in dynamic:
+            dims = wanted[i]
+            wanted[i] = None if dims is None else (None, *dims[1:])
+            initial.append(like[i].size())
+            wanted.append(())
+        for t, s in zip(initial, wanted, strict=True):
+            if shapes.merge(t._shape, s) is False and not is_empty_array(t):
+                raise ValueError(
+                    at_user_line(
+                        f"while_loop: The shape invariant specified for {t.name} is not compatible "
+                        f"with the initial shape of the loop variable. It enters the loop with "
+                        f"shape {shapes.text(t._shape)}, but the specified shape invariant is "
+                        f"{shapes.text(s)}"
+                    )
+                )
         arguments = [
             (t.dtype, None if is_empty_array(t) else s)
             for t, s in zip(initial, wanted, strict=True)
@@ -475,15 +546,26 @@ def while_loop(
         if test.outputs[0].dtype is not dtypes.bool or test.outputs[0]._shape not in ((), None):
             raise TypeError(at_user_line(f"while_loop: cond must give a bool scalar, not {holds}"))
         inside, returned = trace(graph, with_structure(body), arguments, "body")
-        leaves = [x.value if isinstance(x, TensorArray) else x for x in flatten(returned)]
+        given = flatten(returned)
+        leaves = [x.value if isinstance(x, TensorArray) else x for x in given]
         one = several and len(loop_vars) == 1 and not isinstance(returned, (list, tuple))
-        if len(leaves) != len(flat) or not one and _outline(returned) != _outline(loop_vars):
+        if len(leaves) != len(flat) or not one and outline(returned) != outline(loop_vars):
             raise ValueError(
                 at_user_line(
                     "while_loop: The two structures don't have the same nested structure: loop "
                     f"variables {loop_vars!r}, body returned {returned!r}"
                 )
             )
+        for i in dynamic:
+            if not isinstance(given[i], TensorArray) or not given[i].dynamic:
+                raise TypeError(
+                    at_user_line(
+                        f"while_loop: loop variable {i} is a TensorArray of dynamic size, but the "
+                        f"body returned {given[i]!r} for it"
+                    )
+                )
+        with inside.as_default():
+            leaves += [given[i].size() for i in dynamic]
         results(
             inside,
             leaves,
@@ -503,36 +585,66 @@ def while_loop(
         most = None
         if maximum_iterations is not None:
             most = int(require_constant(maximum_iterations, "maximum_iterations"))
+        sizes = list(range(len(flat), len(initial)))
+        exact = all(like[i].is_exact and sizing.passes(inside, i) for i in dynamic)
+        chosen = None
+        if not exact and all(like[i].is_exact for i in dynamic):
+            chosen = sizing.chosen(test, inside, dynamic, sizes)
+        if chosen is not None:
+            exact = True
+            first = [initial[i] for i in chosen]
+            parts = [
+                sizing.part_of(graph, test, chosen, test.outputs),
+                sizing.part_of(graph, inside, chosen, [inside.outputs[i] for i in chosen]),
+            ]
+            kinds = [*[t.dtype for t in first], dtypes.int64]
+            counted = make(_WHILE, parts, first, kinds, "Size", most=most)
+            for i, k in zip(dynamic, sizes, strict=True):
+                initial[i] = resized(initial[i], counted[chosen.index(k)])
+            inside = sizing.with_room(graph, inside, dynamic)
+            del initial[sizing.taken(test, inside, len(flat)) :]
+            kept = len(initial)
+            del test.arguments[kept:], inside.arguments[kept:], inside.outputs[kept:], wanted[kept:]
+        freed = [a != b for a, b in zip(wanted, [t._shape for t in initial], strict=True)]
+
+        def grows(found: Findings, closely: Callable[[], Findings]) -> bool:
+            if depends_on_values(inside.arguments, found.shapes):
+                found = closely()
+            return _grows(initial, inside, found.shapes, freed)
+
+        starts = [t._shape for t in initial]
+        changing = grows if any(map(_may_change, initial, inside.arguments)) else None
         types = [*[t.dtype for t in initial], dtypes.int64]
-        outs = make(_WHILE, [test, inside], initial, types, "Exit", most=most)
-    out = pack(loop_vars, _wrapped(like, outs[:-1]))
+        outs = make(_WHILE, [test, inside], initial, types, "Exit", changing, starts, most=most)
+    ends = outs[: len(flat)] if exact else outs[:-1]
+    out = pack(loop_vars, _wrapped(like, ends))
     if several and len(out) == 1 and not return_same_structure:
         return out[0]
     return out
 
 
+def _grows(
+    initial: Sequence[Tensor], body: Body, leaves: Sequence[Any], freed: Sequence[bool]
+) -> bool:
+    """Whether a loop carries something whose shape changes, and its invariant allows that; of what
+    an invariant frees it is enough that it may change."""
+    for t, argument, leaf, free in zip(initial, body.arguments, leaves, freed, strict=True):
+        if _may_change(t, argument) and changes([t._shape], [leaf], surely=not free):
+            return True
+    return False
+
+
+def _may_change(initial: Tensor, argument: Tensor) -> bool:
+    """Whether the shape of a loop variable is allowed to change."""
+    dims = argument._shape
+    return not is_empty_array(initial) and (dims is None or None in dims)
+
+
 def _wrapped(like: Sequence[Any], leaves: Sequence[Tensor]) -> list[Any]:
-    """The loop variables as the functions see them: arrays as :class:`TensorArray`."""
+    """The loop variables as the functions see them: arrays as :class:`TensorArray`, with their
+    sizes if these come after all variables."""
+    sizes = iter(leaves[len(like) :])
     return [
-        x.holding(t) if isinstance(x, TensorArray) else t for x, t in zip(like, leaves, strict=True)
+        x.holding(t, next(sizes, None) if x.dynamic else None) if isinstance(x, TensorArray) else t
+        for x, t in zip(like, leaves, strict=False)
     ]
-
-
-def _outline(structure: Any) -> Any:
-    """What two structures have in common if they are nested alike; lists and tuples are."""
-    if isinstance(structure, dict):
-        return {k: _outline(v) for k, v in structure.items()}
-    if isinstance(structure, (list, tuple)):
-        return [_outline(part) for part in structure]
-    return None
-
-
-def _shape_leaves(structure: Any, n: int) -> list[Any]:
-    if isinstance(structure, shapes.TensorShape):
-        return [structure]
-    out = []
-    for part in structure:
-        out += _shape_leaves(part, 0) if isinstance(part, (list, tuple)) else [part]
-    if n and len(out) != n:
-        raise ValueError(at_user_line(f"while_loop: {len(out)} shape invariants for {n} variables"))
-    return out

@@ -2,6 +2,9 @@
 
 An array is an ordinary tensor of shape [size, ...]; writing gives another array, in the place of
 the old one where nobody else takes that. A new array has rows of size 0 until the first is written.
+
+One of dynamic size is written after :func:`grown` has given it room. In a loop it goes with its
+size, since there may be more room than that (``sizing.py``).
 """
 
 from __future__ import annotations
@@ -13,10 +16,22 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, apply, graph_of, op
-from gradplan.ops.array import identity, reshape, shape, zeros, zeros_like
+from gradplan.opdef import CALL, apply, constant_value, graph_of, op
+from gradplan.ops.array import (
+    expand_dims,
+    identity,
+    reshape,
+    shape,
+    take_first,
+    zeros,
+    zeros_like,
+)
 from gradplan.ops.constant import convert_to_tensor
-from gradplan.ops.slicing import concat
+from gradplan.ops.gather import gather
+from gradplan.ops.math import cast, maximum
+from gradplan.ops.reduce import reduce_max
+from gradplan.ops.scatter import tensor_scatter_nd_update
+from gradplan.ops.slicing import concat, where
 from gradplan.shapes import TensorShape, as_shape
 
 __all__ = ["TensorArray"]
@@ -45,6 +60,19 @@ def is_empty_array(t: Tensor) -> bool:
     return t.op.opdef is _new.opdef
 
 
+def resized(t: Tensor, least: Any) -> Tensor:
+    """An array, new or not, with ``least`` or more rows."""
+    if is_empty_array(t):
+        size: Any = t.op.inputs[0]
+        known = constant_value(size)
+        if known is not None and not isinstance(least, Tensor):
+            size = np.int32(max(int(known), int(least)))
+        else:
+            size = maximum(cast(size, dtypes.int32), cast(least, dtypes.int32))
+        return apply(_new.opdef, [size], t.op.attrs, "TensorArray")
+    return grown(t, least)
+
+
 def _check_index(index: Any, array: Any) -> None:
     if index not in (None, ()):
         raise ValueError(f"the index of a row is a scalar, not of shape {shapes.text(index)}")
@@ -53,11 +81,11 @@ def _check_index(index: Any, array: Any) -> None:
 
 
 @op("TensorArrayWriteV3", CALL, types="T I T -> T", T=ALL, flops=0, fallible=True)
-def _write(handle: Any, index: Any, value: Any, name: str | None = None) -> Any:
+def write(handle: Any, index: Any, value: Any, name: str | None = None) -> Any:
     """``handle`` with ``value`` as its row ``index``."""
 
 
-@_write.shape
+@write.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     array, index, row = in_shapes
     _check_index(index, array)
@@ -72,7 +100,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     return array
 
 
-@_write.lower
+@write.lower
 def _(binder: Any, op: Any) -> None:
     array, index, row = map(binder.view, op.inputs)
     if array.dims != binder.shape(op.outputs[0]):  # a new array
@@ -87,13 +115,48 @@ def _(binder: Any, op: Any) -> None:
     binder.emit("write_row", [out], [binder.contiguous(row), index], updates=True)
 
 
-@_write.gradient
+@write.gradient
 def _(op: Any, dy: Any) -> Any:
     array, index, row = op.inputs
     d_row = _read(dy, index)
     if is_empty_array(array):
         return None, None, d_row
-    return _write(dy, index, zeros_like(row)), None, d_row
+    return write(dy, index, zeros_like(row)), None, d_row
+
+
+@op("TensorArrayGrow", CALL, types="T I -> T", T=ALL, flops=0)
+def grown(handle: Any, least: Any, name: str | None = None) -> Any:
+    """``handle`` with rows of zeros after it, so that there are ``least`` or more."""
+
+
+@grown.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    array, least = in_shapes[0], value(1)
+    if array is None:
+        return None
+    if not array:
+        raise ValueError("an array has rows, but this is a scalar")
+    known = array[0] is not None and least is not None
+    return (max(array[0], int(least)) if known else None, *array[1:])
+
+
+@grown.lower
+def _(binder: Any, op: Any) -> None:
+    array, dims = binder.view(op.inputs[0]), binder.shape(op.outputs[0])
+    if array.dims == dims:
+        binder.alias(op, array)
+        return
+    out = binder.result(op)
+    binder.emit("fill_zero", [out], [])
+    binder.copy(out.window(0, 0, array.dims[0]), array)
+
+
+@grown.gradient
+def _(op: Any, dy: Any) -> Any:
+    least = constant_value(op.inputs[1])
+    if least is not None and int(least) <= 0:
+        return dy, None
+    return take_first(dy, shape(op.inputs[0])[0]), None
 
 
 @op("TensorArrayReadV3", CALL, kernel="read_row", types="T I -> T", T=ALL, flops=0, fallible=True)
@@ -111,7 +174,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 @_read.gradient
 def _(op: Any, dy: Any) -> Any:
     array, index = op.inputs
-    return _write(zeros_like(array), index, dy), None
+    return write(zeros_like(array), index, dy), None
 
 
 class TensorArray:
@@ -120,12 +183,13 @@ class TensorArray:
     Parameters
     ----------
     dtype : DType
-    size : int or tensor_like of int32
-        How many rows there are; it does not grow.
+    size : int or tensor_like of int32, optional
+        How many rows there are. Default: 0, of an array of dynamic size.
     dynamic_size : bool, optional
-        Must be False: state the size.
+        Whether writing a row after the last makes the array longer. Default: False.
     clear_after_read, tensor_array_name, infer_shape, colocate_with_first_write_call : optional
-        Accepted as in TensorFlow 1; they change nothing here.
+        Accepted as in TensorFlow 1; they change nothing here: rows are of one shape, and may be
+        read and written any number of times.
     handle, flow : optional
         Must be None.
     element_shape : shape, optional
@@ -135,7 +199,15 @@ class TensorArray:
     Raises
     ------
     ValueError
-        If there is no size, or it should grow.
+        If there is no size.
+
+    Notes
+    -----
+    A row that was never written is zero.
+
+    How many rows an array of dynamic size gets in a loop is found out by running first what that
+    depends on, which is usually the counter alone. Where the trips themselves depend on rows that
+    were read, on random numbers or on variables that the loop writes, the loop runs from Python.
 
     Examples
     --------
@@ -145,6 +217,10 @@ class TensorArray:
     >>> _, squares = gp.while_loop(lambda i, a: i < 4, body, [0, gp.TensorArray(gp.float32, 4)])
     >>> gp.Session().run(squares.stack())
     array([0., 1., 4., 9.], dtype=float32)
+    >>> rows = gp.TensorArray(gp.float32, size=0, dynamic_size=True)
+    >>> _, rows = gp.while_loop(lambda i, a: i < 3, body, [0, rows])
+    >>> gp.Session().run([rows.stack(), rows.size()])
+    [array([0., 1., 4.], dtype=float32), np.int32(3)]
     """
 
     def __init__(
@@ -163,10 +239,10 @@ class TensorArray:
     ) -> None:
         if handle is not None or flow is not None:
             raise ValueError(at_user_line("TensorArray: made anew, not from a handle"))
-        if dynamic_size:
-            raise ValueError(
-                at_user_line("TensorArray: it does not grow; state its size, without dynamic_size")
-            )
+        self.dynamic = bool(dynamic_size)
+        self._size: Tensor | None = None
+        if size is None and self.dynamic:
+            size = 0
         if size is None:
             raise ValueError(at_user_line("TensorArray: Size must be provided"))
         self._dtype = dtypes.as_dtype(dtype)
@@ -178,10 +254,11 @@ class TensorArray:
                 attrs = {"dtype": self._dtype}
                 self._value = apply(_new.opdef, [size], attrs, name or "TensorArray")
 
-    def holding(self, value: Tensor) -> TensorArray:
-        """An array like this one with other contents, [size, ...]."""
+    def holding(self, value: Tensor, size: Tensor | None = None) -> TensorArray:
+        """An array like this one with other contents, [size, ...]; or more rows, if a size is
+        given."""
         made = object.__new__(TensorArray)
-        made._dtype, made._value = self._dtype, value
+        made._dtype, made._value, made.dynamic, made._size = self._dtype, value, self.dynamic, size
         return made
 
     @property
@@ -190,8 +267,13 @@ class TensorArray:
 
     @property
     def value(self) -> Tensor:
-        """The array as a tensor."""
+        """The array as a tensor, with all rows that there is room for."""
         return self._value
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether there is no more room than rows."""
+        return self._size is None
 
     @property
     def flow(self) -> Tensor:
@@ -204,6 +286,8 @@ class TensorArray:
 
     def size(self, name: str | None = None) -> Tensor:
         """The number of rows, an int32 scalar."""
+        if self._size is not None:
+            return identity(self._size, name=name)
         return reshape(shape(self._value)[0], [], name)
 
     def read(self, index: Any, name: str | None = None) -> Tensor:
@@ -211,7 +295,8 @@ class TensorArray:
         return _read(self._value, index, name=name)
 
     def write(self, index: Any, value: Any, name: str | None = None) -> TensorArray:
-        """The array with another row ``index``; use what is returned."""
+        """The array with another row ``index``; use what is returned. One of dynamic size grows if
+        there is no such row yet."""
         row = convert_to_tensor(value, None if isinstance(value, Tensor) else self._dtype)
         if row.dtype is not self._dtype:
             raise TypeError(
@@ -219,11 +304,68 @@ class TensorArray:
                     f"TensorArray: a row of type {row.dtype.name} in an array of {self._dtype.name}"
                 )
             )
-        return self.holding(_write(self._value, index, row, name=name))
+        if not self.dynamic:
+            return self.holding(write(self._value, index, row, name=name))
+        room = self._with_room(index)
+        return self.holding(write(room._value, index, row, name=name), room._size)
+
+    def _with_room(self, index: Any) -> TensorArray:
+        """The array with a row of this number, in place of growing one row at a time twice as long
+        where its size is kept apart."""
+        with graph_of([self._value, index]).as_default():
+            at = convert_to_tensor(index)
+            known = constant_value(at)
+            if self._size is None and known is not None:
+                needed: Any = np.int32(max(int(known) + 1, 0))
+            else:
+                needed = cast(at, dtypes.int32) + 1
+            if self._size is None:
+                return self.holding(resized(self._value, needed))
+            rows = shape(self._value)[0]
+            least = where(needed > rows, maximum(needed, rows * 2), zeros_like(rows))
+            return self.holding(grown(self._value, least), maximum(self._size, needed))
 
     def stack(self, name: str | None = None) -> Tensor:
         """All rows as one tensor, [size, ...]."""
+        if self._size is not None:
+            return take_first(self._value, self._size, name=name or "TensorArrayStack")
         return identity(self._value, name=name or "TensorArrayStack")
+
+    def gather(self, indices: Any, name: str | None = None) -> Tensor:
+        """The rows of these numbers, [n, ...]."""
+        return gather(self.stack(), indices, name=name or "TensorArrayGather")
+
+    def scatter(self, indices: Any, value: Any, name: str | None = None) -> TensorArray:
+        """The array with the rows of ``value``, [n, ...], as its rows ``indices``, an int32 vector.
+        One of dynamic size grows to hold them."""
+        with graph_of([self._value, indices, value]).as_default():
+            at, rows = convert_to_tensor(indices), convert_to_tensor(value, self._dtype)
+            array = self._with_room(maximum(reduce_max(at), -1)) if self.dynamic else self
+            room = array._value
+            if is_empty_array(self._value):
+                room = zeros(concat([shape(room)[:1], shape(rows)[1:]], 0), self._dtype)
+            written = tensor_scatter_nd_update(room, expand_dims(at, -1), rows, name=name)
+            return self.holding(written, array._size)
+
+    def split(self, value: Any, lengths: Any, name: str | None = None) -> TensorArray:
+        """The array whose rows are parts of ``value``, which lay end to end: ``lengths`` of them
+        each, which must be all the same."""
+        with graph_of([value, lengths, self._value]).as_default():
+            whole, each = convert_to_tensor(value, self._dtype), convert_to_tensor(lengths)
+            known = constant_value(each)
+            if known is not None and len(set(known.ravel().tolist())) > 1:
+                raise ValueError(
+                    at_user_line(
+                        f"TensorArray: rows are of one shape, but the lengths are {known.tolist()}"
+                    )
+                )
+            if known is not None and known.size:
+                first: Any = np.array([known.size, int(known.ravel()[0])], np.int32)
+            else:
+                one = expand_dims(cast(maximum(reduce_max(each), 0), dtypes.int32), 0)
+                first = concat([shape(each), one], 0)
+            dims = concat([first, shape(whole)[1:]], 0)
+            return self.holding(reshape(whole, dims, name))
 
     def unstack(self, value: Any, name: str | None = None) -> TensorArray:
         """The array whose rows are those of ``value``."""
@@ -231,11 +373,11 @@ class TensorArray:
 
     def concat(self, name: str | None = None) -> Tensor:
         """The rows, themselves of rank 1 or more, end to end."""
-        rest = shape(self._value)[2:]
-        return reshape(self._value, concat([np.array([-1], np.int32), rest], 0), name)
+        rows = self.stack()
+        return reshape(rows, concat([np.array([-1], np.int32), shape(rows)[2:]], 0), name)
 
     def identity(self) -> TensorArray:
-        return self.holding(self.stack())
+        return self.holding(identity(self._value), self._size)
 
     def close(self, name: str | None = None) -> None:
         """Nothing: memory is the plan's."""

@@ -11,7 +11,7 @@ After::
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from gradplan import errors
@@ -26,9 +26,11 @@ def run(
     feeds: Sequence[Tensor],
     targets: Sequence[Operation],
     done: Set[Operation] = frozenset(),
+    places: Mapping[Tensor, Tensor] | None = None,
 ) -> Program:
     """The program that computes ``fetches`` and executes ``targets`` from ``feeds``, where the
-    operations of ``done`` have been executed and what is taken of them is fed.
+    operations of ``done`` have been executed and what is taken of them is fed. ``places`` says
+    which variables stand behind placeholders.
 
     Raises
     ------
@@ -57,6 +59,12 @@ def run(
         if op.opdef is placeholder:
             if op.outputs[0] in fed:
                 ops[op] = tensors[op.outputs[0]].op
+                continue
+            if places and op.outputs[0] in places:
+                v = places[op.outputs[0]]
+                types = [(v.dtype, v._shape)]
+                ops[op] = out.make(v.op.opdef, (), v.op.attrs, types, v.op)
+                tensors[op.outputs[0]] = ops[op].outputs[0]
                 continue
             _refuse_unfed(op)
         made = ops[op] = out.make(
