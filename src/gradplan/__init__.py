@@ -12,7 +12,7 @@
 
 from typing import Any
 
-from gradplan import errors, keras, opdef, test, train
+from gradplan import errors, keras, opdef, source, test, train
 from gradplan._core import isa, isa_levels
 from gradplan.composite import register_session_run_conversion_functions
 from gradplan.control_flow import *
@@ -111,8 +111,14 @@ from gradplan.test import check_gradients
 from gradplan.train.moving_averages import moving_average_variables
 
 opdef.resolve()
-del opdef
-
+for _module in (
+    globals(),
+    *map(vars, (initializers, linalg, losses, manip, math, nn, random, sparse)),
+):
+    source.locate(_module)
+for _module in (vars(train), vars(test), vars(keras.initializers)):
+    source.locate(_module)
+del opdef, source
 
 #: What only programs that come from TensorFlow ask for: imported when they do.
 _LATE = {

@@ -11,7 +11,7 @@ from typing import Any
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import DType
-from gradplan.graph import Graph, GraphKeys, get_default_graph
+from gradplan.graph import Graph, GraphKeys, at_user_line, get_default_graph
 from gradplan.ops import initializers
 from gradplan.ops.state import Variable
 
@@ -204,13 +204,17 @@ def variable_scope(
     ('layer/w:0', True)
     """
     if name_or_scope is None and default_name is None:
-        raise TypeError("If default_name is None then name_or_scope is required")
+        raise TypeError(at_user_line("If default_name is None then name_or_scope is required"))
     if name_or_scope is not None and not isinstance(name_or_scope, (str, VariableScope)):
-        raise TypeError("VariableScope: name_or_scope must be a string or VariableScope.")
+        raise TypeError(
+            at_user_line("VariableScope: name_or_scope must be a string or VariableScope.")
+        )
     if reuse not in (None, False, True, AUTO_REUSE):
-        raise ValueError(f"The reuse parameter must be True or False or None, not {reuse!r}.")
+        raise ValueError(
+            at_user_line(f"The reuse parameter must be True or False or None, not {reuse!r}.")
+        )
     if name_or_scope is None and reuse:
-        raise ValueError("reuse=True cannot be used without a name_or_scope")
+        raise ValueError(at_user_line("reuse=True cannot be used without a name_or_scope"))
     graph = get_default_graph()
     store = _store(graph.root)
     outer = store.scope

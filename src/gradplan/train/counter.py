@@ -100,7 +100,7 @@ def assert_global_step(global_step_tensor: Any) -> None:
     >>> import gradplan as gp
     >>> gp.train.assert_global_step(gp.Variable(0.0))
     Traceback (most recent call last):
-    TypeError: Existing "global_step" does not have integer type: float32
+    TypeError: assert_global_step: Existing "global_step" does not have integer type: float32 ...
     """
     if not isinstance(global_step_tensor, (Variable, Tensor)):
         raise TypeError(
