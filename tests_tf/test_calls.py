@@ -71,6 +71,9 @@ def differences(ours, theirs, tol=None, values=True):
             text = unlike(one, other, tol)
             if text:
                 note(aspect, *text)
+    for a, b in zip(ours.get("first names", ()), theirs.get("first names", ()), strict=False):
+        if a != b and None not in (a, b):
+            note("gradient", a, b)
     return found
 
 

@@ -16,6 +16,7 @@ from gradplan.dtypes import STORED, float32
 from gradplan.graph import Operation, Tensor
 from gradplan.ops.array import ones_like, zeros_like
 from gradplan.ops.constant import convert_to_tensor
+from gradplan.ops.indexed_slices import as_slices
 from gradplan.ops.math import cast
 from gradplan.ops.seeds import like
 from gradplan.ops.sums import add_n
@@ -50,7 +51,7 @@ def gradients(
     aggregation_method: Any = None,
     stop_gradients: Any = None,
     unconnected_gradients: Any = UnconnectedGradients.NONE,
-) -> list[Tensor | None]:
+) -> list[Any]:
     """The derivatives of the sum of ``ys`` with respect to each of ``xs``.
 
     Parameters
@@ -72,8 +73,10 @@ def gradients(
 
     Returns
     -------
-    list of Tensor or None
-        ``sum_j grad_ys[j] * d ys[j] / d x``, of the type and shape of x.
+    list of Tensor, IndexedSlices or None
+        ``sum_j grad_ys[j] * d ys[j] / d x``, of the type and shape of x. It is
+        :class:`gp.IndexedSlices` where nothing but rows of x is taken, by ``gather``,
+        ``embedding_lookup`` or ``gather_nd``; ``gp.convert_to_tensor`` makes a tensor of them.
 
     Raises
     ------
@@ -104,6 +107,28 @@ def gradients(
     >>> print(*gp.Session().run([first, second]))
     27.0 18.0
     """
+    found = dense_gradients(
+        ys,
+        xs,
+        grad_ys,
+        name,
+        aggregation_method=aggregation_method,
+        stop_gradients=stop_gradients,
+        unconnected_gradients=unconnected_gradients,
+    )
+    return [as_slices(dx) for dx in found]
+
+
+def dense_gradients(
+    ys: Any,
+    xs: Any,
+    grad_ys: Any = None,
+    name: str = "gradients",
+    aggregation_method: Any = None,
+    stop_gradients: Any = None,
+    unconnected_gradients: Any = UnconnectedGradients.NONE,
+) -> list[Tensor | None]:
+    """:func:`gradients` as tensors throughout."""
     y_list = [convert_to_tensor(y) for y in as_list(ys)]
     x_list = [_tensor(x) for x in as_list(xs)]
     try:

@@ -79,12 +79,14 @@ def embedding_lookup(
         ids = convert_to_tensor(ids)
         tables = [convert_to_tensor(v) for v in shards]
         if len(tables) == 1:
-            rows = gather(tables[0], ids)
-        else:
-            rows = _from_shards(tables, ids, partition_strategy)
-        if max_norm is None:
-            return identity(rows, name=scope)
-        return _clipped(rows, max_norm, tables[0], scope)
+            rows = gather(tables[0], ids, name=scope)
+            if max_norm is not None:
+                rows = _clipped(rows, max_norm, tables[0])
+            return identity(rows)
+        rows = _from_shards(tables, ids, partition_strategy)
+        if max_norm is not None:
+            rows = _clipped(rows, max_norm, tables[0])
+        return identity(rows, name=scope)
 
 
 def _from_shards(tables: list[Tensor], ids: Tensor, strategy: str) -> Tensor:
@@ -107,7 +109,7 @@ def _from_shards(tables: list[Tensor], ids: Tensor, strategy: str) -> Tensor:
     return reshape(rows, concat([shape(ids), shape(tables[0])[1:]], 0))
 
 
-def _clipped(rows: Tensor, max_norm: Any, table: Tensor, name: str) -> Tensor:
+def _clipped(rows: Tensor, max_norm: Any, table: Tensor) -> Tensor:
     """Rows of at most that norm."""
     if table._shape is None:
         raise ValueError(
@@ -119,4 +121,4 @@ def _clipped(rows: Tensor, max_norm: Any, table: Tensor, name: str) -> Tensor:
     positive = greater(total, constant(0, rows.dtype))
     safe = where(positive, total, constant(1, rows.dtype))  # the root has a slope there
     norm = where(positive, sqrt(safe), total)
-    return divide(rows * most, maximum(norm, most), name=name)
+    return divide(rows * most, maximum(norm, most))

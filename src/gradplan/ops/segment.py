@@ -410,8 +410,10 @@ def _sparse(
     """The sum of chosen rows, over ``root`` of their number in each segment."""
     graph = graph_of([data, indices, segment_ids, num_segments])
     with graph.as_default(), graph.name_scope(name) as scope:
-        ids = convert_to_tensor(segment_ids)
-        rows = gather(data, indices)
+        data, ids = convert_to_tensor(data), convert_to_tensor(segment_ids)
+        # counted from the end, the axis gives a dense gradient, as TensorFlow's has it
+        rank = None if data._shape is None else len(data._shape)
+        rows = gather(data, indices, axis=-rank if rank else 0)
         count = _segment_count(ids)
         if num_segments is None:
             total = _sorted_sum(rows, ids, count, name=None if root else scope)

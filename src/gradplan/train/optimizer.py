@@ -11,7 +11,7 @@ from gradplan.graph import GraphKeys, Operation, Tensor
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.control import group
 from gradplan.ops.gather import gather
-from gradplan.ops.indexed_slices import IndexedSlices, as_slices
+from gradplan.ops.indexed_slices import IndexedSlices
 from gradplan.ops.math import cast
 from gradplan.ops.scatter import scatter_update
 from gradplan.ops.segment import unsorted_segment_sum
@@ -165,7 +165,7 @@ class Optimizer:
                     None if grad_loss is None else [grad_loss],
                     aggregation_method=aggregation_method,
                 )
-                return [(as_slices(g), v) for g, v in zip(found, variables, strict=True)]
+                return list(zip(found, variables, strict=True))
 
     def apply_gradients(
         self,
