@@ -115,7 +115,7 @@ def derive(tf, session, fed, xs, ys):
     try:
         weights = [rng.standard_normal(np.shape(v)).astype(np.asarray(v).dtype) for _, v in ys]
         got = tf.gradients([t for t, _ in ys], xs, grad_ys=[tf.constant(w) for w in weights])
-        called = [None if g is None else [type(g).__name__, g.name] for g in got]
+        called = [None if g is None else [isinstance(g, tf.IndexedSlices), g.name] for g in got]
         got = [None if g is None else tf.convert_to_tensor(g) for g in got]
         values = iter(session.run([g for g in got if g is not None], fed))
         values = [None if g is None else next(values) for g in got]
