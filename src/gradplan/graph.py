@@ -339,6 +339,18 @@ class Graph:
                 name = f"{name}_{count - 1}"
             return name
 
+    def rename(self, op: Operation, name: str) -> None:
+        """Another name in the current scope for what was made just now; what has it takes its."""
+        full = f"{self._scope}/{name}" if self._scope else name
+        with self._lock:
+            other, self._by_name[full] = self._by_name.get(full, op), op
+            if other is not op:
+                other.name, self._by_name[op.name] = op.name, other
+            elif full != op.name:
+                del self._by_name[op.name]
+            op.name = full
+            self._names.setdefault(full.lower(), 1)
+
     def op_name(self, name: str) -> str:
         """The full name for a new operation; a name that ends in ``/`` is taken as it stands."""
         if name[-1:] == "/" and name != "/":
@@ -566,10 +578,7 @@ class Graph:
 
 
 def _no_name(name: str) -> str:
-    return (
-        f"'{name}' is not a valid scope name: use letters, digits and . _ - /, the first a letter, "
-        "a digit or a dot"
-    )
+    return f"'{name}' is not a valid scope name: letters, digits and . _ - / may stand in one"
 
 
 def _require_name(kind: str, name: Any) -> None:

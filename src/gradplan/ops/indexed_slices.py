@@ -201,7 +201,7 @@ def as_slices(grad: Tensor | None) -> Any:
 
 
 #: What elementwise operations do to rows they do to the whole, where the rest stays zero.
-_ROW_BY_ROW = ("Neg", "Cast")
+_ROW_BY_ROW = ("Neg", "Cast", "Identity")
 
 
 def _is_of_rows(t: Tensor) -> bool:

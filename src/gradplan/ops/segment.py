@@ -7,7 +7,7 @@ from typing import Any
 from gradplan import dtypes, shapes
 from gradplan.dtypes import NUMBERS
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, graph_of, op
+from gradplan.opdef import CALL, graph_of, named, op
 from gradplan.ops.array import broadcast_to, expand_dims, ones_like, reshape, shape, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.gather import (
@@ -131,6 +131,7 @@ def _(op: Any, dy: Any) -> Any:
 
 @_unsorted_prod.gradient
 @_sorted_prod.gradient
+@named("mul")
 def _(op: Any, dy: Any) -> Any:
     # The product of all others: through the division where nothing is 0; where one element is 0
     # it alone has a derivative, where two are none has.

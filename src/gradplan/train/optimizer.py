@@ -163,6 +163,7 @@ class Optimizer:
                     loss,
                     variables,
                     None if grad_loss is None else [grad_loss],
+                    gate_gradients=gate_gradients == Optimizer.GATE_OP,
                     aggregation_method=aggregation_method,
                 )
                 return list(zip(found, variables, strict=True))
