@@ -484,12 +484,15 @@ def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
     array([[7, 7],
            [7, 7]], dtype=int32)
     """
-    value = convert_to_tensor(value)
-    if value._shape is None:
-        value = reshape(value, np.zeros(0, np.int32))
-    if value._shape:
-        raise ValueError(at_user_line(f"Fill '{name or 'Fill'}': value must be a scalar: {value}"))
-    return broadcast_to(value, dims, name=name or "Fill")
+    graph = graph_of([dims, value])
+    with graph.as_default(), graph.name_scope(name or "Fill") as scope:
+        dims = convert_to_tensor(dims, name="dims")
+        value = convert_to_tensor(value, name="value")
+        if value._shape is None:
+            value = reshape(value, np.zeros(0, np.int32))
+        if value._shape:
+            raise ValueError(at_user_line(f"Fill '{scope[:-1]}': value must be a scalar: {value}"))
+        return broadcast_to(value, dims, name=scope)
 
 
 def zeros(shape: Any, dtype: Any = dtypes.float32, name: str | None = None) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradplan import dtypes, shapes
-from gradplan.graph import Tensor, at_user_line, get_default_graph
+from gradplan.graph import Tensor, at_user_line
 from gradplan.ops import array, variates
 from gradplan.ops import constant as constants
 
@@ -210,7 +210,7 @@ class Identity(Initializer):
             raise ValueError(
                 at_user_line(f"the identity initializer makes matrices, not {shapes.text(dims)}")
             )
-        return constants.constant(self.gain * np.eye(*dims), dtype)
+        return constants.constant(self.gain * np.eye(*dims), dtype, name="mul")
 
 
 class Orthogonal(Initializer):
@@ -243,7 +243,6 @@ class Orthogonal(Initializer):
     def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
         from gradplan.ops import linalg  # which may itself need initial values
         from gradplan.ops.math import sign
-        from gradplan.ops.reduce import reduce_sum
 
         if len(dims) < 2:
             raise ValueError(
@@ -251,13 +250,11 @@ class Orthogonal(Initializer):
             )
         rows, cols = math.prod(dims[:-1]), dims[-1]
         tall = (max(rows, cols), min(rows, cols))
-        with get_default_graph().name_scope("orthogonal"):
-            normal = variates.random_normal(tall, dtype=dtype, seed=self.seed)
-            q, r = linalg.qr(normal, full_matrices=False)
-            eye = constants.constant(np.eye(tall[1]), dtype)
-            q = q * sign(reduce_sum(r * eye, 0))  # of the diagonal: else q is not uniform
-            q = array.transpose(q) if rows < cols else q
-            return array.reshape(q, dims) * constants.constant(self.gain, dtype)
+        normal = variates.random_normal(tall, dtype=dtype, seed=self.seed)
+        q, r = linalg.qr(normal, full_matrices=False)
+        q = q * sign(linalg.diag_part(r, "DiagPart"))  # else q is not uniform
+        q = array.transpose(q, name="matrix_transpose/transpose") if rows < cols else q
+        return constants.constant(self.gain, dtype, name="mul_1/x") * array.reshape(q, dims)
 
 
 class VarianceScaling(Initializer):

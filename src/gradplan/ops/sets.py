@@ -392,7 +392,7 @@ def dynamic_partition(
             x = expand_dims(x, 0)
         else:
             x = merge_dims(x, 0, len(parts._shape))
-        axis = -len(x._shape)  # which gives a dense gradient, as TensorFlow's has it
+        axis = -len(x._shape or ())  # which gives a dense gradient, as TensorFlow's has it
         return [gather(x, r, axis=axis, name=None if i else scope) for i, r in enumerate(rows)]
 
 
