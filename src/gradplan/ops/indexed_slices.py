@@ -237,14 +237,13 @@ def _taken(t: Tensor, graph: Graph) -> IndexedSlices:
         if op.type == "ScatterNd":
             return IndexedSlices(op.inputs[1], squeeze(op.inputs[0], [-1]), op.inputs[2])
         dy, indices, whole = op.inputs[:3]
-        n = None if indices._shape is None or None in indices._shape else indices._shape
-        count = size(indices) if n is None else shapes.size(n)  # type: ignore[arg-type]
         inner = None if t._shape is None or None in t._shape[1:] else t._shape[1:]
-        if inner is not None:
-            values = reshape(dy, [count, *inner])
+        # -1 tells passes that a vector of indices changes nothing, but cannot be found beside a 0
+        if inner is not None and 0 not in inner:
+            values = reshape(dy, [-1, *inner])
         else:
-            values = reshape(dy, concat([reshape(count, [1]), whole[1:]], 0))
-        return IndexedSlices(values, reshape(indices, [count]), whole)
+            values = reshape(dy, concat([reshape(size(indices), [1]), whole[1:]], 0))
+        return IndexedSlices(values, reshape(indices, [-1]), whole)
 
 
 register_tensor_conversion_function(IndexedSlices, _dense)
