@@ -55,6 +55,26 @@ for step in tf.unstack(x, axis=1):
 loss = tf.reduce_mean(h)
 xs = [w]
 """,
+    "parts": """
+x = tf.placeholder(tf.float32, [None, 5], name="x")
+with tf.variable_scope("l", partitioner=tf.fixed_size_partitioner(2)):
+    w = tf.get_variable("w", [5, 4])
+    s = tf.get_variable("s", [], initializer=tf.zeros_initializer())
+v = tf.get_variable("v", [4, 3], partitioner=tf.variable_axis_size_partitioner(16, axis=1))
+loss = tf.reduce_sum(tf.square(tf.matmul(tf.matmul(x, w), v.as_tensor()))) + s
+xs = [*w, *v, s]
+""",
+    "template": """
+def layer(x, width):
+    return tf.tanh(tf.matmul(x, tf.get_variable("w", [4, width])))
+x = tf.placeholder(tf.float32, [None, 4], name="x")
+first = tf.make_template("layer", layer, width=4)
+second = tf.make_template("layer", layer, width=4)
+third = tf.make_template("now", layer, create_scope_now_=True, width=4)
+fourth = tf.make_template("none", layer, unique_name_="own", width=4)
+loss = tf.reduce_sum(fourth(third(third(second(first(first(x)))))))
+xs = first.variables + second.trainable_variables + third.variables + fourth.global_variables
+""",
 }
 OPTIMIZERS = {
     "descent": "GradientDescentOptimizer(0.1)",

@@ -74,6 +74,7 @@ from gradplan.ops.matmul import *
 from gradplan.ops.matrices import *
 from gradplan.ops.order import *
 from gradplan.ops.padding import *
+from gradplan.ops.partitioned import *
 from gradplan.ops.patches import *
 from gradplan.ops.products import *
 from gradplan.ops.ranges import *
@@ -94,6 +95,7 @@ from gradplan.ops.statistics import *
 from gradplan.ops.streams import *
 from gradplan.ops.strided import *
 from gradplan.ops.sums import *
+from gradplan.ops.template import *
 from gradplan.ops.variable_scope import *
 from gradplan.ops.variates import *
 from gradplan.porting import *

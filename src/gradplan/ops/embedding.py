@@ -11,6 +11,7 @@ from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.gather import gather
 from gradplan.ops.logic import greater, less
 from gradplan.ops.math import cast, divide, floordiv, floormod, maximum, sqrt
+from gradplan.ops.partitioned import PartitionedVariable
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.sets import partition_rows, stitch
 from gradplan.ops.slicing import concat, where
@@ -62,7 +63,8 @@ def embedding_lookup(
     <BLANKLINE>
            [[1., 2.]]], dtype=float32)
     """
-    shards = list(params) if isinstance(params, (list, tuple)) else [params]
+    joined = (list, tuple, PartitionedVariable)
+    shards = list(params) if isinstance(params, joined) else [params]
     if shards and all(isinstance(v, (int, float, list, tuple)) for v in shards):
         shards = [params]  # nested lists of numbers are one table
     if not shards:

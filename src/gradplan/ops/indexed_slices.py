@@ -158,8 +158,8 @@ def _dense(value: IndexedSlices, dtype: DType | None, name: str, graph: Graph) -
     with graph.as_default():
         known = constant_value(value.dense_shape)
         rows = value.dense_shape[0] if known is None else int(known[0])
-        name = None if name == "Const" else name  # which a constant would be called
-        return unsorted_segment_sum(value.values, value.indices, rows, name=name)
+        own = None if name == "Const" else name  # which a constant would be called
+        return unsorted_segment_sum(value.values, value.indices, rows, name=own)
 
 
 def _fetch(value: IndexedSlices) -> Any:

@@ -30,7 +30,7 @@ __all__ = [
 class Initializer:
     """Base of the initializers: called with a shape, gives the tensor of initial values.
 
-    ``partition_info`` is accepted and changes nothing: variables are whole here.
+    ``partition_info`` tells of the whole variable where it makes a part of one.
     """
 
     dtype: dtypes.DType = dtypes.float32
@@ -42,7 +42,12 @@ class Initializer:
         if dims is None or None in dims:
             raise ValueError(f"the shape of a variable must be known, not {shapes.text(dims)}")
         wanted = self.dtype if dtype is None else dtypes.as_dtype(dtype)
-        return self.make(dims, wanted)
+        whole = dims if partition_info is None else tuple(partition_info.full_shape)
+        return self.make_part(dims, wanted, whole)
+
+    def make_part(self, dims: Any, dtype: dtypes.DType, whole: Any) -> Tensor:
+        """A part of what has the shape ``whole``."""
+        return self.make(dims, dtype)
 
     def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
         raise TypeError(f"{type(self).__name__} does not say what it makes")
@@ -183,8 +188,8 @@ class UniformUnitScaling(Initializer):
         self.factor, self.seed = factor, seed
         self.dtype = dtypes.as_dtype(dtype)
 
-    def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
-        limit = self.factor * math.sqrt(3.0 / max(1, math.prod(dims[:-1])))
+    def make_part(self, dims: Any, dtype: dtypes.DType, whole: Any) -> Tensor:
+        limit = self.factor * math.sqrt(3.0 / max(1, math.prod(whole[:-1])))
         return variates.random_uniform(dims, -limit, limit, dtype, self.seed)
 
 
@@ -306,8 +311,8 @@ class VarianceScaling(Initializer):
         self.scale, self.mode, self.distribution, self.seed = scale, mode, distribution, seed
         self.dtype = dtypes.as_dtype(dtype)
 
-    def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
-        fan_in, fan_out = _fans(dims)
+    def make_part(self, dims: Any, dtype: dtypes.DType, whole: Any) -> Tensor:
+        fan_in, fan_out = _fans(whole)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, n)
         if self.distribution == "uniform":

@@ -91,7 +91,7 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
             x = merge_dims(x, at, n)
         flat = reshape(mask, expand_dims(shape(x)[at], 0))  # which is an error if they differ
         # counted from the end, the axis gives a dense gradient, as TensorFlow's has it
-        return gather(x, where(flat)[:, 0], axis=at - len(x._shape), name=scope)
+        return gather(x, where(flat)[:, 0], axis=at - rank + n - 1, name=scope)
 
 
 # ---- sets ----------------------------------------------------------------------------------------

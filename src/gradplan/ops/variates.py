@@ -190,8 +190,8 @@ def random_uniform(
             return apply(
                 _random_uniform_int.opdef, [shape_tensor(shape), *bounds], seeds(seed), scope
             )
-    bounds = {"min": minval, "max": 1 if maxval is None else maxval}
-    return _draw(_random_uniform, name or "random_uniform", shape, wanted, seed, **bounds)
+    given = {"min": minval, "max": 1 if maxval is None else maxval}
+    return _draw(_random_uniform, name or "random_uniform", shape, wanted, seed, **given)
 
 
 # ---- rows and windows ----------------------------------------------------------------------------
