@@ -127,6 +127,7 @@ _LATE = {
     "app": "gradplan.app",
     "compat": "gradplan.compat",
     "contrib": "gradplan.contrib",
+    "datasets": "gradplan.datasets",
     "flags": "gradplan.flags",
     "gfile": "gradplan.gfile",
     "logging": "gradplan.logging",

@@ -255,7 +255,8 @@ def variable_scope(
     store.scope = inner
     try:
         if auxiliary_name_scope and local:
-            with graph.name_scope(local) as scope:
+            # made unique by itself: a name scope may be taken where a variable scope is not
+            with graph.name_scope(default_name if name_or_scope is None else local) as scope:
                 if given is None:
                     inner.original_name_scope = scope
                 yield inner
