@@ -274,7 +274,7 @@ class Variable(metaclass=_Created):
             if value._shape is None or None in value._shape:
                 raise ValueError(
                     f"initial_value of '{scope[:-1]}' must have a shape that is known while the "
-                    f"graph is built: {value}"
+                    f"graph is built, whatever validate_shape is: {value}"
                 )
             attrs = {"shape": value._shape, "dtype": value.dtype}
             self._ref: Tensor = apply(_variable.opdef, [], attrs, scope)
