@@ -486,7 +486,8 @@ def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
     """
     graph = graph_of([dims, value])
     with graph.as_default(), graph.name_scope(name or "Fill") as scope:
-        dims = convert_to_tensor(dims, name="dims")
+        empty = isinstance(dims, (list, tuple)) and not dims  # which says nothing of its type
+        dims = convert_to_tensor(dims, dtypes.int32 if empty else None, "dims")
         value = convert_to_tensor(value, name="value")
         if value._shape is None:
             value = reshape(value, np.zeros(0, np.int32))
