@@ -90,7 +90,8 @@ def _complete(error: Exception, function: Any) -> None:
     if len(error.args) != 1:
         return
     message, name = str(error), function.__qualname__.removesuffix(".__init__")
-    if not any([word.lower() in message.lower() for word in name.split(".")]):
+    said = message.lower().replace("_", "")
+    if not any([word.lower().replace("_", "") in said for word in name.split(".")]):
         message = f"{name}: {message}"
     file, line = user_line()
     error.args = (message if f"{file}:{line}" in message else f"{message} (at {file}:{line})",)

@@ -89,7 +89,9 @@ class Optimizer:
             Counted up by one after the step.
         var_list : list of Variable, optional
             What to change. Default: the trainable variables.
-        gate_gradients, aggregation_method, colocate_gradients_with_ops : optional
+        gate_gradients : int, optional
+            GATE_OP, the default, names gradients as TensorFlow's tuples; nothing waits for another.
+        aggregation_method, colocate_gradients_with_ops : optional
             Accepted as in TensorFlow 1; they change nothing here.
         name : str, optional
         grad_loss : tensor_like, optional
