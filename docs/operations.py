@@ -81,6 +81,7 @@ def public() -> dict[Any, list[str]]:
         names = space.__all__ if hasattr(space, "__all__") else vars(space)
         for name in sorted(names):
             value = getattr(space, name)
+            value = getattr(value, "located", value)  # as it is declared
             if not name.startswith("_") and (inspect.isfunction(value) or inspect.isclass(value)):
                 found[value].append(f"{prefix}.{name}")
     return found

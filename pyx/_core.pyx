@@ -380,10 +380,14 @@ cdef class Executable:
         cdef object host_error = None
         cdef int64_t i
         cdef int status
-        for i in range(self.n_fetches):
-            array = new_array(&self.fetches[i])
-            Py_INCREF(array)
-            PyList_SET_ITEM(out, i, array)
+        try:
+            for i in range(self.n_fetches):
+                array = new_array(&self.fetches[i])
+                Py_INCREF(array)
+                PyList_SET_ITEM(out, i, array)
+        except MemoryError:
+            self.on_error(-2, 0, i, 0, 0)
+            raise
 
         state.acquire()
         status = self.begin(&error)

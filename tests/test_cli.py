@@ -108,7 +108,8 @@ def test_words_are_classes(capsys, tmp_path):
     rows = [(f"{'left' if x < 0 else 'right'}", x, z) for x, z in rng.normal(size=(200, 2))]
     path = write_csv(tmp_path / "side.csv", "side,x,z", rows)
     assert (
-        train("--data", path, "--target", "side", "--hidden", "8", "--epochs", "50", "--quiet") == 0
+        train("--data", path, "--target", "side", "--hidden", "8", "--epochs", "100", "--quiet")
+        == 0
     )
     out = capsys.readouterr().out.splitlines()
     assert "2-8-2," in out[0] and float(out[2].split()[2]) > 0.9

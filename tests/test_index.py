@@ -6,6 +6,7 @@ from core_plan import Plan, call
 
 import gradplan as gp
 from gradplan import _core
+from gradplan.gradients import dense_gradients
 
 UNOPTIMISED = gp.ConfigProto(optimize=False)
 InvalidArgument = gp.errors.InvalidArgumentError
@@ -299,11 +300,87 @@ def test_out_of_range(build, words, config):
 
 def test_a_gradient_alone_refuses_a_bad_index():
     x, i = gp.Variable([1.0, 2.0]), gp.placeholder(gp.int32, [1])
-    (g,) = gp.gradients(gp.gather(x, i), x)
+    (g,) = dense_gradients(gp.gather(x, i), x)
     sess = gp.Session()
     for bad in (-1, 2):
         with pytest.raises(InvalidArgument, match=f"GatherGrad.*{bad} at position 0"):
             sess.run(g, {i: [bad]})
+
+
+# ---- gradients of rows ---------------------------------------------------------------------------
+
+
+TAKEN = {
+    "gather": lambda w: gp.gather(w, [2, 0, 2]),
+    "lookup": lambda w: gp.nn.embedding_lookup(w, [[2], [0]]),
+    "one row": lambda w: gp.gather(w, 1),
+    "none": lambda w: gp.gather(w, np.zeros([0], np.int64)),
+    "twice": lambda w: gp.add_n([gp.gather(w, [1, 1]), gp.gather(w, np.array([0, 2], np.int64))]),
+    "negative": lambda w: gp.gather(-w, [1, 0]),
+    "points": lambda w: gp.gather_nd(w, [[2], [0]]),
+}
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (3,), (3, 0), (3, 2, 1)], ids=str)
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("how", TAKEN)
+def test_the_gradient_of_rows_is_slices(how, known, shape):
+    value = np.arange(np.prod(shape), dtype="f8").reshape(shape)
+    w = gp.placeholder(gp.float64, shape if known else [None] * len(shape))
+    y = gp.square(TAKEN[how](w))
+    (g,), (dense,) = gp.gradients(y, w), dense_gradients(y, w)
+    assert isinstance(g, gp.IndexedSlices)
+    (second,), (want,) = gp.gradients(g.values, w), dense_gradients(dense, w)
+    with gp.Session() as sess:
+        got, at, whole = sess.run(g, {w: value})
+        by_hand = np.zeros(shape)
+        np.add.at(by_hand, at, got)
+        assert tuple(whole) == shape and at.shape == (len(got),)
+        np.testing.assert_allclose(by_hand, sess.run(dense, {w: value}))
+        np.testing.assert_allclose(sess.run(gp.convert_to_tensor(g), {w: value}), by_hand)
+        np.testing.assert_allclose(
+            sess.run(gp.convert_to_tensor(second), {w: value}), sess.run(want, {w: value})
+        )
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda w: gp.reduce_sum(gp.gather(w, [0])) + gp.reduce_sum(w * w),
+        lambda w: gp.gather(w, [0], axis=1),
+        lambda w: gp.gather(gp.reshape(w, [2, 3]), [0]),
+        lambda w: gp.gather(gp.square(w), [0]),
+        lambda w: gp.boolean_mask(w, [True, False, True]),
+        lambda w: gp.dynamic_partition(w, [0, 1, 0], 2)[0],
+        lambda w: gp.sparse_segment_sum(w, [0, 2], [0, 0]),
+        lambda w: gp.gather_nd(w, [[0, 1]]),
+    ],
+)
+def test_the_gradient_of_anything_else_is_a_tensor(use):
+    w = gp.constant(np.ones((3, 2), F))
+    assert isinstance(gp.gradients(use(w), w)[0], gp.Tensor)
+
+
+def test_slices_are_clipped_applied_added_fed_and_weigh_gradients():
+    w = gp.Variable(np.ones((4, 2), F))
+    (g,) = gp.gradients(gp.reduce_sum(gp.gather(w, [1, 3])) * 3.0, w)
+    clipped, norm = gp.clip_by_global_norm([g, None], 1.0)
+    one = gp.clip_by_norm(g, 1.0)
+    step = gp.train.GradientDescentOptimizer(1.0).apply_gradients([(clipped[0], w)])
+    total = gp.add_n([g, gp.ones([4, 2]), g])
+    weighed = gp.gradients(w * 2.0, w, grad_ys=g)[0]
+    with gp.Session() as sess:
+        sess.run(gp.global_variables_initializer())
+        assert sess.run(norm) == sess.run(gp.global_norm([g])) == 6.0
+        assert isinstance(sess.run(g), gp.IndexedSlicesValue)
+        np.testing.assert_allclose(sess.run(one).values, np.full((2, 2), 0.5))
+        np.testing.assert_allclose(sess.run(total)[:, 0], [1, 7, 1, 7])
+        np.testing.assert_allclose(sess.run(weighed)[:, 0], [0, 6, 0, 6])
+        fed = gp.IndexedSlicesValue(np.ones((2, 2), F), np.array([2, 2], np.int32), [4, 2])
+        given = sess.run(gp.convert_to_tensor(g), {g: fed})
+        np.testing.assert_allclose(given[:, 0], [0, 0, 2, 0])
+        sess.run(step)
+        np.testing.assert_allclose(sess.run(w)[:, 0], [1, 0.5, 1, 0.5])
 
 
 # ---- threads -------------------------------------------------------------------------------------

@@ -140,7 +140,7 @@ def test_sampled_losses(loss, num_true, hits):
     inputs = [gp.placeholder(gp.float64, a.shape) for a in (w, b, x)]
     sampled = gp.nn.log_uniform_candidate_sampler(labels, num_true, 6, True, 9, seed=1)
     out = loss(inputs[0], inputs[1], labels, inputs[2], 6, 9, num_true, sampled, hits)
-    grads = gp.gradients(out, inputs)
+    grads = [gp.convert_to_tensor(g) for g in gp.gradients(out, inputs)]
     session = gp.Session()
     feed = dict(zip(inputs, (w, b, x), strict=True))
     got, values, slopes = session.run([out, list(sampled), grads], feed)

@@ -264,3 +264,55 @@ def test_a_refused_checkpoint_changes_no_variable(tmp_path):
         saver.save(sess, str(tmp_path / "nowhere" / "m"))
     values = sess.run([a, b])
     assert values[0].tolist() == [1.0, 2.0] and values[1] == 3
+
+
+def test_names_of_gradients_slots_and_numbers():
+    x = gp.placeholder(gp.float32, [None, 3])
+    w, b = gp.get_variable("w", [3, 4]), gp.get_variable("b", [4])
+    loss = gp.reduce_mean(gp.square(gp.matmul(x, w) + b))
+    plain = gp.gradients(loss, [w, b, loss])
+    assert [g.name for g in plain] == [
+        "gradients/MatMul_grad/MatMul_1:0",
+        "gradients/add_grad/Reshape:0",
+        "gradients/grad_ys_0:0",
+    ]
+    optimizer = gp.train.AdamOptimizer()
+    pairs = optimizer.compute_gradients(loss)
+    assert [g.name for g, _ in pairs] == [
+        "gradients_1/MatMul_grad/tuple/control_dependency_1:0",
+        "gradients_1/add_grad/tuple/control_dependency_1:0",
+    ]
+    optimizer.apply_gradients(pairs)
+    graph = gp.get_default_graph()
+    for name in (
+        "gradients/Square_grad/Mul_1",
+        "gradients/Mean_grad/truediv",
+        "w/Initializer/random_uniform/sub",
+        "w/Adam/Initializer/zeros",
+        "Adam/learning_rate",
+        "Adam/beta1",
+        "Adam/update_w/ApplyAdam",
+    ):
+        assert graph.get_operation_by_name(name).name == name
+    names = [o.name for o in graph.get_operations()]
+    assert len(set(names)) == len(names)
+    with gp.Session() as sess:  # the names cost no instruction
+        sess.run(gp.global_variables_initializer())
+        runs = [sess.make_callable(list(g), [x]) for g in (plain[:2], [g for g, _ in pairs])]
+        values = [run(np.ones((2, 3), np.float32)) for run in runs]
+        assert len(runs[0].plan) == len(runs[1].plan)
+    for one, other in zip(*values, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_name_that_is_taken_changes_places():
+    graph = gp.get_default_graph()
+    a, b = gp.constant(1.0, name="a").op, gp.constant(2.0, name="b").op
+    graph.rename(b, "a")
+    assert (b.name, a.name) == ("a", "b")
+    assert graph.get_operation_by_name("a") is b and graph.get_operation_by_name("b") is a
+    graph.rename(b, "a")
+    graph.rename(b, "c")
+    assert graph.get_operation_by_name("c") is b and gp.constant(1.0, name="c").op.name == "c_1"
+    with pytest.raises(KeyError):
+        graph.get_operation_by_name("a")

@@ -429,3 +429,172 @@ def test_variables_made_inside_loops_and_conditionals(session):
     assert [v.name for v in gp.global_variables()] == ["loop/step:0", "inside:0"]
     assert gp.get_default_graph() is graph
     assert [x.tolist() for x in session().run([total, chosen])] == [[2.5, 3.5], 2.0]
+
+
+# ---- templates, creators, parts ------------------------------------------------------------------
+
+
+def test_a_template_shares_the_variables_of_its_first_call():
+    def layer(x, width):
+        w = gp.get_variable("w", [width], initializer=gp.ones_initializer())
+        gp.get_local_variable("seen", [], initializer=gp.zeros_initializer())
+        gp.get_variable("fixed", [], trainable=False, initializer=gp.zeros_initializer())
+        return x * w
+
+    one, two = gp.make_template("t", layer, width=2), gp.make_template("t", layer, width=2)
+    assert one.variable_scope is one.variable_scope_name is None and one.variables == []
+    with gp.variable_scope("around"):
+        a, b = one(2.0), one(3.0)
+    two(1.0)
+    assert one.variable_scope_name == "around/t/" and one.name == "t"
+    assert [v.name for v in one.trainable_variables] == ["around/t/w:0"]
+    assert [v.name for v in one.non_trainable_variables] == ["around/t/fixed:0"]
+    assert [v.name for v in one.variables][2:] == ["around/t/seen:0"]
+    assert [v.name for v in two.global_variables] == ["t/w:0", "t/fixed:0"]
+    assert not {a.op.inputs[1], b.op.inputs[1]} - {one.trainable_variables[0].value()}
+
+
+def test_a_template_refuses_new_variables_and_starts_anew_after_an_error():
+    names = iter("xab")
+
+    def layer():
+        name = next(names)
+        if name == "x":
+            raise KeyError(name)
+        return gp.get_variable(name, [])
+
+    template = gp.make_template("t", layer)
+    with pytest.raises(KeyError):
+        template()
+    template()
+    with pytest.raises(ValueError, match="t/b does not exist"):
+        template()
+    plain = gp.make_template("plain", lambda: gp.Variable(1.0))
+    plain()
+    with pytest.raises(ValueError, match=r"'plain' after the first time.*test_variables"):
+        plain()
+    with pytest.raises(ValueError, match="name cannot be None"):
+        gp.make_template(None, layer)
+    now = gp.make_template("now", lambda: gp.get_variable("w", []), create_scope_now_=True)
+    assert now.variable_scope_name == "now/" and now().name == "now/w:0"
+    own = gp.make_template("t", lambda: gp.get_variable("w", []), unique_name_="own")
+    assert own().name == "own/w:0"
+
+
+def test_creators_make_variables_from_the_inside_out():
+    calls = []
+
+    def creator(tag):
+        def create(next_creator, **arguments):
+            calls.append((tag, arguments["name"], arguments["trainable"]))
+            return next_creator(**{**arguments, "trainable": tag == "outer"})
+
+        return create
+
+    with gp.variable_creator_scope(creator("outer")):
+        with gp.variable_creator_scope(creator("inner")):
+            v = gp.get_variable("v", [2])
+        w = gp.Variable(1.0, False, name="w")
+    u = gp.Variable(1.0)
+    assert calls == [("inner", "v", True), ("outer", "v", False), ("outer", "w", False)]
+    assert gp.trainable_variables() == [v, w, u]
+    with pytest.raises(ZeroDivisionError), gp.variable_creator_scope(creator("outer")):
+        raise ZeroDivisionError
+    gp.Variable(1.0)
+    assert len(calls) == 3
+    with gp.variable_creator_scope(lambda next_creator, **arguments: "mine"):
+        assert gp.Variable(1.0) == "mine"
+
+
+def test_a_variable_in_parts_is_the_whole(session):
+    values = np.arange(15, dtype=np.float32).reshape(5, 3)
+    with gp.variable_scope("s", partitioner=gp.fixed_size_partitioner(2)):
+        w = gp.get_variable("w", initializer=values)
+        scalar = gp.get_variable("scalar", [])
+    with gp.variable_scope("s", reuse=True, partitioner=gp.fixed_size_partitioner(2)):
+        assert gp.get_variable("w", [5, 3]) is w
+        with pytest.raises(ValueError, match="specified shape"):
+            gp.get_variable("w", [5, 4])
+    assert isinstance(scalar, gp.Variable) and len(w) == 2
+    assert [v.name for v in w] == ["s/w/part_0:0", "s/w/part_1:0"]
+    assert (w.name, w.dtype, w.get_shape().as_list()) == ("s/w", gp.float32, [5, 3])
+    y = gp.matmul(gp.ones([1, 5]), w)
+    rows = gp.nn.embedding_lookup(w, [4, 0, 3], partition_strategy="div")
+    step = gp.train.GradientDescentOptimizer(1.0).minimize(gp.reduce_sum(y) + scalar)
+    session = session()
+    session.run(gp.global_variables_initializer())
+    np.testing.assert_array_equal(session.run(w.as_tensor()), values)
+    np.testing.assert_array_equal(session.run(rows), values[[4, 0, 3]])
+    session.run(step)
+    np.testing.assert_array_equal(session.run(gp.identity(w)), values - 1)
+    session.run(w.assign_add(np.ones((5, 3), np.float32)))
+    session.run(w.assign_sub(values))
+    assert not session.run(w.as_tensor()).any()
+    session.run(w.assign(values))
+    np.testing.assert_array_equal(session.run(w.as_tensor()), values)
+    with pytest.raises(ValueError, match=r"\(4, 3\) does not fit s/w.*test_variables"):
+        w.assign(values[:4])
+
+
+def test_parts_are_cut_and_initialised_as_one():
+    part = gp.get_variable("p", [4, 100], partitioner=gp.fixed_size_partitioner(3, axis=1))
+    assert [v.shape.as_list() for v in part] == [[4, 34], [4, 33], [4, 33]]
+    told = []
+
+    def initializer(shape, dtype, partition_info):
+        told.append((shape, *partition_info))
+        return gp.zeros(shape, dtype)
+
+    gp.get_variable("q", [3, 2], initializer=initializer, partitioner=gp.fixed_size_partitioner(9))
+    assert told == [((1, 2), [3, 2], [i, 0]) for i in range(3)]
+    with gp.Session() as sess:
+        sess.run(gp.global_variables_initializer())
+        most = abs(sess.run(part.as_tensor())).max()
+    assert 0.2 < most < np.sqrt(6 / 104)  # glorot's limit for the whole, not for a part
+
+
+@pytest.mark.parametrize(
+    "counts, words",
+    [([2, 2], "along one dimension"), ([2], "list of 2"), ([9, 1], "9 parts"), (3, "list of 2")],
+)
+def test_parts_that_are_refused(counts, words):
+    with pytest.raises(ValueError, match=words + r".*test_variables\.py"):
+        gp.get_variable("w", [4, 4], partitioner=lambda shape, dtype: counts)
+    gp.get_variable("v", [4])
+    with pytest.raises(ValueError, match="already exists"):
+        gp.get_variable("v", [4], partitioner=gp.fixed_size_partitioner(2))
+    with gp.variable_scope("", reuse=True):
+        with pytest.raises(ValueError, match="made without a partitioner"):
+            gp.get_variable("v", [4], partitioner=gp.fixed_size_partitioner(2))
+        with pytest.raises(ValueError, match="does not exist"):
+            gp.get_variable("w", [4], partitioner=gp.fixed_size_partitioner(2))
+
+
+def test_partitioners_count_bytes():
+    shape = gp.TensorShape([10, 4])
+    size = gp.variable_axis_size_partitioner
+    assert size(32)(shape=shape, dtype=gp.float32) == [5, 1]
+    assert size(32, max_shards=3)(shape=shape, dtype=gp.float32) == [3, 1]
+    assert size(1)(shape=shape, dtype=gp.float64) == [10, 1]
+    assert size(10**9, axis=1)(shape=shape, dtype=gp.float32) == [1, 1]
+    least = gp.min_max_variable_partitioner
+    assert least(4, min_slice_size=50)(shape=shape, dtype=gp.float32) == [4, 1]
+    assert least(9, axis=1, min_slice_size=50)(shape=shape, dtype=gp.float32) == [1, 4]
+    assert least()(shape=shape, dtype=gp.float32) == [1, 1]
+    with pytest.raises(ValueError, match="axis 2"):
+        least(axis=2)(shape=shape, dtype=gp.float32)
+    with pytest.raises(ValueError, match="max_shards"):
+        size(1, max_shards=0)
+    with pytest.raises(ValueError, match="max_shard_bytes"):
+        size(0)
+
+
+@pytest.mark.parametrize("optimize", [True, False])
+def test_a_run_sees_what_it_has_initialised(optimize):
+    v, other = gp.Variable(1.0), gp.Variable(2.0)
+    before = gp.is_variable_initialized(v)
+    with gp.control_dependencies([gp.group(v.initializer, gp.no_op())]):
+        after, elsewhere = gp.is_variable_initialized(v), gp.is_variable_initialized(other)
+    with gp.Session(config=gp.ConfigProto(optimize=optimize)) as sess:
+        assert sess.run([before, after, elsewhere]) == [False, True, False]
+        assert sess.run([before, elsewhere]) == [True, False]

@@ -65,10 +65,11 @@ def evaluate(tf, text, arrays, known=True, orders=2, run=True):
                 found[key] = derive(tf, session, fed, xs, ys)
                 if isinstance(found[key], str):
                     break
-                ys = [(t, v) for t, v in found[key] if t is not None]
+                ys = [(t, v) for t, v, _ in found[key] if t is not None]
         for key in ("first", "second"):
             if isinstance(found.get(key), list):
-                found[key] = [v for _, v in found[key]]
+                found[f"{key} names"] = [n for _, _, n in found[key]]
+                found[key] = [v for _, v, _ in found[key]]
     return found
 
 
@@ -107,16 +108,18 @@ def ordinary(value):
 
 
 def derive(tf, session, fed, xs, ys):
-    """(tensor, value) for each of ``xs``, or the name of the exception."""
+    """(tensor, value, class and name) for each of ``xs``, or the name of the exception."""
     if not ys or not xs:
-        return [(None, None) for _ in xs]
+        return [(None, None, None) for _ in xs]
     rng = np.random.default_rng(5)
     try:
         weights = [rng.standard_normal(np.shape(v)).astype(np.asarray(v).dtype) for _, v in ys]
         got = tf.gradients([t for t, _ in ys], xs, grad_ys=[tf.constant(w) for w in weights])
+        called = [None if g is None else [isinstance(g, tf.IndexedSlices), g.name] for g in got]
         got = [None if g is None else tf.convert_to_tensor(g) for g in got]
         values = iter(session.run([g for g in got if g is not None], fed))
-        return [(g, None if g is None else next(values)) for g in got]
+        values = [None if g is None else next(values) for g in got]
+        return list(zip(got, values, called, strict=True))
     except Exception as error:
         return type(error).__name__
 

@@ -71,7 +71,31 @@ def differences(ours, theirs, tol=None, values=True):
             text = unlike(one, other, tol)
             if text:
                 note(aspect, *text)
+    for a, b in zip(ours.get("first names", ()), theirs.get("first names", ()), strict=False):
+        if None not in (a, b) and not same_gradient(*a, *b):
+            note("gradient", a, b)
     return found
+
+
+#: Scopes in which TensorFlow 1 has other steps on the way, so that what ends them has another
+#: number or name; SelectV2 is what TensorFlow 2 made of Select.
+OTHER_STEPS = """Fill_grad Minimum_grad Maximum_grad UnsortedSegmentSum_grad Svd_grad Prod_grad
+    SelfAdjointEigV2_grad MatMul_grad UnsortedSegmentMin_grad UnsortedSegmentMax_grad Xlogy_grad
+    SegmentMin_grad SegmentMax_grad MaxPoolWithArgmax_grad concat_grad MatrixBandPart_grad
+    UnsortedSegmentProd_grad""".split()
+
+
+def same_gradient(slices, name, theirs_slices, theirs):
+    """Whether a gradient is of one kind and has one name; how a composition of operations is made,
+    and so the scopes in it, are its own affair."""
+    scope, _, last = name.rpartition("/")
+    if slices is not theirs_slices:
+        return "embedding_lookup_sparse" in name  # a product with a sparse matrix, which is dense
+    if scope != theirs.rpartition("/")[0] or scope.rpartition("/")[2] in OTHER_STEPS:
+        return True
+    if scope.endswith("GatherV2_grad"):
+        return last.startswith("Reshape")
+    return name == theirs or last.startswith("AddN")
 
 
 def as_sharp(ours, theirs):

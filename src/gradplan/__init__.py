@@ -12,7 +12,7 @@
 
 from typing import Any
 
-from gradplan import errors, keras, opdef, test, train
+from gradplan import errors, keras, opdef, source, test, train
 from gradplan._core import isa, isa_levels
 from gradplan.composite import register_session_run_conversion_functions
 from gradplan.control_flow import *
@@ -74,6 +74,7 @@ from gradplan.ops.matmul import *
 from gradplan.ops.matrices import *
 from gradplan.ops.order import *
 from gradplan.ops.padding import *
+from gradplan.ops.partitioned import *
 from gradplan.ops.patches import *
 from gradplan.ops.products import *
 from gradplan.ops.ranges import *
@@ -94,6 +95,7 @@ from gradplan.ops.statistics import *
 from gradplan.ops.streams import *
 from gradplan.ops.strided import *
 from gradplan.ops.sums import *
+from gradplan.ops.template import *
 from gradplan.ops.variable_scope import *
 from gradplan.ops.variates import *
 from gradplan.porting import *
@@ -111,14 +113,21 @@ from gradplan.test import check_gradients
 from gradplan.train.moving_averages import moving_average_variables
 
 opdef.resolve()
-del opdef
-
+for _module in (
+    globals(),
+    *map(vars, (initializers, linalg, losses, manip, math, nn, random, sparse)),
+):
+    source.locate(_module)
+for _module in (vars(train), vars(test), vars(keras.initializers)):
+    source.locate(_module)
+del opdef, source
 
 #: What only programs that come from TensorFlow ask for: imported when they do.
 _LATE = {
     "app": "gradplan.app",
     "compat": "gradplan.compat",
     "contrib": "gradplan.contrib",
+    "datasets": "gradplan.datasets",
     "flags": "gradplan.flags",
     "gfile": "gradplan.gfile",
     "logging": "gradplan.logging",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradplan import shapes
-from gradplan.gradients import as_list, gradients
+from gradplan.gradients import as_list, dense_gradients
 from gradplan.graph import Tensor, at_user_line
 from gradplan.ops.array import (
     broadcast_to,
@@ -96,7 +96,7 @@ def jacobian(
     xs = [_tensor(x) for x in as_list(inputs)]
     with y.graph.as_default(), y.graph.name_scope("jacobian"):
         seed = ones_like(y)
-        rows = vectorize(gradients(y, xs, grad_ys=seed), seed, _seeds(y))
+        rows = vectorize(dense_gradients(y, xs, grad_ys=seed), seed, _seeds(y))
         out: list[Tensor | None] = []
         for x, row in zip(xs, rows, strict=True):
             out.append(None if row is None else _shaped(row, y, x))
@@ -173,7 +173,7 @@ def batch_jacobian(
         else:
             seeds = broadcast_to(units, concat([shape(units)[:1], shape(y)], 0))
             seeds._shape = (m, *ys)
-        (rows,) = vectorize(gradients(y, x, grad_ys=seed), seed, seeds)
+        (rows,) = vectorize(dense_gradients(y, x, grad_ys=seed), seed, seeds)
         if rows is None:
             return None
         return _shaped(transpose(rows, (1, 0, *range(2, len(xs) + 1))), y, x, 1)
@@ -223,10 +223,7 @@ def hessians(
         return []
     graph = x_list[0].graph
     with graph.as_default(), graph.name_scope(name or "hessians"):
-        firsts = gradients(
-            ys, x_list, None, "gradients", colocate_gradients_with_ops, gate_gradients,
-            aggregation_method,
-        )  # fmt: skip
+        firsts = dense_gradients(ys, x_list, aggregation_method=aggregation_method)
         out: list[Tensor | None] = []
         for x, first in zip(x_list, firsts, strict=True):
             second = None if first is None else jacobian(first, x)
@@ -276,11 +273,11 @@ def hessian_vector_product(ys: Any, xs: Any, v: Any) -> list[Tensor | None]:
                 f"xs and v must have the same length, not {len(x_list)} and {len(vectors)}"
             )
         )
-    firsts = gradients(ys, x_list)
+    firsts = dense_gradients(ys, x_list)
     products = []
     for first, vector in zip(firsts, vectors, strict=True):
         if first is not None:
             with first.graph.as_default():
                 weight = stop_gradient(convert_to_tensor(vector, first.dtype))
                 products.append(multiply(first, like(weight, first)))
-    return gradients(products, x_list) if products else [None] * len(x_list)
+    return dense_gradients(products, x_list) if products else [None] * len(x_list)

@@ -182,7 +182,7 @@ def as_dtype(type_value: Any) -> DType:
     try:
         found = _BY_NAME.get(type_value)
         if found is None:
-            given = np.dtype(type_value)
+            given = np.dtype("O" if type_value is None else type_value)  # NumPy has None for floats
             found = bfloat16 if is_bfloat16(given) else _BY_NUMPY.get(given.newbyteorder("="))
     except TypeError:
         found = None

@@ -29,7 +29,9 @@ def to_feed(t: Tensor, value: Any) -> np.ndarray:
     try:
         given = value if isinstance(value, dtypes.Bits) else np.asarray(value)
     except ValueError:
-        raise ValueError(f"Cannot feed {t.name!r}: the nested lists are ragged") from None
+        raise ValueError(
+            f"Cannot feed {t.name!r}: the nested lists are ragged (made at {t.op.made_at})"
+        ) from None
     if dtypes.is_bfloat16(given.dtype) and t.dtype is not dtypes.bfloat16:
         given = dtypes.from_bits(dtypes.to_bits(given))
     if given.dtype != wanted or t.dtype is dtypes.bfloat16:
@@ -53,7 +55,8 @@ def _cast_feed(t: Tensor, given: np.ndarray) -> np.ndarray:
     order = "b iu f"
     if kind not in "biuf" or kind == "b" and not given.size:
         raise TypeError(
-            f"Cannot feed {t.name!r} of type {wanted.name} an array of type {given.dtype}"
+            f"Cannot feed {t.name!r} of type {wanted.name} an array of type {given.dtype} "
+            f"(made at {t.op.made_at})"
         )
     with np.errstate(all="ignore"):
         out = given.astype(wanted.np)
@@ -64,6 +67,7 @@ def _cast_feed(t: Tensor, given: np.ndarray) -> np.ndarray:
             at = int(np.flatnonzero(out.astype(given.dtype).ravel() != given.ravel())[0])
             raise TypeError(
                 f"Cannot feed {t.name!r} of type {wanted.name} an array of type {given.dtype}: "
-                f"element {at} is {given.ravel()[at]!r}, which {wanted.name} cannot hold"
+                f"element {at} is {given.ravel()[at]!r}, which {wanted.name} cannot hold "
+                f"(made at {t.op.made_at})"
             )
     return out

@@ -14,8 +14,9 @@ from gradplan import shapes
 from gradplan.custom import gradient_of
 from gradplan.dtypes import STORED, float32
 from gradplan.graph import Operation, Tensor
-from gradplan.ops.array import ones_like, zeros_like
+from gradplan.ops.array import identity, ones_like, zeros_like
 from gradplan.ops.constant import convert_to_tensor
+from gradplan.ops.indexed_slices import as_slices
 from gradplan.ops.math import cast
 from gradplan.ops.seeds import like
 from gradplan.ops.sums import add_n
@@ -50,7 +51,7 @@ def gradients(
     aggregation_method: Any = None,
     stop_gradients: Any = None,
     unconnected_gradients: Any = UnconnectedGradients.NONE,
-) -> list[Tensor | None]:
+) -> list[Any]:
     """The derivatives of the sum of ``ys`` with respect to each of ``xs``.
 
     Parameters
@@ -61,8 +62,10 @@ def gradients(
         The weight of every element of ``ys`` in the sum, None for ones. Default: all ones.
     name : str, optional
         The name scope of the new operations.
-    colocate_gradients_with_ops, gate_gradients : bool, optional
-        Accepted as in TensorFlow 1; they change nothing here.
+    colocate_gradients_with_ops : bool, optional
+        Accepted as in TensorFlow 1; it changes nothing here.
+    gate_gradients : bool, optional
+        Give the gradients of one operation the names of TensorFlow's tuples; nothing waits.
     aggregation_method : int, optional
         One of :class:`gp.AggregationMethod`; they are all the same here.
     stop_gradients : list of Tensor, optional
@@ -72,8 +75,10 @@ def gradients(
 
     Returns
     -------
-    list of Tensor or None
-        ``sum_j grad_ys[j] * d ys[j] / d x``, of the type and shape of x.
+    list of Tensor, IndexedSlices or None
+        ``sum_j grad_ys[j] * d ys[j] / d x``, of the type and shape of x. It is
+        :class:`gp.IndexedSlices` where nothing but rows of x is taken, by ``gather``,
+        ``embedding_lookup`` or ``gather_nd``; ``gp.convert_to_tensor`` makes a tensor of them.
 
     Raises
     ------
@@ -104,6 +109,30 @@ def gradients(
     >>> print(*gp.Session().run([first, second]))
     27.0 18.0
     """
+    found = dense_gradients(
+        ys,
+        xs,
+        grad_ys,
+        name,
+        gate_gradients,
+        aggregation_method,
+        stop_gradients,
+        unconnected_gradients,
+    )
+    return [as_slices(dx) for dx in found]
+
+
+def dense_gradients(
+    ys: Any,
+    xs: Any,
+    grad_ys: Any = None,
+    name: str = "gradients",
+    gate_gradients: bool = False,
+    aggregation_method: Any = None,
+    stop_gradients: Any = None,
+    unconnected_gradients: Any = UnconnectedGradients.NONE,
+) -> list[Tensor | None]:
+    """:func:`gradients` as tensors throughout."""
     y_list = [convert_to_tensor(y) for y in as_list(ys)]
     x_list = [_tensor(x) for x in as_list(xs)]
     try:
@@ -129,11 +158,11 @@ def gradients(
         for op in reversed(between(x_list, y_list, stopped)):
             dys = [None if t in stopped else _total(received, totals, t) for t in op.outputs]
             if any([dy is not None for dy in dys]):
-                _step_back(op, dys, received)
+                _step_back(op, dys, received, gate_gradients)
         out = [_total(received, totals, x) for x in x_list]
-        if unconnected is UnconnectedGradients.ZERO:
-            return [zeros_like(x) if dx is None else dx for x, dx in zip(x_list, out, strict=True)]
-        return out
+    if unconnected is UnconnectedGradients.ZERO:
+        return [zeros_like(x) if dx is None else dx for x, dx in zip(x_list, out, strict=True)]
+    return out
 
 
 def _tensor(x: Any) -> Tensor:
@@ -159,14 +188,14 @@ def _initial(ys: Sequence[Tensor], grad_ys: Any) -> list[Tensor]:
         if not y.dtype.is_floating:
             raise TypeError(f"gradients: {y} is no float and has no derivative (at {y.op.source})")
         if dy is None:
-            out.append(ones_like(y))
+            out.append(ones_like(y, name=f"grad_ys_{i}"))
             continue
-        dy = convert_to_tensor(dy, y.dtype, f"grad_ys_{i}")
+        dy = convert_to_tensor(dy, y.dtype, f"grad_ys_{i}/Const")
         if shapes.merge(dy._shape, y._shape) is False:
             raise ValueError(
                 f"gradients: grad_y of shape {dy.shape} does not fit {y.op.name} of shape {y.shape}"
             )
-        out.append(like(dy, y))
+        out.append(identity(like(dy, y), name=f"grad_ys_{i}"))
     return out
 
 
@@ -208,7 +237,10 @@ def _sum(terms: Sequence[Tensor]) -> Tensor:
 
 
 def _step_back(
-    op: Operation, dys: Sequence[Tensor | None], received: dict[Tensor, list[Tensor]]
+    op: Operation,
+    dys: Sequence[Tensor | None],
+    received: dict[Tensor, list[Tensor]],
+    gate: bool,
 ) -> None:
     gradient = gradient_of(op)
     if gradient is None:
@@ -221,12 +253,20 @@ def _step_back(
     graph = op.graph
     before = graph.version
     with graph.name_scope(f"{op.name}_grad".rsplit(graph._scope + "/", 1)[-1]):
-        dxs = gradient(op, *dys)
+        dxs = as_list(gradient(op, *dys))
+        for dx, name in zip(dxs, getattr(gradient, "names", ()), strict=False):
+            made = name and dx is not None and dx.op.id >= before
+            if made and "Reshape" not in dx.op.name.rpartition("/")[2]:  # of what was broadcast
+                graph.rename(dx.op, name)
+        if gate and sum([dx is not None for dx in dxs]) > 1:
+            # TensorFlow's tuple waits for all of them; a plan has no use for that, but names have.
+            with graph.name_scope("tuple"):
+                dxs = [dx if dx is None else identity(dx, "control_dependency") for dx in dxs]
     # Whoever reads the plan or an error wants to see the line of the operation that is
     # differentiated.
     for made in graph._ops[before:]:
         made.source = op.source
-    for i, (x, dx) in enumerate(zip(op.inputs, as_list(dxs), strict=True)):
+    for i, (x, dx) in enumerate(zip(op.inputs, dxs, strict=True)):
         if dx is None or not x.dtype.is_floating:
             continue
         known = shapes.merge(dx._shape, x._shape)  # broadcasting by a shape not known loses it

@@ -186,7 +186,10 @@ class Tensor:
 
     def set_shape(self, shape: Any) -> None:
         """Add what you know to the static shape; ValueError if it contradicts what is known."""
-        self._shape = TensorShape(self._shape).merge_with(shape)._dims
+        try:
+            self._shape = TensorShape(self._shape).merge_with(shape)._dims
+        except (TypeError, ValueError) as error:
+            raise type(error)(at_user_line(f"set_shape of {self}: {error}")) from None
 
     def consumers(self) -> list[Operation]:
         """The operations of the graph that take this tensor."""
@@ -336,15 +339,24 @@ class Graph:
                 name = f"{name}_{count - 1}"
             return name
 
+    def rename(self, op: Operation, name: str) -> None:
+        """Another name in the current scope for what was made just now; what has it takes its."""
+        full = f"{self._scope}/{name}" if self._scope else name
+        with self._lock:
+            other, self._by_name[full] = self._by_name.get(full, op), op
+            if other is not op:
+                other.name, self._by_name[op.name] = op.name, other
+            elif full != op.name:
+                del self._by_name[op.name]
+            op.name = full
+            self._names.setdefault(full.lower(), 1)
+
     def op_name(self, name: str) -> str:
         """The full name for a new operation; a name that ends in ``/`` is taken as it stands."""
         if name[-1:] == "/" and name != "/":
             return name[:-1]
         if not _OP_NAME.fullmatch(name) and not (self._scope and _SCOPE_NAME.fullmatch(name)):
-            raise ValueError(
-                f"'{name}' is not a valid scope name: use letters, digits and . _ - /, the first a "
-                "letter, a digit or a dot"
-            )
+            raise ValueError(at_user_line(_no_name(name)))
         return self.unique_name(name)
 
     # ---- scopes --------------------------------------------------------------------------------
@@ -363,7 +375,7 @@ class Graph:
         else:
             pattern = _SCOPE_NAME if before else _OP_NAME
             if not pattern.fullmatch(name):
-                raise ValueError(f"'{name}' is not a valid scope name")
+                raise ValueError(at_user_line(_no_name(name)))
             scope = self.unique_name(name)
         self._scope = scope
         try:
@@ -380,7 +392,9 @@ class Graph:
             if isinstance(control_inputs, (Tensor, Operation)) or not hasattr(
                 control_inputs, "__iter__"
             ):
-                raise TypeError("control_dependencies takes a list of operations or tensors")
+                raise TypeError(
+                    at_user_line("control_dependencies takes a list of operations or tensors")
+                )
             ops = []
             for item in control_inputs:
                 element = self.as_graph_element(item)
@@ -480,10 +494,12 @@ class Graph:
             or (isinstance(element, Operation) and allow_operation)
         ):
             if element.graph is not self:
-                raise ValueError(f"{element} is not an element of this graph.")
+                raise ValueError(at_user_line(f"{element} is not an element of this graph."))
             return element
         wanted = " or ".join(["Tensor"] * allow_tensor + ["Operation"] * allow_operation)
-        raise TypeError(f"Can not convert a {type(obj).__name__} into a {wanted}.")
+        raise TypeError(
+            at_user_line(f"Can not convert a {type(obj).__name__} into a {wanted}: {obj!r}")
+        )
 
     def _by_full_name(self, name: str, allow_tensor: bool, allow_operation: bool) -> Any:
         op_name, colon, index = name.partition(":")
@@ -559,6 +575,10 @@ class Graph:
 
     def clear_collection(self, name: Any) -> None:
         self._collections.pop(name, None)
+
+
+def _no_name(name: str) -> str:
+    return f"'{name}' is not a valid scope name: letters, digits and . _ - / may stand in one"
 
 
 def _require_name(kind: str, name: Any) -> None:

@@ -272,6 +272,19 @@ def op(
     return decorate
 
 
+def named(*names: str | None) -> Callable[[Any], Any]:
+    """For a gradient: TensorFlow's names of its results, where its last operation has another.
+
+    A single name is that of the first result; ``gradients`` gives it to what was made for it.
+    """
+
+    def attach(gradient: Any) -> Any:
+        gradient.names = names
+        return gradient
+
+    return attach
+
+
 def _overload(operator: str, build: Callable[..., Any]) -> None:
     method, default = operator.split()
     unary = method in ("__neg__", "__abs__", "__invert__")

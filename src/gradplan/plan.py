@@ -154,15 +154,15 @@ class Plan:
                 self._hosts,
                 threads,
             )
-        except MemoryError as error:
-            raise errors.ResourceExhaustedError(
-                None, None, f"a plan with an arena of {self.arena_bytes} bytes: {error}"
-            ) from None
+        except MemoryError:
+            raise self._too_large() from None
 
     # ---- errors --------------------------------------------------------------------------------
 
     def _fail(self, status: int, insn: int, index: int, value: int, bound: int) -> None:
         """Raise what a status of C means (enum gp_status in csrc/plan.h)."""
+        if status == -2:
+            raise self._too_large() from None
         if status < 0:
             self._fail_uninitialised(insn)
         op = self._insns[insn].op
@@ -192,6 +192,20 @@ class Plan:
             None,
             op.origin,
             f"{op.type} '{op.name}': {what} (inputs: {inputs}; made at {op.made_at})",
+        )
+
+    def _too_large(self) -> errors.ResourceExhaustedError:
+        """What to say where the arena or a result finds no memory: what is largest is named."""
+        made = [(t, t.op, s) for t, s in zip(self.program.fetches, self.fetch_shapes, strict=True)]
+        sizes = [(shapes.size(s) * t.dtype.size, s, t.dtype, op) for t, op, s in made]
+        sizes += [(v.storage.bytes, v.dims, v.dtype, i.op) for i in self._insns for v in i.views]
+        nbytes, dims, dtype, op = max(sizes, key=lambda found: found[0])
+        return errors.ResourceExhaustedError(
+            None,
+            op.origin,
+            f"OOM when allocating tensor with shape {shapes.text(dims)} and type {dtype.name}, "
+            f"{nbytes} bytes, for {op.type} '{op.name}' (made at {op.made_at}); the run needs "
+            f"{self.arena_bytes} bytes beside its results",
         )
 
     def _fail_uninitialised(self, number: int) -> None:

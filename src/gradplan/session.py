@@ -403,13 +403,14 @@ class Session:
                 o
                 for o in self._graph._ops[self._scanned :]
                 if o.opdef.kind is STATE and not o.inputs and not o.writes
+                if o not in self._places
             ]
-            self._scanned = self._graph.version
             trainable = {v.op for v in self._graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)}
             # What is trained lies together, so that it can be seen as one vector.
             for o in sorted(new, key=lambda o: o not in trainable):
                 t = o.outputs[0]
                 self._allocate(o, shapes.size(t._shape) * t.dtype.size)  # type: ignore[arg-type]
+            self._scanned = self._graph.version
         return self._places[op]
 
     def initialized(self, op: Operation) -> bool:
@@ -430,8 +431,14 @@ class Session:
 
     def _allocate(self, op: Operation, nbytes: int) -> tuple[int, int]:
         place = self._bytes, len(self._places)
-        self._bytes += (nbytes + 63) // 64 * 64
-        self._state.grow(self._bytes, len(self._places) + 1)
+        after = self._bytes + (nbytes + 63) // 64 * 64
+        try:
+            self._state.grow(after, len(self._places) + 1)
+        except MemoryError:
+            raise errors.ResourceExhaustedError(
+                None, op, f"OOM when allocating {nbytes} bytes for the state of {op}"
+            ) from None
+        self._bytes = after
         self._places[op] = place
         return place
 

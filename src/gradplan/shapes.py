@@ -199,7 +199,11 @@ def as_shape(value: Any) -> Shape | None:
         return (dimension_value(value),)
     if isinstance(value, str) or not isinstance(value, Sequence) and not hasattr(value, "__iter__"):
         raise TypeError(f"{value!r} is no shape: give a list of ints and Nones")
-    return tuple(dimension_value(d) for d in value)
+    dims = list(value)
+    try:
+        return tuple([dimension_value(d) for d in dims])
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"shape {dims}: {error}") from None
 
 
 def merge(a: Shape | None, b: Shape | None) -> Shape | None | bool:

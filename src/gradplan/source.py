@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import sys
+import types
+from typing import Any
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_inside: dict[str, bool] = {}  # whether a file is gradplan's own: asked some ten times an operation
+# Whether a file is gradplan's own: asked some ten times an operation. What `with` calls stands
+# between a scope and the line that opens it.
+_inside: dict[str, bool] = {contextlib.__file__: True}
 
 
 def at_user_line(message: str) -> str:
@@ -20,9 +26,72 @@ def user_line() -> tuple[str, int]:
     frame = sys._getframe(1)
     while True:
         file = frame.f_code.co_filename
-        inside = _inside.get(file)
-        if inside is None:
-            inside = _inside[file] = file.startswith(_PACKAGE)
-        if not inside or frame.f_back is None:
+        if not _is_inside(file) or frame.f_back is None:
             return file, frame.f_lineno
         frame = frame.f_back
+
+
+def _is_inside(file: str) -> bool:
+    inside = _inside.get(file)
+    if inside is None:
+        inside = _inside[file] = file.startswith(_PACKAGE)
+    return inside
+
+
+# ---- errors of the functions that users call -----------------------------------------------------
+
+#: Where the classes are whose methods are called for every operation or in every run.
+_HOT = ("gradplan.graph", "gradplan.session", "gradplan.dtypes")
+
+
+def locate(namespace: dict[str, Any]) -> None:
+    """Let the public functions of a module, and the methods of its public classes, say in their
+    errors which of them was called and from where.
+
+    An error that says so already stays as it is, and so does one that comes from a function of the
+    user's own.
+    """
+    for name, value in list(namespace.items()):
+        if name.startswith("_") or not getattr(value, "__module__", "").startswith("gradplan."):
+            continue
+        if isinstance(value, types.FunctionType):
+            namespace[name] = located(value)
+        elif isinstance(value, type) and value.__module__ not in _HOT:
+            for key, method in list(vars(value).items()):
+                public = key in ("__init__", "__call__") or not key.startswith("_")
+                if public and isinstance(method, types.FunctionType):
+                    setattr(value, key, located(method))
+
+
+@functools.cache
+def located(function: Any) -> Any:
+    """``function``, whose errors name it and the user's line."""
+    if "located" in vars(function):
+        return function
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except (TypeError, ValueError) as error:
+            _complete(error, function)
+            raise
+
+    call.located = function  # type: ignore[attr-defined]
+    return call
+
+
+def _complete(error: Exception, function: Any) -> None:
+    step: Any = error.__traceback__
+    while step is not None:
+        if not _is_inside(step.tb_frame.f_code.co_filename):
+            return
+        step = step.tb_next
+    if len(error.args) != 1:
+        return
+    message, name = str(error), function.__qualname__.removesuffix(".__init__")
+    said = message.lower().replace("_", "")
+    if not any([word.lower().replace("_", "") in said for word in name.split(".")]):
+        message = f"{name}: {message}"
+    file, line = user_line()
+    error.args = (message if f"{file}:{line}" in message else f"{message} (at {file}:{line})",)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gradplan.derivatives import jacobian
-from gradplan.gradients import as_list, between, gradients
+from gradplan.gradients import as_list, between, dense_gradients
 from gradplan.graph import Tensor, at_user_line, get_default_session
 from gradplan.ops.array import reshape, zeros
 from gradplan.ops.constant import convert_to_tensor, placeholder
@@ -296,7 +296,7 @@ class _Check:
         values = self.session.run(ys, feed)
         with ys[0].graph.as_default():
             seeds = [placeholder(y.dtype, np.shape(v)) for y, v in zip(ys, values, strict=True)]
-            dxs = gradients(ys, xs, grad_ys=seeds, stop_gradients=xs if local else None)
+            dxs = dense_gradients(ys, xs, grad_ys=seeds, stop_gradients=xs if local else None)
         given = {
             s: np.asarray(self.rng.standard_normal(np.shape(v)), s.dtype.np)
             for s, v in zip(seeds, values, strict=True)

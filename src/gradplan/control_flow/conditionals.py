@@ -19,7 +19,7 @@ from gradplan.control_flow.bodies import (
     shape_values,
     trace,
 )
-from gradplan.gradients import gradients
+from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of, is_variable
 from gradplan.ops.array import zeros_like
@@ -98,7 +98,7 @@ def _(op: Operation, *dys: Any) -> Any:
             outs = copy_into(inner, body, stand_ins)
             ys = [y for y, dy in zip(outs, dys, strict=True) if dy is not None]
             at = [captured(inner, taken[i]) for i in xs]
-            found = gradients(ys, at, [captured(inner, dy) for dy in given])
+            found = dense_gradients(ys, at, [captured(inner, dy) for dy in given])
             return [zeros_like(x) if g is None else g for x, g in zip(at, found, strict=True)]
 
         made, returned = trace(graph, derive, [], "grad")

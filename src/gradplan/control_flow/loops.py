@@ -32,7 +32,7 @@ from gradplan.control_flow.bodies import (
 )
 from gradplan.control_flow.growing import Findings, changes, depends_on_values
 from gradplan.control_flow.tensor_array import TensorArray, is_empty_array, resized
-from gradplan.gradients import gradients
+from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of, is_variable
 from gradplan.ops.array import identity, zeros_like
@@ -198,7 +198,9 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         outs = copy_into(inner, body, dict(zip(body.inputs, [*carried, *around], strict=True)))
         xs = [carried[i] for i in floats] + [around[i] for i in outer]
         # what led to this trip is for the trips before it
-        found = gradients([outs[i] for i in floats], xs, rest[: len(floats)], stop_gradients=before)
+        found = dense_gradients(
+            [outs[i] for i in floats], xs, rest[: len(floats)], stop_gradients=before
+        )
         found = [zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
         totals = [
             total + g for total, g in zip(rest[len(floats) :], found[len(floats) :], strict=True)
@@ -384,7 +386,7 @@ def _scan_gradient(op: Operation, *dys: Any) -> Any:
         outs = copy_into(inner, body, dict(zip(body.inputs, inside, strict=True)))
         ys = [outs[i] for i in floats] + [outs[n + j] for j, _ in d_rows]
         xs = [carried[i] for i in floats] + [rows[i] for i in stacked] + [around[i] for i in outer]
-        found = gradients(ys, xs, [*d_carried, *d_made])
+        found = dense_gradients(ys, xs, [*d_carried, *d_made])
         found = [zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
         d_in = found[: len(floats)]
         for (i, _), more in zip(d_history, d_took, strict=True):

@@ -6,7 +6,7 @@ from typing import Any
 
 from gradplan import dtypes
 from gradplan.graph import Tensor
-from gradplan.opdef import MAP, graph_of, op
+from gradplan.opdef import MAP, graph_of, named, op
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import greater, less
 from gradplan.ops.math import abs, sigmoid, square, to_float
@@ -72,6 +72,7 @@ def relu6(features: Any, name: str | None = None) -> Any:
 
 
 @relu6.gradient
+@named("Relu6Grad")
 def _(op: Any, dy: Any) -> Any:
     y = op.outputs[0]
     return where(less(y, constant(6, y.dtype)), _relu_grad(dy, y), constant(0, dy.dtype))
@@ -90,6 +91,7 @@ def elu(features: Any, name: str | None = None) -> Any:
 
 
 @elu.gradient
+@named("EluGrad")
 def _(op: Any, dy: Any) -> Any:
     y = op.outputs[0]
     return where(less(y, constant(0, y.dtype)), dy * (y + constant(1, y.dtype)), dy)
@@ -113,6 +115,7 @@ def selu(features: Any, name: str | None = None) -> Any:
 
 
 @selu.gradient
+@named("SeluGrad")
 def _(op: Any, dy: Any) -> Any:
     y = op.outputs[0]
     scale, low = constant(1.0507009873554805, y.dtype), constant(1.7580993408473769, y.dtype)
@@ -132,6 +135,7 @@ def softsign(features: Any, name: str | None = None) -> Any:
 
 
 @softsign.gradient
+@named("SoftsignGrad")
 def _(op: Any, dy: Any) -> Any:
     x = op.inputs[0]
     return dy / square(abs(x) + constant(1, x.dtype))

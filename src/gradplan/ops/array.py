@@ -9,7 +9,7 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Operation, Tensor, at_user_line
-from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, known_sizes, op
+from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, known_sizes, named, op
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, renamed, shape_constant
 from gradplan.ops.sizes import (
     bound_list,
@@ -280,6 +280,7 @@ def _(binder: Any, op: Any) -> None:
 
 
 @_transpose.gradient
+@named("transpose")
 def _(op: Any, dy: Any) -> Any:
     perm = op.attrs["perm"]
     if len(op.inputs) > 1:
@@ -337,6 +338,7 @@ def _(binder: Any, op: Any) -> None:
 
 
 @broadcast_to.gradient
+@named("Reshape")
 def _(op: Any, dy: Any) -> Any:
     return sum_to_shape(dy, shape(op.inputs[0])), None
 
@@ -459,7 +461,7 @@ def sum_to_like(gradient: Tensor, x: Tensor, op: Operation) -> Tensor:
         else:
             if not repeated:
                 return gradient
-    out = sum_to_shape(gradient, shape(x))
+    out = sum_to_shape(gradient, shape(x), name="Reshape")
     out.set_shape(x._shape)
     return out
 
@@ -482,12 +484,16 @@ def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
     array([[7, 7],
            [7, 7]], dtype=int32)
     """
-    value = convert_to_tensor(value)
-    if value._shape is None:
-        value = reshape(value, np.zeros(0, np.int32))
-    if value._shape:
-        raise ValueError(at_user_line(f"Fill '{name or 'Fill'}': value must be a scalar: {value}"))
-    return broadcast_to(value, dims, name=name or "Fill")
+    graph = graph_of([dims, value])
+    with graph.as_default(), graph.name_scope(name or "Fill") as scope:
+        empty = isinstance(dims, (list, tuple)) and not dims  # which says nothing of its type
+        dims = convert_to_tensor(dims, dtypes.int32 if empty else None, "dims")
+        value = convert_to_tensor(value, name="value")
+        if value._shape is None:
+            value = reshape(value, np.zeros(0, np.int32))
+        if value._shape:
+            raise ValueError(at_user_line(f"Fill '{scope[:-1]}': value must be a scalar: {value}"))
+        return broadcast_to(value, dims, name=scope)
 
 
 def zeros(shape: Any, dtype: Any = dtypes.float32, name: str | None = None) -> Tensor:
@@ -561,8 +567,9 @@ def ones_like(
 def _filled_like(value: int, tensor: Any, dtype: Any, name: str) -> Tensor:
     tensor = convert_to_tensor(tensor)
     wanted = tensor.dtype if dtype is None else dtypes.as_dtype(dtype)
-    with tensor.graph.as_default():
+    graph = tensor.graph
+    with graph.as_default(), graph.name_scope(name) as scope:
         scalar = constant(bool(value) if wanted.is_bool else value, wanted)
-        out = broadcast_to(scalar, shape(tensor), name=name)
+        out = broadcast_to(scalar, shape(tensor), name=scope)
         out.set_shape(tensor._shape)
         return out

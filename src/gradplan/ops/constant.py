@@ -64,7 +64,9 @@ def to_array(value: Any, dtype: DType | None = None) -> tuple[np.ndarray, DType]
         if given.dtype.kind == "O":
             given = np.asarray(_sizes(value))
     except ValueError:
-        raise ValueError("the nested lists are ragged: rows differ in length") from None
+        raise ValueError(
+            f"the nested lists are ragged, rows differ in length: {_short(value)}"
+        ) from None
     except OverflowError as error:
         raise TypeError(str(error)) from None
     if dtypes.is_bfloat16(given.dtype):

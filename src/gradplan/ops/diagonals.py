@@ -9,7 +9,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, VIEW, op
+from gradplan.opdef import CALL, VIEW, named, op
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor
 from gradplan.ops.reduce import reduce_sum
@@ -241,6 +241,7 @@ def _(binder: Any, op: Any) -> None:
 
 
 @matrix_diag_part.gradient
+@named("diag")
 def _(op: Any, dy: Any) -> Any:
     return matrix_set_diag(zeros_like(op.inputs[0]), dy)
 

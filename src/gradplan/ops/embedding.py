@@ -11,6 +11,7 @@ from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.gather import gather
 from gradplan.ops.logic import greater, less
 from gradplan.ops.math import cast, divide, floordiv, floormod, maximum, sqrt
+from gradplan.ops.partitioned import PartitionedVariable
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.sets import partition_rows, stitch
 from gradplan.ops.slicing import concat, where
@@ -62,7 +63,8 @@ def embedding_lookup(
     <BLANKLINE>
            [[1., 2.]]], dtype=float32)
     """
-    shards = list(params) if isinstance(params, (list, tuple)) else [params]
+    joined = (list, tuple, PartitionedVariable)
+    shards = list(params) if isinstance(params, joined) else [params]
     if shards and all(isinstance(v, (int, float, list, tuple)) for v in shards):
         shards = [params]  # nested lists of numbers are one table
     if not shards:
@@ -79,12 +81,14 @@ def embedding_lookup(
         ids = convert_to_tensor(ids)
         tables = [convert_to_tensor(v) for v in shards]
         if len(tables) == 1:
-            rows = gather(tables[0], ids)
-        else:
-            rows = _from_shards(tables, ids, partition_strategy)
-        if max_norm is None:
-            return identity(rows, name=scope)
-        return _clipped(rows, max_norm, tables[0], scope)
+            rows = gather(tables[0], ids, name=scope)
+            if max_norm is not None:
+                rows = _clipped(rows, max_norm, tables[0])
+            return identity(rows)
+        rows = _from_shards(tables, ids, partition_strategy)
+        if max_norm is not None:
+            rows = _clipped(rows, max_norm, tables[0])
+        return identity(rows, name=scope)
 
 
 def _from_shards(tables: list[Tensor], ids: Tensor, strategy: str) -> Tensor:
@@ -107,7 +111,7 @@ def _from_shards(tables: list[Tensor], ids: Tensor, strategy: str) -> Tensor:
     return reshape(rows, concat([shape(ids), shape(tables[0])[1:]], 0))
 
 
-def _clipped(rows: Tensor, max_norm: Any, table: Tensor, name: str) -> Tensor:
+def _clipped(rows: Tensor, max_norm: Any, table: Tensor) -> Tensor:
     """Rows of at most that norm."""
     if table._shape is None:
         raise ValueError(
@@ -119,4 +123,4 @@ def _clipped(rows: Tensor, max_norm: Any, table: Tensor, name: str) -> Tensor:
     positive = greater(total, constant(0, rows.dtype))
     safe = where(positive, total, constant(1, rows.dtype))  # the root has a slope there
     norm = where(positive, sqrt(safe), total)
-    return divide(rows * most, maximum(norm, most), name=name)
+    return divide(rows * most, maximum(norm, most))

@@ -7,7 +7,7 @@ from typing import Any
 
 from gradplan.dtypes import NUMBERS
 from gradplan.graph import Tensor
-from gradplan.opdef import MAP, op
+from gradplan.opdef import MAP, named, op
 from gradplan.ops.array import sum_to_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.math import exp, square, subtract
@@ -56,6 +56,7 @@ def reciprocal(x: Any, name: str | None = None) -> Any:
 
 
 @reciprocal.gradient
+@named("ReciprocalGrad")
 def _(op: Any, dy: Any) -> Any:
     y = op.outputs[0]
     return -dy * square(y)
@@ -74,6 +75,7 @@ def rsqrt(x: Any, name: str | None = None) -> Any:
 
 
 @rsqrt.gradient
+@named("RsqrtGrad")
 def _(op: Any, dy: Any) -> Any:
     y = op.outputs[0]
     return dy * (constant(-0.5, y.dtype) * y * square(y))
@@ -336,6 +338,7 @@ def atan(x: Any, name: str | None = None) -> Any:
 
 
 @atan.gradient
+@named("mul")
 def _(op: Any, dy: Any) -> Any:
     x = op.inputs[0]
     return dy / (constant(1, x.dtype) + square(x))
@@ -444,6 +447,7 @@ def atanh(x: Any, name: str | None = None) -> Any:
 
 
 @atanh.gradient
+@named("mul")
 def _(op: Any, dy: Any) -> Any:
     x = op.inputs[0]
     return dy / (constant(1, x.dtype) - square(x))

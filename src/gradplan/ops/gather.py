@@ -9,7 +9,7 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, apply, graph_of, op
+from gradplan.opdef import CALL, apply, graph_of, named, op
 from gradplan.ops.array import reshape, shape, shape_argument
 from gradplan.ops.constant import convert_to_tensor
 
@@ -159,6 +159,7 @@ def _(binder: Any, op: Any) -> None:
 
 
 @gather_rows.gradient
+@named("Reshape_2")
 def _(op: Any, dy: Any) -> Any:
     params, indices, axis = op.inputs  # a dense gradient: here IndexedSlices would begin
     return _gather_grad(dy, indices, shape(params), axis, **op.attrs), None, None

@@ -8,11 +8,19 @@ from gradplan import shapes
 from gradplan.composite import register_session_run_conversion_functions
 from gradplan.dtypes import DType, int64
 from gradplan.graph import Graph, Operation, Tensor, at_user_line
-from gradplan.opdef import constant_value, graph_of, register_tensor_conversion_function
+from gradplan.opdef import (
+    apply,
+    constant_value,
+    graph_of,
+    known_sizes,
+    register_tensor_conversion_function,
+)
 from gradplan.ops.array import reshape
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.math import cast
 from gradplan.ops.segment import unsorted_segment_sum
+from gradplan.ops.shaping import squeeze
+from gradplan.ops.sizes import size
 from gradplan.ops.slicing import concat
 from gradplan.shapes import TensorShape
 
@@ -103,8 +111,7 @@ class IndexedSlices:
     @property
     def shape(self) -> TensorShape:
         """What is known of the whole tensor's shape while the graph is built."""
-        known = None if self._dense_shape is None else constant_value(self._dense_shape)
-        return TensorShape(None if known is None else [int(d) for d in known])
+        return TensorShape(None if self._dense_shape is None else known_sizes(self._dense_shape))
 
     @property
     def name(self) -> str:
@@ -151,7 +158,8 @@ def _dense(value: IndexedSlices, dtype: DType | None, name: str, graph: Graph) -
     with graph.as_default():
         known = constant_value(value.dense_shape)
         rows = value.dense_shape[0] if known is None else int(known[0])
-        return unsorted_segment_sum(value.values, value.indices, rows, name=name)
+        own = None if name == "Const" else name  # which a constant would be called
+        return unsorted_segment_sum(value.values, value.indices, rows, name=own)
 
 
 def _fetch(value: IndexedSlices) -> Any:
@@ -159,6 +167,14 @@ def _fetch(value: IndexedSlices) -> Any:
     if value.dense_shape is None:
         return parts, lambda got: IndexedSlicesValue(got[0], got[1], None)
     return [*parts, value.dense_shape], lambda got: IndexedSlicesValue(*got)
+
+
+def _feed(key: IndexedSlices, value: Any) -> Any:
+    return list(zip(_parts(key), value, strict=False))
+
+
+def _parts(key: IndexedSlices) -> list[Tensor]:
+    return [t for t in (key.values, key.indices, key.dense_shape) if t is not None]
 
 
 def as_slices(grad: Tensor | None) -> Any:
@@ -169,26 +185,66 @@ def as_slices(grad: Tensor | None) -> Any:
     if grad is None:
         return None
     terms = list(grad.op.inputs) if grad.op.type == "AddN" else [grad]
-    if not all([_is_of_rows(t.op) for t in terms]):
+    if not all([_is_of_rows(t) for t in terms]):
         return grad
-    whole = grad.shape.as_list()
     graph = grad.graph
-    with graph.as_default(), graph.name_scope(f"{grad.op.name}/"):
-        values = [reshape(t.op.inputs[0], [-1, *whole[1:]]) for t in terms]
-        indices = [reshape(t.op.inputs[1], [-1]) for t in terms]
-        if len(terms) > 1:
-            wide = all([i.dtype is indices[0].dtype for i in indices])
-            values = [concat(values, 0)]
-            indices = [concat(indices if wide else [cast(i, int64) for i in indices], 0)]
-        return IndexedSlices(values[0], indices[0], whole)
+    with graph.as_default():
+        rows = [_rows(t, graph) for t in terms]
+        if len(rows) == 1:
+            return rows[0]
+        indices = [r.indices for r in rows]
+        if any([i.dtype is not indices[0].dtype for i in indices]):
+            indices = [cast(i, int64) for i in indices]
+        with graph.name_scope(f"{grad.op.name.rpartition('/')[0]}/"):
+            values = concat([r.values for r in rows], 0)
+            return IndexedSlices(values, concat(indices, 0), rows[0].dense_shape)
 
 
-def _is_of_rows(op: Operation) -> bool:
-    if op.type != "GatherGrad" or op.attrs["batch_dims"] or op.attrs["drop"]:
+#: What elementwise operations do to rows they do to the whole, where the rest stays zero.
+_ROW_BY_ROW = ("Neg", "Cast", "Identity")
+
+
+def _is_of_rows(t: Tensor) -> bool:
+    while t.op.type in _ROW_BY_ROW:
+        t = t.op.inputs[0]
+    op = t.op
+    if op.attrs.get("batch_dims"):
         return False
-    axis, whole = constant_value(op.inputs[3]), op.outputs[0]._shape
-    return axis is not None and int(axis) == 0 and whole is not None and None not in whole
+    if op.type == "ScatterNd":
+        where = op.inputs[0]._shape
+        return where is not None and len(where) == 2 and where[1] == 1
+    if op.type != "GatherGrad" or op.attrs["drop"]:
+        return False
+    axis = constant_value(op.inputs[3])
+    return axis is not None and int(axis) == 0
+
+
+def _rows(t: Tensor, graph: Graph) -> IndexedSlices:
+    later = []
+    while t.op.type in _ROW_BY_ROW:
+        later.append(t.op)
+        t = t.op.inputs[0]
+    taken = _taken(t, graph)
+    for op in reversed(later):
+        with graph.name_scope(f"{op.name.rpartition('/')[0]}/"):
+            taken = taken.with_values(apply(op.opdef, [taken.values], op.attrs))
+    return taken
+
+
+def _taken(t: Tensor, graph: Graph) -> IndexedSlices:
+    op = t.op
+    with graph.name_scope(f"{op.name.rpartition('/')[0]}/"):
+        if op.type == "ScatterNd":
+            return IndexedSlices(op.inputs[1], squeeze(op.inputs[0], [-1]), op.inputs[2])
+        dy, indices, whole = op.inputs[:3]
+        inner = None if t._shape is None or None in t._shape[1:] else t._shape[1:]
+        # -1 tells passes that a vector of indices changes nothing, but cannot be found beside a 0
+        if inner is not None and 0 not in inner:
+            values = reshape(dy, [-1, *inner])
+        else:
+            values = reshape(dy, concat([reshape(size(indices), [1]), whole[1:]], 0))
+        return IndexedSlices(values, reshape(indices, [-1]), whole)
 
 
 register_tensor_conversion_function(IndexedSlices, _dense)
-register_session_run_conversion_functions(IndexedSlices, _fetch)
+register_session_run_conversion_functions(IndexedSlices, _fetch, _feed, _parts)

@@ -42,7 +42,8 @@ __all__ = [
 
 @op("IsVariableInitialized", HOST, types="-> bool", flops=0)
 def _is_initialized(variable: Any = None, name: str | None = None) -> Any:
-    """Whether the variable of the operation ``variable`` has a value when the run starts."""
+    """Whether the variable of the operation ``variable`` has a value when the run starts, or what
+    comes before this in the run has given it one."""
 
 
 @_is_initialized.shape
@@ -54,11 +55,27 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 def _(binder: Any, op: Any) -> None:
     state, variable = binder.state, op.attrs["variable"]
     state.initialized(variable)  # it has a place from here on
-    binder.host(lambda: (np.array(state.initialized(variable)),), [binder.result(op)], [])
+    given = _written_before(op, variable)
+    binder.host(lambda: (np.array(given or state.initialized(variable)),), [binder.result(op)], [])
+
+
+def _written_before(op: Any, variable: Operation) -> bool:
+    """Whether an operation that the run does before ``op`` writes the variable."""
+    seen: set[Any] = set()
+    stack = list(op.control_inputs)
+    while stack:
+        before = stack.pop()
+        if before not in seen:
+            seen.add(before)
+            if variable in [t.op.origin for t in before.inputs[: before.writes]]:
+                return True
+            stack += [*before.control_inputs, *[t.op for t in before.inputs]]
+    return False
 
 
 def is_variable_initialized(variable: Any) -> Tensor:
-    """Whether a variable has a value, at the start of the run.
+    """Whether a variable has a value: at the start of the run, or by what control dependencies
+    order before this.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradplan import dtypes, shapes
-from gradplan.graph import Tensor, at_user_line, get_default_graph
+from gradplan.graph import Tensor, at_user_line
 from gradplan.ops import array, variates
 from gradplan.ops import constant as constants
 
@@ -30,7 +30,7 @@ __all__ = [
 class Initializer:
     """Base of the initializers: called with a shape, gives the tensor of initial values.
 
-    ``partition_info`` is accepted and changes nothing: variables are whole here.
+    ``partition_info`` tells of the whole variable where it makes a part of one.
     """
 
     dtype: dtypes.DType = dtypes.float32
@@ -42,7 +42,12 @@ class Initializer:
         if dims is None or None in dims:
             raise ValueError(f"the shape of a variable must be known, not {shapes.text(dims)}")
         wanted = self.dtype if dtype is None else dtypes.as_dtype(dtype)
-        return self.make(dims, wanted)
+        whole = dims if partition_info is None else tuple(partition_info.full_shape)
+        return self.make_part(dims, wanted, whole)
+
+    def make_part(self, dims: Any, dtype: dtypes.DType, whole: Any) -> Tensor:
+        """A part of what has the shape ``whole``."""
+        return self.make(dims, dtype)
 
     def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
         raise TypeError(f"{type(self).__name__} does not say what it makes")
@@ -183,8 +188,8 @@ class UniformUnitScaling(Initializer):
         self.factor, self.seed = factor, seed
         self.dtype = dtypes.as_dtype(dtype)
 
-    def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
-        limit = self.factor * math.sqrt(3.0 / max(1, math.prod(dims[:-1])))
+    def make_part(self, dims: Any, dtype: dtypes.DType, whole: Any) -> Tensor:
+        limit = self.factor * math.sqrt(3.0 / max(1, math.prod(whole[:-1])))
         return variates.random_uniform(dims, -limit, limit, dtype, self.seed)
 
 
@@ -210,7 +215,7 @@ class Identity(Initializer):
             raise ValueError(
                 at_user_line(f"the identity initializer makes matrices, not {shapes.text(dims)}")
             )
-        return constants.constant(self.gain * np.eye(*dims), dtype)
+        return constants.constant(self.gain * np.eye(*dims), dtype, name="mul")
 
 
 class Orthogonal(Initializer):
@@ -243,7 +248,6 @@ class Orthogonal(Initializer):
     def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
         from gradplan.ops import linalg  # which may itself need initial values
         from gradplan.ops.math import sign
-        from gradplan.ops.reduce import reduce_sum
 
         if len(dims) < 2:
             raise ValueError(
@@ -251,13 +255,11 @@ class Orthogonal(Initializer):
             )
         rows, cols = math.prod(dims[:-1]), dims[-1]
         tall = (max(rows, cols), min(rows, cols))
-        with get_default_graph().name_scope("orthogonal"):
-            normal = variates.random_normal(tall, dtype=dtype, seed=self.seed)
-            q, r = linalg.qr(normal, full_matrices=False)
-            eye = constants.constant(np.eye(tall[1]), dtype)
-            q = q * sign(reduce_sum(r * eye, 0))  # of the diagonal: else q is not uniform
-            q = array.transpose(q) if rows < cols else q
-            return array.reshape(q, dims) * constants.constant(self.gain, dtype)
+        normal = variates.random_normal(tall, dtype=dtype, seed=self.seed)
+        q, r = linalg.qr(normal, full_matrices=False)
+        q = q * sign(linalg.diag_part(r, "DiagPart"))  # else q is not uniform
+        q = array.transpose(q, name="matrix_transpose/transpose") if rows < cols else q
+        return constants.constant(self.gain, dtype, name="mul_1/x") * array.reshape(q, dims)
 
 
 class VarianceScaling(Initializer):
@@ -309,8 +311,8 @@ class VarianceScaling(Initializer):
         self.scale, self.mode, self.distribution, self.seed = scale, mode, distribution, seed
         self.dtype = dtypes.as_dtype(dtype)
 
-    def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
-        fan_in, fan_out = _fans(dims)
+    def make_part(self, dims: Any, dtype: dtypes.DType, whole: Any) -> Tensor:
+        fan_in, fan_out = _fans(whole)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, n)
         if self.distribution == "uniform":

@@ -7,7 +7,7 @@ from typing import Any
 from gradplan import dtypes
 from gradplan.dtypes import ALL, FLOATS, NUMBERS, REALS, SMALL
 from gradplan.graph import Tensor
-from gradplan.opdef import MAP, apply, graph_of, op
+from gradplan.opdef import MAP, apply, graph_of, named, op
 from gradplan.ops.array import ones_like, sum_to_like, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import greater_equal, less_equal
@@ -118,6 +118,7 @@ def multiply(x: Any, y: Any, name: str | None = None) -> Any:
 
 
 @multiply.gradient
+@named("Mul", "Mul_1")
 def _(op: Any, dy: Any) -> Any:
     x, y = op.inputs
     return sum_to_like(dy * y, x, op), sum_to_like(dy * x, y, op)
@@ -129,6 +130,7 @@ def _real_div(x: Any, y: Any, name: str | None = None) -> Any:
 
 
 @_real_div.gradient
+@named("RealDiv")
 def _(op: Any, dy: Any) -> Any:
     x, y = op.inputs
     dx = dy / y
@@ -392,6 +394,7 @@ def square(x: Any, name: str | None = None) -> Any:
 
 
 @square.gradient
+@named("Mul_1")
 def _(op: Any, dy: Any) -> Any:
     x = op.inputs[0]
     return dy * (x * constant(2, x.dtype))
@@ -410,6 +413,7 @@ def sqrt(x: Any, name: str | None = None) -> Any:
 
 
 @sqrt.gradient
+@named("SqrtGrad")
 def _(op: Any, dy: Any) -> Any:
     y = op.outputs[0]
     return dy * constant(0.5, y.dtype) / y
@@ -445,6 +449,7 @@ def log(x: Any, name: str | None = None) -> Any:
 
 
 @log.gradient
+@named("mul")
 def _(op: Any, dy: Any) -> Any:
     return dy / op.inputs[0]
 
@@ -462,6 +467,7 @@ def log1p(x: Any, name: str | None = None) -> Any:
 
 
 @log1p.gradient
+@named("mul")
 def _(op: Any, dy: Any) -> Any:
     x = op.inputs[0]
     return dy / (x + constant(1, x.dtype))

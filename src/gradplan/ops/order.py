@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from gradplan import dtypes, shapes
 from gradplan.dtypes import INTEGERS, NUMBERS
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, apply, graph_of, op
+from gradplan.opdef import CALL, apply, graph_of, named, op
 from gradplan.ops.array import expand_dims, identity, reshape, shape, transpose
 from gradplan.ops.constant import constant, convert_to_tensor, require_constant
 from gradplan.ops.functions import is_finite
@@ -71,6 +71,7 @@ def _(binder: Any, op: Any) -> None:
 
 
 @_top_k.gradient
+@named("Reshape_3")
 def _(op: Any, dvalues: Any, dindices: Any) -> Any:
     if dvalues is None:
         return None, None

@@ -10,7 +10,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, VIEW, apply, op
+from gradplan.opdef import CALL, VIEW, apply, named, op
 from gradplan.ops.constant import convert_to_tensor, require_constant
 from gradplan.ops.math import negative
 from gradplan.ops.reduce import reduce_sum
@@ -125,6 +125,7 @@ def _inside(out: Any, pads: Any, dims: Any) -> Any:
 
 
 @_pad.gradient
+@named("Slice_1")
 def _(op: Any, dy: Any) -> Any:
     x, paddings, _ = op.inputs
     inside = slice_view(dy, paddings[:, 0], shape(x))

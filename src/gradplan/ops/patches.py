@@ -10,7 +10,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, VIEW, apply, op
+from gradplan.opdef import CALL, VIEW, apply, named, op
 from gradplan.ops.blocks import check_image, merged
 from gradplan.ops.constant import require_constant
 from gradplan.ops.sizes import shape, shape_argument
@@ -153,6 +153,7 @@ def _(binder: Any, op: Any) -> None:
 
 
 @_patches.gradient
+@named("transpose_1")
 def _(op: Any, dy: Any) -> Any:
     dx = apply(_patches_grad.opdef, [dy, shape(op.inputs[0])], dict(op.attrs))
     dx.set_shape(op.inputs[0]._shape)

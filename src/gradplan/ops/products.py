@@ -7,7 +7,7 @@ from typing import Any
 from gradplan import shapes
 from gradplan.dtypes import FLOATS, REALS
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, op
+from gradplan.opdef import CALL, named, op
 from gradplan.ops.array import ones_like, reshape, shape
 from gradplan.ops.constant import require_constant
 from gradplan.ops.reduce import (
@@ -127,6 +127,7 @@ def cumprod(
 
 
 @cumprod.gradient
+@named("div_no_nan")
 def _(op: Any, dy: Any) -> Any:
     # dL/dx_i = (product before i) * s_i, where s_i sums dy_k times the product between i and k:
     # s_i = dy_i + x_n s_n if n comes next, or dy_n + x_n s_n if the products are exclusive.

@@ -9,7 +9,7 @@ import numpy as np
 from gradplan import dtypes, shapes, tiling
 from gradplan.dtypes import NUMBERS, REALS, SMALL
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import REDUCE, VIEW, graph_of, op
+from gradplan.opdef import REDUCE, VIEW, graph_of, named, op
 from gradplan.ops.array import broadcast_to, expand_dims, identity, shape, stop_gradient
 from gradplan.ops.constant import constant, convert_to_tensor, renamed, require_constant
 from gradplan.ops.functions import is_finite
@@ -181,6 +181,7 @@ def reduce_sum(
 
 
 @reduce_sum.gradient
+@named("Tile")
 def _(op: Any, dy: Any) -> Any:
     return broadcast_to(restored(op, dy), shape(op.inputs[0]))
 
@@ -205,6 +206,7 @@ def reduce_mean(
 
 
 @reduce_mean.gradient
+@named("truediv")
 def _(op: Any, dy: Any) -> Any:
     x = op.inputs[0]
     share = dy * _mean_weight(x, axis=op.attrs["axis"])

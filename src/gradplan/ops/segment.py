@@ -7,7 +7,7 @@ from typing import Any
 from gradplan import dtypes, shapes
 from gradplan.dtypes import NUMBERS
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, graph_of, op
+from gradplan.opdef import CALL, graph_of, named, op
 from gradplan.ops.array import broadcast_to, expand_dims, ones_like, reshape, shape, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.gather import (
@@ -131,6 +131,7 @@ def _(op: Any, dy: Any) -> Any:
 
 @_unsorted_prod.gradient
 @_sorted_prod.gradient
+@named("mul")
 def _(op: Any, dy: Any) -> Any:
     # The product of all others: through the division where nothing is 0; where one element is 0
     # it alone has a derivative, where two are none has.
@@ -410,8 +411,10 @@ def _sparse(
     """The sum of chosen rows, over ``root`` of their number in each segment."""
     graph = graph_of([data, indices, segment_ids, num_segments])
     with graph.as_default(), graph.name_scope(name) as scope:
-        ids = convert_to_tensor(segment_ids)
-        rows = gather(data, indices)
+        data, ids = convert_to_tensor(data), convert_to_tensor(segment_ids)
+        # counted from the end, the axis gives a dense gradient, as TensorFlow's has it
+        rank = None if data._shape is None else len(data._shape)
+        rows = gather(data, indices, axis=-rank if rank else 0)
         count = _segment_count(ids)
         if num_segments is None:
             total = _sorted_sum(rows, ids, count, name=None if root else scope)

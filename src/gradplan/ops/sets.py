@@ -90,7 +90,8 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
         if n > 1:
             x = merge_dims(x, at, n)
         flat = reshape(mask, expand_dims(shape(x)[at], 0))  # which is an error if they differ
-        return gather(x, where(flat)[:, 0], axis=at, name=scope)
+        # counted from the end, the axis gives a dense gradient, as TensorFlow's has it
+        return gather(x, where(flat)[:, 0], axis=at - rank + n - 1, name=scope)
 
 
 # ---- sets ----------------------------------------------------------------------------------------
@@ -391,7 +392,8 @@ def dynamic_partition(
             x = expand_dims(x, 0)
         else:
             x = merge_dims(x, 0, len(parts._shape))
-        return [gather(x, r, name=None if i else scope) for i, r in enumerate(rows)]
+        axis = -len(x._shape or ())  # which gives a dense gradient, as TensorFlow's has it
+        return [gather(x, r, axis=axis, name=None if i else scope) for i, r in enumerate(rows)]
 
 
 @op("DynamicStitch", CALL, kernel="scatter", types="I I T -> T", T=ALL, flops=0, fallible=True)

@@ -10,7 +10,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, op
+from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, named, op
 from gradplan.ops.array import broadcast_to, identity, reshape, transpose
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.math import maximum
@@ -313,6 +313,7 @@ def _(binder: Any, op: Any) -> None:
 
 
 @tile.gradient
+@named("Sum")
 def _(op: Any, dy: Any) -> Any:
     dx = _tile_grad(dy, op.inputs[1], shape(op.inputs[0]))
     dx.set_shape(op.inputs[0]._shape)

@@ -168,7 +168,7 @@ def _(op: Any, dy: Any) -> Any:
     sizes = [shape(t) for t in op.inputs]
     axis = op.attrs["axis"]
     return [
-        apply(_concat_part.opdef, [dy, *sizes], {"axis": axis, "part": i})
+        apply(_concat_part.opdef, [dy, *sizes], {"axis": axis, "part": i}, "Slice")
         for i in range(len(op.inputs))
     ]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from gradplan import dtypes, shapes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, MAP, op
+from gradplan.opdef import CALL, MAP, named, op
 from gradplan.ops import math
 from gradplan.ops.array import expand_dims, shape, stop_gradient, sum_to_shape, transpose
 from gradplan.ops.constant import constant, convert_to_tensor, renamed
@@ -46,6 +46,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 
 
 @_bias_add.gradient
+@named(None, "BiasAddGrad")
 def _(op: Any, dy: Any) -> Any:
     return dy, sum_to_shape(dy, shape(op.inputs[1]))
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, MAP, graph_of, op
+from gradplan.opdef import CALL, MAP, graph_of, named, op
 from gradplan.ops.arithmetic import xlogy
 from gradplan.ops.array import sum_to_like
 from gradplan.ops.constant import constant, convert_to_tensor
@@ -95,6 +95,7 @@ def zeta(x: Any, q: Any, name: str | None = None) -> Any:
 
 
 @zeta.gradient
+@named(None, "Reshape")
 def _(op: Any, dy: Any) -> Any:
     x, q = op.inputs
     return None, sum_to_like(-dy * x * zeta(x + constant(1, x.dtype), q), q, op)
@@ -125,6 +126,7 @@ def polygamma(a: Any, x: Any, name: str | None = None) -> Any:
 
 
 @polygamma.gradient
+@named(None, "Reshape")
 def _(op: Any, dy: Any) -> Any:
     a, x = op.inputs
     return None, sum_to_like(dy * polygamma(a + constant(1, a.dtype), x), x, op)
@@ -171,11 +173,13 @@ def _gamma_density(a: Tensor, x: Tensor) -> Tensor:
 
 
 @igamma.gradient
+@named(None, "Reshape_1")
 def _(op: Any, dy: Any) -> Any:
     return None, sum_to_like(dy * _gamma_density(*op.inputs), op.inputs[1], op)
 
 
 @igammac.gradient
+@named(None, "Neg_2")
 def _(op: Any, dy: Any) -> Any:
     return None, sum_to_like(-dy * _gamma_density(*op.inputs), op.inputs[1], op)
 
@@ -207,6 +211,7 @@ def betainc(a: Any, b: Any, x: Any, name: str | None = None) -> Any:
 
 
 @betainc.gradient
+@named(None, None, "Reshape")
 def _(op: Any, dy: Any) -> Any:
     a, b, x = op.inputs
     one = constant(1, x.dtype)

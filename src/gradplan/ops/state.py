@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from typing import Any
 
 from gradplan import dtypes, shapes
@@ -176,7 +178,22 @@ def assign_sub(
 # ---- Variable ------------------------------------------------------------------------------------
 
 
-class Variable:
+class _Created(type):
+    """Calls of a class go through the creators in force (``variable_creator_scope``)."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        creators = get_default_graph().root.extras.get("variable_creators")
+        if not creators:
+            return super().__call__(*args, **kwargs)
+        given = inspect.signature(cls.__init__).bind(None, *args, **kwargs)  # type: ignore[misc]
+        given.apply_defaults()
+        create: Any = super().__call__
+        for creator in creators:
+            create = functools.partial(creator, create)
+        return create(**{k: v for k, v in given.arguments.items() if k != "self"})
+
+
+class Variable(metaclass=_Created):
     """A tensor that keeps its value between the runs of a session.
 
     Parameters
@@ -257,7 +274,7 @@ class Variable:
             if value._shape is None or None in value._shape:
                 raise ValueError(
                     f"initial_value of '{scope[:-1]}' must have a shape that is known while the "
-                    f"graph is built: {value}"
+                    f"graph is built, whatever validate_shape is: {value}"
                 )
             attrs = {"shape": value._shape, "dtype": value.dtype}
             self._ref: Tensor = apply(_variable.opdef, [], attrs, scope)

@@ -11,7 +11,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, VIEW, apply, constant_value, known_sizes, op
+from gradplan.opdef import CALL, VIEW, apply, constant_value, known_sizes, named, op
 from gradplan.ops.constant import convert_to_tensor, has_tensor, require_constant
 from gradplan.ops.sizes import shape, shape_argument
 
@@ -216,6 +216,7 @@ def _(binder: Any, op: Any) -> None:
 
 
 @_slice_at.gradient
+@named("StridedSliceGrad")
 def _(op: Any, dy: Any) -> Any:
     x, *starts = op.inputs
     dx = apply(_slice_at_grad.opdef, [dy, shape(x), *starts], op.attrs)
@@ -445,6 +446,7 @@ def _(binder: Any, op: Any) -> None:
 
 
 @slice_view.gradient
+@named("Pad")
 def _(op: Any, dy: Any) -> Any:
     x, begin, _ = op.inputs
     dx = _slice_grad(dy, shape(x), begin)

@@ -11,8 +11,10 @@ from typing import Any
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import DType
-from gradplan.graph import Graph, GraphKeys, get_default_graph
+from gradplan.graph import Graph, GraphKeys, at_user_line, get_default_graph
 from gradplan.ops import initializers
+from gradplan.ops.constant import convert_to_tensor
+from gradplan.ops.partitioned import PartitionedVariable, parts_of
 from gradplan.ops.state import Variable
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "get_variable",
     "get_variable_scope",
     "no_regularizer",
+    "variable_creator_scope",
     "variable_scope",
 ]
 
@@ -44,7 +47,9 @@ class VariableScope:
     reuse : bool or AUTO_REUSE
     initializer, regularizer, constraint, custom_getter, dtype
         Defaults of :func:`get_variable`.
-    caching_device, partitioner, use_resource
+    partitioner
+        Default of :func:`get_variable`.
+    caching_device, use_resource
         Kept as in TensorFlow 1; they change nothing here.
     original_name_scope : str
         The name scope that was opened with it.
@@ -129,7 +134,7 @@ class _Store:
     """The variables that get_variable made in a graph, and how often each scope was opened."""
 
     def __init__(self) -> None:
-        self.variables: dict[str, Variable] = {}
+        self.variables: dict[str, Any] = {}
         self.opened: dict[str, int] = {}
         self.scope = VariableScope(False)
 
@@ -169,9 +174,9 @@ def variable_scope(
         Taken, and made unique, where ``name_or_scope`` is None.
     values : list, optional
         Accepted as in TensorFlow 1.
-    initializer, regularizer, constraint : optional
+    initializer, regularizer, constraint, partitioner : optional
         Defaults inside.
-    caching_device, partitioner, use_resource : optional
+    caching_device, use_resource : optional
         Accepted as in TensorFlow 1; they change nothing here.
     custom_getter : callable, optional
         See :func:`get_variable`; those of the scopes around are called inside it.
@@ -204,13 +209,17 @@ def variable_scope(
     ('layer/w:0', True)
     """
     if name_or_scope is None and default_name is None:
-        raise TypeError("If default_name is None then name_or_scope is required")
+        raise TypeError(at_user_line("If default_name is None then name_or_scope is required"))
     if name_or_scope is not None and not isinstance(name_or_scope, (str, VariableScope)):
-        raise TypeError("VariableScope: name_or_scope must be a string or VariableScope.")
+        raise TypeError(
+            at_user_line("VariableScope: name_or_scope must be a string or VariableScope.")
+        )
     if reuse not in (None, False, True, AUTO_REUSE):
-        raise ValueError(f"The reuse parameter must be True or False or None, not {reuse!r}.")
+        raise ValueError(
+            at_user_line(f"The reuse parameter must be True or False or None, not {reuse!r}.")
+        )
     if name_or_scope is None and reuse:
-        raise ValueError("reuse=True cannot be used without a name_or_scope")
+        raise ValueError(at_user_line("reuse=True cannot be used without a name_or_scope"))
     graph = get_default_graph()
     store = _store(graph.root)
     outer = store.scope
@@ -246,7 +255,8 @@ def variable_scope(
     store.scope = inner
     try:
         if auxiliary_name_scope and local:
-            with graph.name_scope(local) as scope:
+            # made unique by itself: a name scope may be taken where a variable scope is not
+            with graph.name_scope(default_name if name_or_scope is None else local) as scope:
                 if given is None:
                     inner.original_name_scope = scope
                 yield inner
@@ -261,6 +271,36 @@ def variable_scope(
         else:  # scopes below are numbered anew when this one is opened again
             for opened in [k for k in store.opened if k.startswith(f"{name}/")]:
                 del store.opened[opened]
+
+
+@contextmanager
+def variable_creator_scope(variable_creator: Callable[..., Any]) -> Iterator[None]:
+    """Make every variable of the default graph that is made inside by a function.
+
+    Parameters
+    ----------
+    variable_creator : callable
+        ``variable_creator(next_creator, **arguments)`` gives the variable, mostly
+        ``next_creator(**arguments)`` with other arguments, those of :class:`Variable`. Creators of
+        scopes inside are called before those of scopes around.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> def frozen(next_creator, **arguments):
+    ...     return next_creator(**{**arguments, "trainable": False})
+    >>> with gp.variable_creator_scope(frozen):
+    ...     v = gp.Variable(1.0)
+    >>> gp.trainable_variables()
+    []
+    """
+    extras = get_default_graph().root.extras
+    before = extras.get("variable_creators", [])
+    extras["variable_creators"] = [*before, variable_creator]
+    try:
+        yield
+    finally:
+        extras["variable_creators"] = before
 
 
 def _composed(custom: Any, old: Any) -> Any:
@@ -316,14 +356,16 @@ def get_variable(
         Default: the scope's; with one of its own, the scope's is called inside it.
     constraint : callable, optional
         Applied to the variable after every step of an optimizer. Default: the scope's.
-    caching_device, partitioner, validate_shape, use_resource, synchronization, aggregation :
-    optional
+    partitioner : callable, optional
+        ``partitioner(shape=..., dtype=...)`` gives into how many parts each dimension is cut, at
+        most one into more than one, such as :func:`fixed_size_partitioner`. Default: the scope's.
+    caching_device, validate_shape, use_resource, synchronization, aggregation : optional
         Accepted as in TensorFlow 1; they change nothing here.
 
     Returns
     -------
     Variable
-        Or whatever the custom getter returns.
+        With a partitioner a PartitionedVariable; or whatever the custom getter returns.
 
     Raises
     ------
@@ -437,7 +479,7 @@ def _make_or_find(
     constraint: Any = None,
     synchronization: Any = None,
     aggregation: Any = None,
-) -> Variable:
+) -> Any:
     graph = get_default_graph().root
     store = _store(graph)
     found = store.variables.get(name)
@@ -445,15 +487,21 @@ def _make_or_find(
     dims = shapes.as_shape(shape)
     if found is not None:
         if not reuse:
-            made = found.op.source
+            first = next(iter(found)) if isinstance(found, PartitionedVariable) else found
+            made = first.op.source
             raise ValueError(
                 f"Variable {name} already exists, disallowed. Did you mean to set reuse=True or "
                 f"reuse=tf.AUTO_REUSE in VarScope? Originally defined at {made[0]}:{made[1]}"
             )
-        if shapes.merge(dims, found._ref._shape) is False:
+        if isinstance(found, PartitionedVariable) != (partitioner is not None and dims != ()):
+            raise ValueError(
+                f"Trying to share variable {name}, which was made "
+                f"{'with' if isinstance(found, PartitionedVariable) else 'without'} a partitioner."
+            )
+        if shapes.merge(dims, found.shape._dims) is False:
             raise ValueError(
                 f"Trying to share variable {name}, but specified shape {shapes.text(dims)} and "
-                f"found shape {shapes.text(found._ref._shape)}."
+                f"found shape {found.shape}."
             )
         if wanted is not None and wanted is not found.dtype:
             raise ValueError(
@@ -466,6 +514,20 @@ def _make_or_find(
             f"Variable {name} does not exist, or was not created with tf.get_variable(). Did you "
             "mean to set reuse=tf.AUTO_REUSE in VarScope?"
         )
+    if partitioner is not None and dims != ():
+        store.variables[name] = in_parts = _in_parts(
+            name,
+            dims,
+            wanted or store.scope.dtype,
+            initializer,
+            partitioner,
+            regularizer=regularizer,
+            reuse=reuse,
+            trainable=trainable,
+            collections=collections,
+            constraint=constraint,
+        )
+        return in_parts
     initial, dtype_made = _initial_value(name, dims, wanted, initializer, store.scope.dtype)
     variable = Variable(
         initial,
@@ -482,6 +544,34 @@ def _make_or_find(
         if loss is not None:
             graph.add_to_collection(GraphKeys.REGULARIZATION_LOSSES, loss)
     return variable
+
+
+def _in_parts(
+    name: str, dims: Any, dtype: DType, given: Any, partitioner: Any, **how: Any
+) -> PartitionedVariable:
+    """A variable for each part, ``<name>/part_0`` and so on."""
+    value = None
+    if given is not None and not callable(given):
+        value = convert_to_tensor(given, dtype)
+        dims = value._shape
+    if dims is None or None in dims:
+        raise ValueError(
+            f"Shape of a new partitioned variable ({name}) must be fully defined, but instead was "
+            f"{shapes.text(dims)}."
+        )
+    if given is None:
+        glorot = initializers.glorot_uniform_initializer
+        given = glorot() if dtype.is_floating else initializers.Zeros()
+    given = given() if isinstance(given, type) else given
+    told = value is None and "partition_info" in inspect.signature(given).parameters
+    axis, parts = parts_of(name, dims, dtype, partitioner)
+    made = []
+    for i, (shape, info, where) in enumerate(parts):
+        initial = functools.partial(given, partition_info=info) if told else given
+        if value is not None:
+            initial, shape = value[where], None  # type: ignore[assignment]
+        made.append(_make_or_find(f"{name}/part_{i}", shape, dtype, initial, **how))
+    return PartitionedVariable(name, made, axis)
 
 
 def _initial_value(

@@ -10,7 +10,7 @@ from gradplan.graph import Tensor, at_user_line, get_default_graph
 from gradplan.opdef import CALL, STATE, apply, op
 from gradplan.ops.array import shape, shape_argument, zeros_like
 from gradplan.ops.constant import convert_to_tensor
-from gradplan.ops.math import add, multiply
+from gradplan.ops.math import add, multiply, subtract
 from gradplan.ops.streams import (
     drawn_shape,
     seeds,
@@ -39,19 +39,19 @@ _truncated_normal = _declare("TruncatedNormal", "truncated_normal")
 _random_uniform = _declare("RandomUniform", "random_uniform")
 
 
-def _draw(
-    declared: Any, name: str, shape: Any, dtype: Any, seed: Any, scale: Any, shift: Any
-) -> Tensor:
-    """``sample * scale + shift`` under the scope ``name``, as TensorFlow 1 lays it out."""
+def _draw(declared: Any, name: str, shape: Any, dtype: Any, seed: Any, **given: Any) -> Tensor:
+    """``sample * scale + shift`` under the scope ``name``, as TensorFlow 1 lays it out: by ``mean``
+    and ``stddev``, or from ``min`` to ``max``."""
     wanted = dtypes.as_dtype(dtype)
     if wanted not in dtypes.FLOATS:
         raise TypeError(f"{name} gives floats, not {wanted.name}")
     graph = get_default_graph()
     with graph.name_scope(name) as scope:
-        given = shape_tensor(shape)
-        sample = apply(declared.opdef, [given], {"dtype": wanted, **seeds(seed)})
-        scaled = multiply(sample, convert_to_tensor(scale, wanted, "stddev"), name="mul")
-        return add(scaled, convert_to_tensor(shift, wanted, "mean"), name=scope)
+        dims = shape_tensor(shape)
+        shift, scale = [convert_to_tensor(v, wanted, key) for key, v in given.items()]
+        sample = apply(declared.opdef, [dims], {"dtype": wanted, **seeds(seed)})
+        scale = subtract(scale, shift, name="sub") if "max" in given else scale
+        return add(multiply(sample, scale, name="mul"), shift, name=scope)
 
 
 def random_normal(
@@ -81,7 +81,8 @@ def random_normal(
     >>> gp.Session().run(gp.random_normal([1000], seed=1)).shape
     (1000,)
     """
-    return _draw(_standard_normal, name or "random_normal", shape, dtype, seed, stddev, mean)
+    name = name or "random_normal"
+    return _draw(_standard_normal, name, shape, dtype, seed, mean=mean, stddev=stddev)
 
 
 def truncated_normal(
@@ -103,7 +104,8 @@ def truncated_normal(
     >>> bool(abs(x).max() <= 1.0)
     True
     """
-    return _draw(_truncated_normal, name or "truncated_normal", shape, dtype, seed, stddev, mean)
+    name = name or "truncated_normal"
+    return _draw(_truncated_normal, name, shape, dtype, seed, mean=mean, stddev=stddev)
 
 
 @stream("RandomUniformInt", "random_uniform_int", "I T T -> T", T=INTEGERS, fallible=True)
@@ -188,9 +190,8 @@ def random_uniform(
             return apply(
                 _random_uniform_int.opdef, [shape_tensor(shape), *bounds], seeds(seed), scope
             )
-    low = convert_to_tensor(minval, wanted)
-    high = convert_to_tensor(1 if maxval is None else maxval, wanted)
-    return _draw(_random_uniform, name or "random_uniform", shape, wanted, seed, high - low, low)
+    given = {"min": minval, "max": 1 if maxval is None else maxval}
+    return _draw(_random_uniform, name or "random_uniform", shape, wanted, seed, **given)
 
 
 # ---- rows and windows ----------------------------------------------------------------------------

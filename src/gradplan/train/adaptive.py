@@ -343,13 +343,13 @@ class FtrlOptimizer(StepOptimizer):
 
     def _step(self, var: Variable) -> Any:
         l2 = self._number(self._l2, "l2_regularization_strength", var.dtype)
-        shrinkage = self._number(self._shrinkage, "l2_shrinkage", var.dtype)
+        shrinkage = self._number(self._shrinkage, "l2_shrinkage_regularization_strength", var.dtype)
         numbers = {
             "lr": self._number(self._learning_rate, "learning_rate", var.dtype),
             "l1": self._number(self._l1, "l1_regularization_strength", var.dtype),
             "l2": l2 + l2,
             "shrinkage": shrinkage + shrinkage,
-            "lr_power": -self._number(self._learning_rate_power, "lr_power", var.dtype),
+            "lr_power": -self._number(self._learning_rate_power, "learning_rate_power", var.dtype),
         }
         root = isinstance(self._learning_rate_power, float) and self._learning_rate_power == -0.5
         step = steps.apply_ftrl_sqrt if root else steps.apply_ftrl

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
+from gradplan.dtypes import int64
 from gradplan.graph import GraphKeys, Tensor, get_default_graph
+from gradplan.ops.array import zeros
 from gradplan.ops.state import Variable
 
 _NAME = "global_step"
@@ -46,7 +46,7 @@ def create_global_step(graph: Any = None) -> Variable:
         raise ValueError('"global_step" already exists.')
     with graph.as_default(), graph.name_scope(None):
         return Variable(
-            np.int64(0),
+            lambda: zeros([], int64),
             trainable=False,
             collections=[GraphKeys.GLOBAL_VARIABLES, GraphKeys.GLOBAL_STEP],
             name=_NAME,
@@ -100,7 +100,7 @@ def assert_global_step(global_step_tensor: Any) -> None:
     >>> import gradplan as gp
     >>> gp.train.assert_global_step(gp.Variable(0.0))
     Traceback (most recent call last):
-    TypeError: Existing "global_step" does not have integer type: float32
+    TypeError: assert_global_step: Existing "global_step" does not have integer type: float32 ...
     """
     if not isinstance(global_step_tensor, (Variable, Tensor)):
         raise TypeError(

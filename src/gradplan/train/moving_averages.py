@@ -155,8 +155,10 @@ class ExponentialMovingAverage:
         """
         variables = trainable_variables() if var_list is None else list(var_list)
         for var in variables:
-            if not var.dtype.is_floating:
-                raise TypeError(f"The variables must be half, float, or double: {var.name}")
+            if not isinstance(var, (Tensor, Variable)) or not var.dtype.is_floating:
+                raise TypeError(
+                    f"The variables must be half, float, or double: {getattr(var, 'name', var)}"
+                )
         graph = variables[0].graph if variables else get_default_graph()
         with graph.as_default():
             debiased = set()

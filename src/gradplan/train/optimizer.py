@@ -7,11 +7,13 @@ from typing import Any
 
 from gradplan.dtypes import DType, float32, float64
 from gradplan.gradients import gradients
-from gradplan.graph import GraphKeys, Operation, Tensor
-from gradplan.ops.constant import constant, convert_to_tensor
+from gradplan.graph import GraphKeys, Operation, Tensor, get_default_graph
+from gradplan.ops.array import ones, zeros
+from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.control import group
 from gradplan.ops.gather import gather
-from gradplan.ops.indexed_slices import IndexedSlices, as_slices
+from gradplan.ops.indexed_slices import IndexedSlices
+from gradplan.ops.initializers import constant_initializer
 from gradplan.ops.math import cast
 from gradplan.ops.scatter import scatter_update
 from gradplan.ops.segment import unsorted_segment_sum
@@ -61,7 +63,8 @@ class Optimizer:
         self._use_locking = use_locking
         self._name = name
         self._slots: dict[str, dict[Variable, Variable]] = {}
-        self._numbers: dict[str, Tensor] = {}
+        self._numbers: dict[str, Tensor] = {}  # of the call of apply_gradients under way
+        self._scope = ""  # and the name scope that they stand in
 
     def get_name(self) -> str:
         return self._name
@@ -86,7 +89,9 @@ class Optimizer:
             Counted up by one after the step.
         var_list : list of Variable, optional
             What to change. Default: the trainable variables.
-        gate_gradients, aggregation_method, colocate_gradients_with_ops : optional
+        gate_gradients : int, optional
+            GATE_OP, the default, names gradients as TensorFlow's tuples; nothing waits for another.
+        aggregation_method, colocate_gradients_with_ops : optional
             Accepted as in TensorFlow 1; they change nothing here.
         name : str, optional
         grad_loss : tensor_like, optional
@@ -163,9 +168,10 @@ class Optimizer:
                     loss,
                     variables,
                     None if grad_loss is None else [grad_loss],
+                    gate_gradients=gate_gradients == Optimizer.GATE_OP,
                     aggregation_method=aggregation_method,
                 )
-                return [(as_slices(g), v) for g, v in zip(found, variables, strict=True)]
+                return list(zip(found, variables, strict=True))
 
     def apply_gradients(
         self,
@@ -206,7 +212,7 @@ class Optimizer:
             with graph.control_dependencies(None):
                 self._create_slots([v for _, v in pairs])
             with graph.name_scope(name or self._name) as scope:
-                self._numbers = {}
+                self._numbers, self._scope = {}, scope
                 self._prepare()
                 updates = []
                 for g, v in pairs:
@@ -258,7 +264,8 @@ class Optimizer:
         self, var: Variable, value: Any, slot_name: str, op_name: str | None = None
     ) -> Variable:
         def initial() -> Tensor:
-            return constant(value, var.dtype, shape=var.shape)
+            make = {0: zeros, 1: ones}.get(value)
+            return (make or constant_initializer(value))(var.shape, var.dtype)
 
         return self._get_or_make_slot(var, initial, slot_name, op_name)
 
@@ -275,7 +282,8 @@ class Optimizer:
         """
         if name not in self._numbers:
             given = self._call_if_callable(value)
-            self._numbers[name] = convert_to_tensor(given, name=name)
+            with get_default_graph().name_scope(self._scope):
+                self._numbers[name] = convert_to_tensor(given, name=name)
         return cast(self._numbers[name], dtype)
 
     # ---- what an optimizer defines -------------------------------------------------------------

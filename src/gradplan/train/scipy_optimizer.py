@@ -10,7 +10,7 @@ import numpy as np
 
 from gradplan import shapes
 from gradplan.dtypes import float64
-from gradplan.gradients import gradients
+from gradplan.gradients import dense_gradients
 from gradplan.graph import Tensor, at_user_line, get_default_session
 from gradplan.ops.array import reshape, zeros_like
 from gradplan.ops.constant import convert_to_tensor
@@ -108,7 +108,7 @@ class ScipyOptimizerInterface:
             )  # fmt: skip
         parts = [
             zeros_like(v) if g is None else g
-            for g, v in zip(gradients(value, self._vars), self._vars, strict=True)
+            for g, v in zip(dense_gradients(value, self._vars), self._vars, strict=True)
         ]
         flat = [cast(reshape(g, [-1]), float64) for g in parts]
         return cast(value, float64), concat(flat, 0)

@@ -24,7 +24,12 @@ from gradplan.tiling import compile_steps
 
 
 def _step(
-    name: str, n_variables: int, scalars: str, flops: int, kernel: str | None = None
+    name: str,
+    n_variables: int,
+    scalars: str,
+    flops: int,
+    kernel: str | None = None,
+    default: str | None = None,
 ) -> Callable[[Callable[..., Any]], Any]:
     """Declare a step; decorates its formula.
 
@@ -43,7 +48,7 @@ def _step(
         def step(*args: Any, **kwargs: Any) -> Any:
             return None  # its arguments are those of the operation as they are
 
-        named = inspect.Parameter("name", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)
+        named = inspect.Parameter("name", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
         functools.update_wrapper(step, formula)
         step.__signature__ = signature.replace(parameters=[*parameters, named])  # type: ignore[attr-defined]
         types = "T " * len(names) + "-> T"
@@ -214,7 +219,7 @@ def apply_centered_rms_prop(
 
 
 def _ftrl(name: str, power: Callable[[Any, Any], Any]) -> Any:
-    @_step(name, 3, "lr l1 l2 shrinkage lr_power", 20)
+    @_step(name, 3, "lr l1 l2 shrinkage lr_power", 20, default="ApplyFtrl")
     def apply_ftrl(
         var: Any,
         accum: Any,
