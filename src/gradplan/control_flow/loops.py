@@ -1,10 +1,5 @@
-"""The operations ``While`` and ``Scan``, and their gradients.
-
-``While`` repeats a body as long as another holds. ``Scan`` repeats one as often as is known before:
-a trip takes a row of each of its stacks, and gives a row of others. The gradient of a scan is a
-scan in the other direction; that of ``While`` makes the loop anew as a scan of as many trips as it
-took.
-"""
+"""The operation ``While``: it repeats a body as long as another holds. Its gradient makes the loop
+anew as a scan of as many trips as it took (scans.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from gradplan import dtypes, shapes
-from gradplan.bind import evaluate
 from gradplan.body import Body, copy_into
 from gradplan.control_flow import sizing
 from gradplan.control_flow.bodies import (
@@ -31,6 +25,14 @@ from gradplan.control_flow.bodies import (
     trace,
 )
 from gradplan.control_flow.growing import Findings, changes, depends_on_values
+from gradplan.control_flow.scans import (
+    carried_shapes,
+    carry,
+    hand_on,
+    invariants,
+    scan_gradient,
+    scan_loop,
+)
 from gradplan.control_flow.tensor_array import TensorArray, is_empty_array, resized
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
@@ -43,84 +45,6 @@ __all__ = ["while_loop"]
 _while_rules, *_WHILE = declare(
     "StatelessWhile", "While", "Repeats a body as long as another holds; see :func:`while_loop`."
 )
-_scan_rules, *_SCAN = declare(
-    "StatelessScan", "Scan", "Repeats a body over rows of tensors; see :func:`scan`."
-)
-
-
-def _carry(binder: Any, op: Operation, first: int, n: int) -> list[Any]:
-    """Places for what goes from trip to trip, holding what the first trip takes."""
-    out = []
-    for i, t in enumerate(op.inputs[first : first + n]):
-        view, dims = binder.view(t), binder.shape(op.outputs[i])
-        place = binder.scratch(f"{op.name} carried", view.dtype, dims)
-        if view.dims == dims:
-            binder.copy(place, view)
-        else:  # an array of which only the first trip tells the shape
-            binder.emit("fill_zero", [place], [])
-        out.append(place)
-    return out
-
-
-def _hand_on(binder: Any, carried: Sequence[Any], results: Sequence[Any]) -> None:
-    """The results of a trip become what the next one takes: all at once, as far as can be seen."""
-    places = [c.storage for c in carried]
-    kept = [
-        binder.copied(r) if r.storage in places and r is not c else r
-        for c, r in zip(carried, results, strict=True)
-    ]
-    for c, r in zip(carried, kept, strict=True):
-        if r is not c:
-            binder.copy(c, r)
-
-
-def _carried_shapes(
-    body: Body, inputs: Sequence[Any], first: int, n: int, value: Any, exactly: bool = False
-) -> tuple[list[Any], list[Any]]:
-    """The shapes of what is carried, inputs [first, first + n) of the body, and of its results.
-
-    A new array (tensor_array.py) has rows of size 0 till something is written. ``exactly`` refuses
-    a shape of which less is known after a trip than before.
-    """
-    inputs = list(inputs)
-    found = body.shapes(body.inputs, inputs, value, evaluate)
-    grown = [
-        i
-        for i, (a, b) in enumerate(zip(inputs[first : first + n], found, strict=False))
-        if a is not None and len(a) == 2 and a[1] == 0 and b not in (None, a)
-    ]
-    for i in grown:
-        inputs[first + i] = (inputs[first + i][0], *found[i][1:])  # type: ignore[index]
-    if grown:
-        found = body.shapes(body.inputs, inputs, value, evaluate)
-    enters = inputs[first : first + n]
-    _same_shapes(enters, found[:n], exactly)
-    return enters, found
-
-
-def _same_shapes(enters: Sequence[Any], leaves: Sequence[Any], exactly: bool = False) -> None:
-    for i, (a, b) in enumerate(zip(enters, leaves, strict=True)):
-        vague = None not in (a, b) and None not in a and None in b
-        if shapes.merge(a, b) is False or exactly and vague:
-            raise ValueError(
-                f"the shape of loop variable {i} is not an invariant for the loop. It enters the "
-                f"loop with shape {shapes.text(a)}, but has shape {shapes.text(b)} after one "
-                "iteration. Provide shape invariants using the shape_invariants argument of "
-                "while_loop, with None for a size that changes"
-            )
-
-
-def _invariants(
-    arguments: Sequence[Tensor], outputs: Sequence[Tensor], starts: Sequence[Any]
-) -> list[Any]:
-    """What is known in every trip of the shapes of what a loop carries that runs from Python."""
-    enters = [t._shape for t in arguments]
-    leaves = [t._shape for t in outputs[: len(enters)]]
-    _same_shapes(enters, leaves)
-    return [
-        (None, *b[1:]) if a is None and b and start and start[1:] == (0,) else a  # a new array
-        for a, b, start in zip(enters, leaves, starts, strict=True)
-    ]
 
 
 @_while_rules.shape
@@ -128,16 +52,16 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     first, n = attrs["writes"], attrs["arguments"]
     body = attrs["bodies"][1]
     if attrs["stepped"]:
-        return [*_invariants(body.arguments, body.outputs, in_shapes[first : first + n]), ()]
+        return [*invariants(body.arguments, body.outputs, in_shapes[first : first + n]), ()]
     values = shape_values(body, first + n, value)
-    enters, _ = _carried_shapes(body, in_shapes[first:], 0, n, values, exactly=True)
+    enters, _ = carried_shapes(body, in_shapes[first:], 0, n, values, exactly=True)
     return [*enters, ()]
 
 
 @_while_rules.lower
 def _(binder: Any, op: Operation) -> None:
     test, body = op.attrs["bodies"]
-    carried = _carry(binder, op, op.writes, op.attrs["arguments"])
+    carried = carry(binder, op, op.writes, op.attrs["arguments"])
     given = captured_views(binder, op)
     holds = binder.scratch(f"{op.name} predicate", dtypes.bool, ())
     trips = binder.result(op, len(op.outputs) - 1)
@@ -145,7 +69,7 @@ def _(binder: Any, op: Operation) -> None:
     start = len(binder.insns)
     binder.copy(holds, inside(binder, op, test, [*carried, *given])[0])
     tested = len(binder.insns) - start
-    _hand_on(binder, carried, inside(binder, op, body, [*carried, *given]))
+    hand_on(binder, carried, inside(binder, op, body, [*carried, *given]))
     most = op.attrs["most"]
     insn.attrs = [tested, -1 if most is None else most]
     insn.span, insn.around = len(binder.insns) - start, [*carried, *given]
@@ -167,7 +91,7 @@ def _(op: Operation, *dys: Any) -> Any:
     initial, stepped = op.inputs[first : first + n], op.attrs["stepped"]
     again = scan_loop(op.outputs[-1], body, initial, [], "while_again", stepped=stepped)
     given = [*dys[:-1], *[None] * (len(again) - n)]
-    found = _scan_gradient(again[0].op, *given)
+    found = scan_gradient(again[0].op, *given)
     out: list[Any] = [None] * len(op.inputs)
     out[first : first + n] = found[1 : 1 + n]
     for t, g in zip(again[0].op.inputs[1 + n :], found[1 + n :], strict=True):
@@ -232,197 +156,6 @@ def _as_scan(op: Operation) -> Body:
     made, returned = trace(op.graph, again, arguments, "again")  # type: ignore[arg-type]
     results(made, returned)
     return made
-
-
-def scan_loop(
-    trips: Any,
-    body: Body,
-    initial: Sequence[Tensor],
-    stacks: Sequence[Tensor],
-    name: str,
-    reverse: bool = False,
-    stepped: bool = False,
-) -> Sequence[Tensor]:
-    """A ``Scan``: what is carried at the end, the stacked rows of the body's other results, and for
-    every trip what it took of what is carried.
-
-    Parameters
-    ----------
-    trips : Tensor of int64, shape []
-        Taken from the stacks instead, where there are any.
-    body : Body
-        ``(number of the trip, *carried, *rows of the stacks) -> (*carried, *rows)``.
-    initial, stacks : sequence of Tensor
-    name : str
-    reverse : bool, optional
-        Whether the last rows come first.
-    stepped : bool, optional
-        Whether shapes change from trip to trip; rows are then of different shapes, and what is
-        stacked can be taken by such scans alone.
-    """
-    n = len(initial)
-    types = [t.dtype for t in (*body.outputs, *initial)]
-    arguments = [convert_to_tensor(trips, dtypes.int64), *initial, *stacks]
-    attrs: dict[str, Any] = {"carried": n, "reverse": reverse}
-    grows = (lambda found, closely: True) if stepped else None
-    return make(_SCAN, [body], arguments, types, name, grows, **attrs)
-
-
-@_scan_rules.shape
-def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    first, n, carried = attrs["writes"], attrs["arguments"], attrs["carried"]
-    (body,) = attrs["bodies"]
-    enters, stacks = (
-        in_shapes[first + 1 : first + 1 + carried],
-        in_shapes[first + 1 + carried : first + n],
-    )
-    trips = None
-    for i, s in enumerate(stacks):
-        if s is not None and not s:
-            raise ValueError(f"element {i} is a scalar: it has no rows to go through")
-        if s is None or s[0] is None:
-            continue
-        if trips not in (None, s[0]):
-            raise ValueError(f"the elements have {trips} and {s[0]} rows")
-        trips = s[0]
-    if attrs["stepped"]:
-        enters = _invariants(body.arguments[1 : 1 + carried], body.outputs, enters)
-        rows = [*[t._shape for t in body.outputs[carried:]], *enters]
-        return [*enters, *[None if s is None else (trips, *s) for s in rows]]
-    if not stacks:
-        count = value(first)
-        trips = None if count is None else int(count)
-    rows = [None if s is None else s[1:] for s in stacks]
-    values = shape_values(body, first + n, value)
-    inputs = [(), *enters, *rows, *in_shapes[first + n :]]
-    enters, found = _carried_shapes(body, inputs, 1, carried, values)
-    stacked = [None if s is None else (trips, *s) for s in (*found[carried:], *enters)]
-    return [*enters, *stacked]
-
-
-@_scan_rules.lower
-def _(binder: Any, op: Operation) -> None:
-    (body,) = op.attrs["bodies"]
-    n, first = op.attrs["carried"], op.writes + 1
-    carried = _carry(binder, op, first, n)
-    given = captured_views(binder, op)
-    stacks = [
-        binder.contiguous(binder.view(t))
-        for t in op.inputs[first + n : op.writes + op.attrs["arguments"]]
-    ]
-    rows = [binder.scratch(f"{op.name} row", x.dtype, x.dims[1:]) for x in stacks]
-    trip = binder.scratch(f"{op.name} trip", dtypes.int64, ())
-    wanted = [binder.wanted(op, i) for i in range(n, len(op.outputs))]
-    outs = [binder.result(op, n + i) if w else None for i, w in enumerate(wanted)]
-    trips = stacks[0].dims[0] if stacks else int(binder.value(op.inputs[op.writes]))
-    row_dims = [binder.shape(t)[1:] for t in op.outputs[n:]]
-    made = [
-        binder.scratch(f"{op.name} result", t.dtype, d)
-        for t, d in zip(op.outputs[n:], row_dims, strict=True)
-    ]
-    insn = binder.emit(
-        "scan_loop",
-        [*outs, *rows, trip],
-        [*stacks, *made],
-        [trips, len(stacks), op.attrs["reverse"]],
-    )
-    start = len(binder.insns)
-    n_rows = len(made) - n
-    for row, view, w in zip(made[n_rows:], carried, wanted[n_rows:], strict=True):
-        if w:
-            binder.copy(row, view)  # before the trip may overwrite it
-    results = inside(binder, op, body, [trip, *carried, *rows, *given])
-    for row, view, w in zip(made[:n_rows], results[n:], wanted[:n_rows], strict=True):
-        if w:
-            binder.copy(row, view)
-    _hand_on(binder, carried, results[:n])
-    insn.span = len(binder.insns) - start
-    insn.around = [*carried, *given]
-    for i, place in enumerate(carried):
-        binder.alias(op, place, i)
-
-
-@_scan_rules.gradient
-def _scan_gradient(op: Operation, *dys: Any) -> Any:
-    (body,) = op.attrs["bodies"]
-    n, first = op.attrs["carried"], op.writes + 1
-    end = op.writes + op.attrs["arguments"]
-    initial, stacks, taken = (
-        op.inputs[first : first + n],
-        op.inputs[first + n : end],
-        op.inputs[end:],
-    )
-    n_rows = len(body.outputs) - n
-    history = list(op.outputs[n + n_rows :])
-    floats = [i for i, t in enumerate(initial) if t.dtype.is_floating]
-    stacked = [i for i, t in enumerate(stacks) if t.dtype.is_floating]
-    outer = [i for i, t in enumerate(taken) if t.dtype.is_floating and not is_variable(t)]
-    with op.graph.as_default():
-        d_final = [dys[i] if dys[i] is not None else zeros_like(op.outputs[i]) for i in floats]
-        d_rows = [(j, dys[n + j]) for j in range(n_rows) if dys[n + j] is not None]
-        d_history = [(i, dys[n + n_rows + i]) for i in floats if dys[n + n_rows + i] is not None]
-        sums = [zeros_like(taken[i]) for i in outer]
-        elements = [*history, *stacks, *[dy for _, dy in d_rows], *[dy for _, dy in d_history]]
-    stepped = op.attrs["stepped"]
-    arguments = [(dtypes.int64, ()), *[(t.dtype, t._shape) for t in (*d_final, *sums)]]
-    if stepped:
-        arguments[1 : 1 + len(floats)] = [
-            (t.dtype, t._shape) for t in [body.arguments[1 + i] for i in floats]
-        ]
-    arguments += [(t.dtype, None if t._shape is None else t._shape[1:]) for t in elements]
-
-    def back(trip: Tensor, *rest: Tensor) -> Any:
-        inner = get_default_graph()
-        parts = iter(rest)
-
-        def take(count: int) -> list[Tensor]:
-            return [next(parts) for _ in range(count)]
-
-        d_carried, totals = take(len(floats)), take(len(outer))
-        carried, rows = take(n), take(len(stacks))
-        d_made, d_took = take(len(d_rows)), take(len(d_history))
-        around = [captured(inner, t) for t in taken]
-        inside = [trip, *carried, *rows, *around]
-        outs = copy_into(inner, body, dict(zip(body.inputs, inside, strict=True)))
-        ys = [outs[i] for i in floats] + [outs[n + j] for j, _ in d_rows]
-        xs = [carried[i] for i in floats] + [rows[i] for i in stacked] + [around[i] for i in outer]
-        found = dense_gradients(ys, xs, [*d_carried, *d_made])
-        found = [zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
-        d_in = found[: len(floats)]
-        for (i, _), more in zip(d_history, d_took, strict=True):
-            d_in[floats.index(i)] += more
-        mine = found[len(floats) + len(stacked) :]
-        return (
-            *d_in,
-            *[total + g for total, g in zip(totals, mine, strict=True)],
-            *found[len(floats) : len(floats) + len(stacked)],
-        )
-
-    made, returned = trace(op.graph, back, arguments, "back")  # type: ignore[arg-type]
-    results(made, returned)
-    elements = _used_rows(made, elements)
-    with op.graph.as_default():
-        trips = op.inputs[op.writes]
-        reverse = not op.attrs["reverse"]
-        start = [*d_final, *sums]
-        outs = scan_loop(trips, made, start, elements, "scan_grad", reverse, stepped)
-    out: list[Any] = [None] * len(op.inputs)
-    for k, i in enumerate(floats):
-        out[first + i] = None if is_empty_array(initial[i]) else outs[k]
-    for k, i in enumerate(outer):
-        out[end + i] = outs[len(floats) + k]
-    for k, i in enumerate(stacked):
-        out[first + n + i] = outs[len(floats) + len(outer) + k]
-    return out
-
-
-def _used_rows(body: Body, stacks: Sequence[Tensor]) -> list[Tensor]:
-    """Drop the last arguments of a body that nothing in it takes: which of ``stacks`` remain."""
-    taken = {t for op in body._ops for t in op.inputs} | set(body.outputs)
-    first = len(body.arguments) - len(stacks)
-    rows = body.arguments[first:]
-    body.arguments[first:] = [t for t in rows if t in taken]
-    return [s for s, t in zip(stacks, rows, strict=True) if t in taken]
 
 
 def while_loop(

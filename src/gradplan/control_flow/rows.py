@@ -7,7 +7,7 @@ from typing import Any
 
 from gradplan import dtypes
 from gradplan.control_flow.bodies import flatten, pack, results, trace
-from gradplan.control_flow.loops import scan_loop
+from gradplan.control_flow.scans import scan_loop
 from gradplan.graph import Tensor, at_user_line, get_default_graph
 from gradplan.opdef import graph_of
 from gradplan.ops.array import expand_dims
