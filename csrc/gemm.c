@@ -6,7 +6,7 @@
 /* c[m, n] = a[m, k] b[k, n]: element (i, l) of a lies at i ars + l acs, b's likewise; the rows of c
  * are contiguous, ldc apart. Strides in elements. Then, each if it is there,
  *
- *   c += bias[n],   c = c < 0 ? 0 : c,   c = gate[m, n] > 0 ? c : 0
+ *   c += what c held before,   c += bias[n],   c = c < 0 ? 0 : c,   c = gate[m, n] > 0 ? c : 0
  */
 typedef struct {
   int64_t m, n, k;
@@ -18,7 +18,7 @@ typedef struct {
   int64_t ldc;
   const void *bias, *gate;
   int64_t ldg;
-  bool relu;
+  bool relu, more; /* more: c holds a sum so far; in blocks and by BLAS */
 } product;
 
 /* How a product is done. The first four end in registers; the first three write c once, so that it
@@ -74,7 +74,7 @@ enum { GEMV_FROM = 1 << 16 };
     int m = (int)p->m, k = (int)p->k, n = (int)p->n, ldc = (int)p->ldc, one = 1;                   \
     const bool large = p->k * (m == 1 ? p->n : p->m) >= GEMV_FROM;                                 \
     gemm_operand oa, ob;                                                                           \
-    t_##type alpha = 1, beta = 0, *a = (void *)p->a, *b = (void *)p->b, *c = p->c;                 \
+    t_##type alpha = 1, beta = p->more, *a = (void *)p->a, *b = (void *)p->b, *c = p->c;           \
     gemm_layout(m, k, p->ars, p->acs, &oa);                                                        \
     gemm_layout(k, n, p->brs, p->bcs, &ob);                                                        \
     if (m == 1 && large) { /* out' = b' a' */                                                      \
@@ -167,7 +167,7 @@ static void multiply(const product *p, int32_t dtype, enum way way) {
   if (p->m == 0 || p->n == 0) return;
   if (p->k == 0) {
     const int64_t size = gp_itemsize(dtype);
-    for (int64_t i = 0; i < p->m; i++)
+    for (int64_t i = 0; i < p->m && !p->more; i++)
       memset((char *)p->c + i * p->ldc * size, 0, (size_t)(p->n * size));
     if (dtype == GP_F32)
       finish_f32(p);

@@ -48,6 +48,7 @@ static const gp_kernel_entry kernel_table[] = {
     KERNEL(fill_zero),
     KERNEL(matmul),
     KERNEL(matmul_map),
+    KERNEL(matmul_sum),
     KERNEL(matmul_batch),
     KERNEL(conv),
     KERNEL(conv_filter),

@@ -3,6 +3,8 @@
  *   matmul       outs y[m, n]                     ins a[m, k], b[k, n]
  *   matmul_map   outs y[m, n], colsum[n] or -1    ins a[m, k], b[k, n], x1[m, n], x2[m, n] ...
  *                attrs: a tile program over 0: y, 1: a b, 2: x1, 3: x2 ..., then temporaries
+ *   matmul_sum   outs y[m, n]                     ins a1[m, k1], b1[k1, n], a2[m, k2], b2[k2, n]
+ * ...
  *
  * matmul_map computes y = program(a b, x...) and colsum[j] = sum of y[i, j] over i, a panel of rows
  * at a time, so that the program and the sum find the panel in the cache. What the program begins
@@ -36,7 +38,7 @@ static inline void make_layout(product *p, const gp_buf *c, const gp_buf *a, con
   p->ldc = p->m == 1 ? p->n : c->strides[0];
   p->bias = p->gate = NULL;
   p->ldg = 0;
-  p->relu = false;
+  p->relu = p->more = false;
 }
 
 /* The product of arguments `in` and `in` + 1 into argument `out`. */
@@ -354,4 +356,71 @@ static const char *matmul_map_check(const gp_plan *plan, const gp_insn *insn) {
   }
   if (insn->n_attr == 2 && plan->attrs[insn->attr] == 0) return NULL; /* y is the product */
   return program_check(plan, insn, args, 1, insn->n_in, 0);
+}
+
+/* ---- matmul_sum: y = a1 b1 + a2 b2 + ..., from left to right ---- */
+
+typedef struct {
+  int n_products;
+  int32_t dtype;
+  product p[GP_MAX_ARGS / 2];
+  enum way way[GP_MAX_ARGS / 2];
+  int64_t rows, cols, across; /* of a task; tasks side by side */
+} sum_job;
+
+/* A way that can add to what c holds. */
+static enum way adding_way(const product *p, int32_t dtype) {
+  const enum way way = product_way(p, dtype);
+  if (way == BLOCKS || way == PACKED_BLOCKS || way == DEEP || way == BLAS) return way;
+  return p->k > SMALL_DEPTH ? DEEP : p->bcs == 1 ? BLOCKS : PACKED_BLOCKS;
+}
+
+static void sum_task(void *ctx, int64_t task) {
+  const sum_job *job = ctx;
+  const int64_t i = task / job->across * job->rows, j = task % job->across * job->cols;
+  const int64_t size = gp_itemsize(job->dtype);
+  for (int k = 0; k < job->n_products; k++) {
+    product p = job->p[k];
+    p.m = min_i64(job->rows, p.m - i), p.n = min_i64(job->cols, p.n - j);
+    p.a = (const char *)p.a + i * p.ars * size;
+    p.b = (const char *)p.b + j * p.bcs * size;
+    p.c = (char *)p.c + (i * p.ldc + j) * size;
+    multiply(&p, job->dtype, job->way[k]);
+  }
+}
+
+static int matmul_sum_kernel(gp_run *run, const gp_insn *insn) {
+  sum_job job;
+  const gp_buf *y = arg_buf(run->plan, insn, 0);
+  const int64_t m = y->dims[0], n = y->dims[1];
+  int64_t work = 0;
+  job.n_products = insn->n_in / 2;
+  job.dtype = y->dtype;
+  for (int k = 0; k < job.n_products; k++) {
+    make_product(&job.p[k], run, insn, 0, 1 + 2 * k);
+    job.p[k].more = k > 0;
+    job.way[k] = adding_way(&job.p[k], job.dtype);
+    work += m * n * job.p[k].k;
+  }
+  if (m == 0 || n == 0) return GP_OK;
+  job.rows = m, job.cols = n;
+  if (work >= PARALLEL_PRODUCT) {
+    const int64_t tasks = min_i64(work / PARALLEL_PRODUCT + 1, n >= m ? 4 : MAX_TASKS);
+    if (n >= m)
+      job.cols = piece_of(n, 32, tasks);
+    else
+      job.rows = piece_of(m, BLOCK_ROWS, tasks);
+  }
+  job.across = (n + job.cols - 1) / job.cols;
+  gp_parallel(run->threads, (m + job.rows - 1) / job.rows * job.across, sum_task, &job);
+  return GP_OK;
+}
+
+static const char *matmul_sum_check(const gp_plan *plan, const gp_insn *insn) {
+  if (insn->n_in < 2 || insn->n_in % 2 || insn->n_in >= GP_MAX_ARGS)
+    return "wrong number of arguments";
+  const char *wrong = check_arity(plan, insn, 1, insn->n_in, 0);
+  for (int in = 1; !wrong && in <= insn->n_in; in += 2) wrong = product_check(plan, insn, in);
+  if (!wrong && !is_float(arg_buf(plan, insn, 0))) wrong = "wrong dtype";
+  return wrong;
 }

@@ -186,7 +186,8 @@ static inline __attribute__((always_inline)) void FN(blocked)(const product *p, 
        .ldc = p->ldc,
        .ldg = p->ldg,
        .last = p->n - (p->n - 1) / V * V,
-       .relu = p->relu};
+       .relu = p->relu,
+       .more = p->more};
   int64_t vecs = (p->n + V - 1) / V;
   for (int64_t j = 0; j < p->n;) {
     const int64_t panels = (vecs + BLOCK_VECS - 1) / BLOCK_VECS,
@@ -295,7 +296,7 @@ static void FN(blocked_deep)(const product *p) {
              .bias = ends && p->bias ? (const T *)p->bias + j : NULL,
              .gate = ends && p->gate ? (const T *)p->gate + i * p->ldg + j : NULL,
              .relu = ends && p->relu,
-             .more = l > 0};
+             .more = p->more || l > 0};
         for (int64_t q = 0; q < m; q += BLOCK_ROWS)
           FN(pack_block)(a + q * p->ars, p->ars, p->acs, min_i64(BLOCK_ROWS, m - q), k,
                          left + q * k);

@@ -19,7 +19,8 @@ enum {
   SLOT_BYTES = 4096,      /* a scratch tile: 1024 elements of 4 bytes, 512 of 8 */
   SLOT_STEP = 4096 + 320, /* padded, so that two slots never share their low 12 address bits */
   N_OPERANDS = GP_MAX_ARGS + GP_MAX_TEMPS,
-  MAX_SMALL = GP_SMALL_TILE
+  MAX_SMALL = GP_SMALL_TILE,
+  LONG_ROW = 1024 /* bytes */
 };
 _Static_assert(MAX_SMALL <= SLOT_BYTES / 8, "a small tile fits a slot");
 
@@ -66,11 +67,32 @@ static inline void make_tile_arg(tile_arg *arg, char *base, int64_t size, int ra
   else                                                                           \
     for (int64_t i = 0; i < n; i++) ((type *)far)[i * step] = ((type *)tile)[i];
 
+/* A row, in most cases a short one, for which a call takes longer than the copy. */
+static inline void copy_row(char *restrict to, const char *restrict from, int64_t bytes) {
+  if (bytes > LONG_ROW) {
+    memcpy(to, from, (size_t)bytes);
+    return;
+  }
+  for (; bytes >= 64; bytes -= 64, to += 64, from += 64) {
+    memcpy(to, from, 64);
+    __asm__("" : "+r"(from)); /* or the compiler makes one call of the loop */
+  }
+#define COPY_PIECE(size) \
+  if (bytes & size) memcpy(to, from, size), to += size, from += size
+  COPY_PIECE(32);
+  COPY_PIECE(16);
+  COPY_PIECE(8);
+  COPY_PIECE(4);
+  COPY_PIECE(2);
+  COPY_PIECE(1);
+#undef COPY_PIECE
+}
+
 /* n elements between a tile and a row of an array whose elements lie `step` apart. */
 static inline void move_row(char *tile, char *far, int64_t n, int64_t step, int64_t size,
                             bool gather) {
   if (step == 1) {
-    memcpy(gather ? tile : far, gather ? far : tile, (size_t)(n * size));
+    copy_row(gather ? tile : far, gather ? far : tile, n * size);
   } else if (size == 4) {
     MOVE(uint32_t)
   } else if (size == 8) {

@@ -132,7 +132,7 @@ static inline float sigmoid_f32(float x) {
   y = y < -87.0f ? -87.0f : y;
   y = y > 89.0f ? 89.0f : y;
   const float p = 1.0f + expm1_poly_f32(exp_reduce_f32(y, &n));
-  return 1.0f / (1.0f + p * from_bits_f32((n + 127) << 23));
+  return 1.0f / mad_f32(p, from_bits_f32((n + 127) << 23), 1.0f);
 }
 static inline double sigmoid_f64(double x) {
   uint64_t n;
@@ -140,7 +140,7 @@ static inline double sigmoid_f64(double x) {
   y = y < -708.0 ? -708.0 : y;
   y = y > 710.0 ? 710.0 : y;
   const double p = 1.0 + expm1_poly_f64(exp_reduce_f64(y, &n));
-  return 1.0 / (1.0 + p * from_bits_f64((n + 1023) << 52));
+  return 1.0 / mad_f64(p, from_bits_f64((n + 1023) << 52), 1.0);
 }
 
 /* tanh |x| = -m / (m + 1) with m = (exp(-2 |x|) - 1) / 2, in which nothing overflows. */

@@ -270,3 +270,45 @@ def test_map_refuses():
     ]:  # fmt: skip
         with pytest.raises(ValueError, match=f"malformed plan: .*{message}"):
             call("matmul_map", outs, ins, attrs)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_sum(isa, way, dtype):
+    """Products one after the other, of any k and layout; nothing of what y held before is in it."""
+    for (m, k, n), count in [((1, 1, 1), 2), ((3, 4, 5), 11), ((1, 9, 7), 3), ((33, 31, 17), 5),
+                             ((4, 0, 3), 2), ((0, 3, 4), 2), ((4, 3, 0), 2), ((64, 32, 128), 8),
+                             ((2, 40, 150), 4), ((30, 520, 550), 2),
+                             ((205, 70, 50), 4)]:  # fmt: skip
+        plan, want = Plan(), np.zeros((m, n))
+        ins: list[int] = []
+        y = plan.output(dtype, (m, n))
+        for i in range(count):
+            deep = k * (1 + i % 2)
+            a, b = (rng.standard_normal(s).astype(dtype) for s in ((m, deep), (deep, n)))
+            want += a.astype(float) @ b.astype(float)
+            ins += [plan.input(a), plan.input(b)] if i % 3 else [turned(plan, a), turned(plan, b)]
+        plan.call("matmul_sum", [y], ins)
+        (got,) = plan.run()
+        size = 2e-6 if dtype == np.float32 else 4e-15
+        np.testing.assert_allclose(got, want, rtol=0, atol=size * (1 + k) * count)
+
+
+def turned(plan, x):
+    """x, of which the columns are contiguous."""
+    number = plan.input(np.ascontiguousarray(x.T))
+    return plan.buf(x.dtype, x.shape, EXTERN, plan.bufs[number]["slot"], 0, (1, x.shape[0]))
+
+
+def test_sum_refuses():
+    a, b = np.ones((4, 3), np.float32), np.ones((3, 5), np.float32)
+    y = (np.float32, (4, 5))
+    for ins, message in [
+        ([a], "number of arguments"),
+        ([a, b, a], "number of arguments"),
+        ([a, b] * 12, "number of arguments"),
+        ([a, b, a, b[:2]], "shapes disagree"),
+        ([a, b, a[:2], b], "shapes disagree"),
+        ([a, b, a.astype(float), b.astype(float)], "wrong dtype"),
+    ]:
+        with pytest.raises(ValueError, match=f"malformed plan: .*{message}"):
+            call("matmul_sum", [y], ins)

@@ -51,6 +51,7 @@ def large_plan(dtype, m=300, k=130, n=500):
               [2, 1, add, 3, 1, 2, -1, relu, 0, 3, -1, -1])  # fmt: skip
     plan.call("tile", [dh], [h, row], [2, 1, add, 3, 1, 2, -1, tanh, 0, 3, -1, -1])
     plan.call("matmul", [dw], [broadcast(plan, x, (k, m), (1, k)), dh])
+    plan.call("matmul_sum", [plan.output(dtype, (m, n))], [x, w] * 4)
     plan.call("reduce_sum", [total], [dh])
     plan.call("reduce_mean", [means], [dh])
     plan.call("softmax", [p], [dh])

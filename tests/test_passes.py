@@ -6,8 +6,9 @@ import pytest
 import gradplan as gp
 from gradplan import _core, passes, schedule
 from gradplan.graph import Graph
-from gradplan.passes import cse, extract, fold, fuse, simplify
+from gradplan.passes import accumulate, cse, extract, fold, fuse, simplify
 from gradplan.program import rebuild
+from gradplan.tiling import head_of_sum
 
 
 def program(fetches, feeds=(), targets=()):
@@ -219,6 +220,22 @@ def test_simplify_composes_transposes():
         np.testing.assert_array_equal(both(y, {x: value}), value.transpose(p).transpose(q))
     y = gp.transpose(gp.transpose(x, (1, 2, 0)), (2, 0, 1))
     assert types(simplify.run(program([y], [x]))) == {}
+
+
+def test_simplify_computes_only_the_columns_that_are_taken():
+    """The gradient of what a recurrent cell joins with its data."""
+    a, h, w = holder((None, 3)), holder((None, 2)), holder((5, 4))
+    y = gp.matmul(gp.concat([a, h], 1), w)
+    for xs in ([h], [a], [a, h]):
+        found = gp.gradients(y, xs)
+        after = simplify.run(program(found, [a, h, w]))
+        assert types(after)["MatMul"] == 2  # one for the shape of y
+        assert types(after).get("ConcatPart", 0) == (0 if len(xs) == 1 else 2)
+        assert types(after).get("Slice", 0) == (1 if len(xs) == 1 else 0)
+        feed = {a: np.ones((7, 3)), h: np.ones((7, 2)), w: np.arange(20.0).reshape(5, 4)}
+        for x, g in zip(xs, gp.Session().run(found, feed), strict=True):
+            rows = feed[w].sum(1)
+            np.testing.assert_array_equal(g, np.tile(rows[:3] if x is a else rows[3:], (7, 1)))
 
 
 def test_simplify_keeps_what_has_control_inputs():
@@ -604,3 +621,96 @@ def test_sizes_that_were_equal_once_are_not_taken_for_equal():
             da, db = step(np.ones(n), np.full(m, 3.0))
             np.testing.assert_array_equal(da, np.ones(n))
             np.testing.assert_array_equal(db, np.full(m, 6.0))
+
+
+# ---- sums of products ----------------------------------------------------------------------------
+
+
+def products_of(n, shape=(4, 5)):
+    pairs = [(holder((shape[0], 3)), holder((3, shape[1]))) for _ in range(n)]
+    return [x for pair in pairs for x in pair], [gp.matmul(a, b) for a, b in pairs]
+
+
+def feeds_for(xs):
+    rng = np.random.default_rng(0)
+    return {x: rng.integers(-3, 4, x.shape.as_list()).astype(np.float32) for x in xs}
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 9, 17, 30])
+def test_accumulate_adds_products_by_one_operation(n):
+    xs, products = products_of(n)
+    y = gp.add_n(products)
+    after = accumulate.run(simplify.run(program([y], xs)))
+    # TensorFlow adds the first of them one by one, the others by eights
+    head = head_of_sum(n)
+    sums = (head >= accumulate.LEAST) + (n - head) // 8
+    assert types(after).get("MatMulSum", 0) == sums
+    got = both(y, feeds_for(xs))
+    np.testing.assert_array_equal(got, sum(gp.Session().run(products, feeds_for(xs))))
+
+
+def test_accumulate_leaves_what_others_take():
+    xs, products = products_of(6)
+    y = gp.add_n(products[:5]) + products[5]
+    assert types(accumulate.run(simplify.run(program([y], xs)))) == {"MatMulSum": 1}
+    for fetches in ([y, products[2]], [y, gp.exp(products[2])]):
+        after = accumulate.run(simplify.run(program(fetches, xs)))
+        assert "MatMulSum" not in types(after)
+        both(fetches, feeds_for(xs))
+
+
+def test_accumulate_of_one_product_taken_twice():
+    xs, products = products_of(4)
+    both(products[0] + products[1] + products[1] + products[2] + products[3], feeds_for(xs))
+
+
+def test_accumulate_of_sizes_that_differ():
+    a, b = gp.placeholder(gp.float64, [None, 3]), gp.placeholder(gp.float64, [1, 3])
+    w = gp.placeholder(gp.float64, [3, 2])
+    y = gp.matmul(b, w) + gp.matmul(a, w) + gp.matmul(a, w) + gp.matmul(a, w)
+    both(y, {a: np.ones((5, 3)), b: np.ones((1, 3)), w: np.ones((3, 2))})
+
+
+# ---- results that are parts of others ------------------------------------------------------------
+
+
+def copies(step):
+    return str(step.plan).count("y = copy(")
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("join", [gp.concat, gp.stack])
+def test_results_are_computed_where_they_are_joined(join, axis):
+    x = holder((3, 5))
+    parts = [gp.exp(x), x * 2.0, gp.tanh(x)]
+    y = join(parts, axis) + 1.0
+    step = gp.Session().make_callable(y, [x])
+    value = np.arange(15, dtype=np.float32).reshape(3, 5) / 16
+    got = step(value)
+    assert copies(step) == 0
+    np.testing.assert_array_equal(got, both(y, {x: value}))
+
+
+def test_what_is_joined_twice_fetched_or_taken_often_is_copied():
+    x = holder((3, 5))
+    value = np.arange(15, dtype=np.float32).reshape(3, 5) / 16
+    part = gp.exp(x)
+    for fetches, want in [
+        (gp.concat([part, part], 1), 1),
+        ([gp.concat([part, x], 1), part], 2),
+        ([gp.concat([part, x], 1), gp.reduce_sum(part, 0), gp.reduce_max(part, 1)], 2),
+        (gp.concat([gp.concat([part, x], 1), gp.concat([x, x], 1)], 0), 5),
+    ]:
+        step = gp.Session().make_callable(fetches, [x])
+        step(value)
+        assert copies(step) == want
+        both(fetches, {x: value})
+
+
+def test_a_joined_result_that_another_takes_too():
+    x, w = holder((3, 5)), holder((5, 2))
+    part = gp.nn.relu(x - 1.0)
+    y = gp.concat([part, x], 1)
+    for other in (gp.matmul(part, w), gp.reduce_sum(part, 0), part * part, gp.nn.softmax(part)):
+        value = np.arange(15, dtype=np.float32).reshape(3, 5)
+        both([y, other], {x: value, w: np.ones((5, 2), np.float32)})

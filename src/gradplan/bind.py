@@ -45,6 +45,10 @@ class StateLayout(Protocol):
         """A list of the session's own for an operation that calls back into Python."""
 
 
+#: What more take, each through a look with gaps, is copied to be a part of another result.
+PART_TAKERS = 2
+
+
 class Insn:
     """An instruction before it is encoded.
 
@@ -119,6 +123,7 @@ class Binder:
             set()
         )  # inputs known by value when shapes are found
         self._takers: Counter[Tensor] | None = None
+        self._places: dict[Tensor, View] = {}
         self._op: Any = None
 
     # ---- the three steps -----------------------------------------------------------------------
@@ -146,6 +151,8 @@ class Binder:
 
     def _lower_all(self, live: set[Operation]) -> Iterator[Tensor]:
         """Lower what is alive, in order; yields every result as it is made."""
+        if self.optimised:
+            self._place_parts(live)
         for op in self._order.ops:
             if op not in live:
                 continue
@@ -155,6 +162,28 @@ class Binder:
                 if t in self._order.snapshots:
                     self._views[t] = self.copied(self._views[t])
                 yield t
+
+    def _place_parts(self, live: set[Operation]) -> None:
+        """Let elementwise results that are put together with others (concat, stack) be computed
+        where they will lie there, so that nothing is copied. What is looked at much besides stays
+        in a row of its own."""
+        takers = self._count_takers()
+        fetched = set(self.program.fetches)
+        for op in self._order.ops:
+            if op not in live or op.opdef.parts is None:
+                continue
+            t = op.outputs[0]
+            whole = self.scratch(op.name, t.dtype, self._shapes[t])
+            for part, place in op.opdef.parts(self, op, whole):
+                if (
+                    part.op.opdef.kind is MAP
+                    and part.op in live
+                    and part not in self._places
+                    and part not in fetched
+                    and takers[part] <= PART_TAKERS
+                ):
+                    self._places[part] = place
+                    self._places[t] = whole
 
     def inside(
         self, program: Program, given: Sequence[View], values: Mapping[int, np.ndarray]
@@ -289,6 +318,9 @@ class Binder:
             return  # a value known by now, or a feed
         if opdef.lower is not None:
             opdef.lower(self, op)
+        elif opdef.parts is not None:
+            for t, place in opdef.parts(self, op, self.result(op)):
+                self.copy(place, self.view(t))
         elif opdef.kind is MAP:
             self.map(self.result(op), [self.view(t) for t in op.inputs], op)
         elif opdef.kind is VIEW:
@@ -349,10 +381,11 @@ class Binder:
         self._views[op.outputs[i]] = view
 
     def result(self, op: Operation, i: int = 0) -> View:
-        """New memory for output ``i``; without gaps, in row-major order."""
+        """The memory for output ``i``: new, without gaps, in row-major order; or a part of another
+        result of which it is all that is taken."""
         t = op.outputs[i]
-        dims = self._shapes[t]
-        view = self._views[t] = self.scratch(op.name, t.dtype, dims)
+        view = self._places.get(t) or self.scratch(op.name, t.dtype, self._shapes[t])
+        self._views[t] = view
         return view
 
     def scratch(self, name: str, dtype: DType, dims: tuple[int, ...]) -> View:
@@ -375,10 +408,13 @@ class Binder:
 
     def dies(self, t: Tensor) -> bool:
         """Whether nobody but the operation at hand takes ``t``, whose place it may then use."""
+        return self._count_takers()[t] == 1 and self.view(t).storage.segment == ARENA
+
+    def _count_takers(self) -> Counter[Tensor]:
         if self._takers is None:
             self._takers = Counter(x for op in self.program._ops for x in op.inputs)
             self._takers.update(self.program.fetches)
-        return self._takers[t] == 1 and self.view(t).storage.segment == ARENA
+        return self._takers
 
     def contiguous(self, view: View) -> View:
         """``view`` itself if it is row-major without gaps, else a copy."""
@@ -398,7 +434,9 @@ class Binder:
         return new
 
     def copy(self, out: View, x: View) -> None:
-        """An instruction that copies elements; both may have any strides."""
+        """An instruction that copies elements, both of any strides; or none if they lie there."""
+        if x.lies_at(out):
+            return
         self.tile([out], [x], tiling.single(f"copy.{x.dtype.short}", 1))
 
     def add(self, out: View, x: View) -> None:
@@ -406,11 +444,11 @@ class Binder:
         one."""
         self.tile([out], [out, x], tiling.single(f"add.{x.dtype.short}", 2))
 
-    def matrices(self, op: Operation, factors: Sequence[Tensor]) -> list[View]:
-        """The factors of a product as BLAS reads them: transposed where the attributes say so."""
+    def matrices(self, attrs: Mapping[str, Any], factors: Sequence[Tensor]) -> list[View]:
+        """The factors of a product as BLAS reads them: transposed where its attributes say so."""
         out = []
         for t, flag in zip(factors, ("transpose_a", "transpose_b"), strict=True):
-            view = self.view(t).transposed((1, 0)) if op.attrs[flag] else self.view(t)
+            view = self.view(t).transposed((1, 0)) if attrs[flag] else self.view(t)
             out.append(view if view.is_blas_matrix() else self.contiguous(view))
         return out
 

@@ -71,6 +71,9 @@ class OpDef:
         The tile operation (MAP) or kernel (CALL, REDUCE) by name, without its type.
     lower : callable or None
         ``(binder, op) -> None``: emits the instructions, where one kernel call is not enough.
+    parts : callable or None
+        ``(binder, op, whole) -> [(input, view)]`` of an operation that puts its inputs together:
+        where in the view ``whole`` of its result each lies.
     static : callable or None
         ``(attrs, shapes) -> ndarray or None``: the value, where it follows from the shapes alone.
     batch : callable or None
@@ -108,6 +111,7 @@ class OpDef:
         "lower",
         "name",
         "out_types",
+        "parts",
         "shape",
         "sized",
         "static",
@@ -137,6 +141,7 @@ class OpDef:
         self.kind = kind
         self.gradient: Callable[..., Any] | None = None
         self.lower: Callable[..., None] | None = None
+        self.parts: Callable[..., Any] | None = None
         self.static: Callable[..., Any] | None = None
         self.shape: Callable[..., Any] | None = None
         self.batch: Callable[..., Any] | None = None
@@ -263,7 +268,7 @@ def op(
         result: Any = build
         result.opdef = opdef
         opdef.function = build
-        for field in ("gradient", "shape", "lower", "static", "batch", "known"):
+        for field in ("gradient", "shape", "lower", "parts", "static", "batch", "known"):
             setattr(result, field, setter(field))
         if operator:
             _overload(operator, build)

@@ -91,6 +91,14 @@ class View:
             self.offset + start * self.dtype.size,
         )
 
+    def lies_at(self, other: View) -> bool:
+        """Whether this is the same elements as ``other`` in the same order."""
+        return self.storage is other.storage and (self.offset, self.dims, self.strides) == (
+            other.offset,
+            other.dims,
+            other.strides,
+        )
+
     def reshaped(self, dims: tuple[int, ...]) -> View:
         """The same elements in another shape; only of a dense view."""
         if dims == self.dims:

@@ -139,7 +139,7 @@ def _(op: Any, dy: Any) -> Any:
 
 @_matmul.lower
 def _(binder: Any, op: Any) -> None:
-    binder.emit("matmul", [binder.result(op)], binder.matrices(op, op.inputs))
+    binder.emit("matmul", [binder.result(op)], binder.matrices(op.attrs, op.inputs))
 
 
 # ---- batches -------------------------------------------------------------------------------------

@@ -132,24 +132,24 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     return (None,) * ranks.pop() if len(ranks) == 1 else None
 
 
-def _join(binder: Any, op: Any, axis: int, parts: Any) -> None:
-    out = binder.result(op)
-    axis %= len(out.dims)
+def _parts(whole: Any, axis: int, inputs: Any, binder: Any) -> Any:
+    axis %= len(whole.dims)
     start = 0
-    for t in parts:
-        part = binder.view(t)
-        binder.copy(out.window(axis, start, part.dims[axis]), part)
-        start += part.dims[axis]
+    for t in inputs:
+        size = binder.shape(t)[axis]
+        yield t, whole.window(axis, start, size)
+        start += size
 
 
-@_concat.lower
-def _(binder: Any, op: Any) -> None:
-    _join(binder, op, op.attrs["axis"], op.inputs)
+@_concat.parts
+def _(binder: Any, op: Any, whole: Any) -> Any:
+    return _parts(whole, op.attrs["axis"], op.inputs, binder)
 
 
-@concat_along.lower
-def _(binder: Any, op: Any) -> None:
-    _join(binder, op, int(binder.value(op.inputs[0]).ravel()[0]), op.inputs[1:])
+@concat_along.parts
+def _(binder: Any, op: Any, whole: Any) -> Any:
+    axis = int(binder.value(op.inputs[0]).ravel()[0])
+    return _parts(whole, axis, op.inputs[1:], binder)
 
 
 @_concat.known
@@ -273,12 +273,10 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     return each[:axis] + (len(in_shapes),) + each[axis:]
 
 
-@_pack.lower
-def _(binder: Any, op: Any) -> None:
-    out = binder.result(op)
-    axis = op.attrs["axis"] % len(out.dims)
-    for i, t in enumerate(op.inputs):
-        binder.copy(out.index(axis, i), binder.view(t))
+@_pack.parts
+def _(binder: Any, op: Any, whole: Any) -> Any:
+    axis = op.attrs["axis"] % len(whole.dims)
+    return [(t, whole.index(axis, i)) for i, t in enumerate(op.inputs)]
 
 
 @_pack.known

@@ -38,7 +38,7 @@ def _shape(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 
 
 def _lower(binder: Any, op: Operation) -> None:
-    a, b = binder.matrices(op, op.inputs[:2])
+    a, b = binder.matrices(op.attrs, op.inputs[:2])
     y = binder.result(op)
     sums = binder.result(op, 1) if op.attrs["column_sums"] is not None else None
     others = [binder.view(t).broadcast(y.dims) for t in op.inputs[2:]]

@@ -21,7 +21,7 @@ import numpy as np
 
 from gradplan.dtypes import int32
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import HOST, REGISTRY, constant_value
+from gradplan.opdef import HOST, REGISTRY, constant_value, known_sizes
 from gradplan.probe import probe
 from gradplan.program import Program, is_pure, rebuild
 from gradplan.tiling import add_in_order, head_of_sum
@@ -35,6 +35,7 @@ def run(program: Program) -> Program:
     sizes = probe(program)
     first: dict[tuple[int, ...], Tensor] = {}  # of each shape the tensor that was made first
     effects: set[Operation] = set()  # what must run, and all that depends on it
+    consumers, fetched = program.consumers(), set(program.fetches)
 
     def visit(
         out: Program, op: Operation, inputs: tuple[Tensor, ...], tensors: dict[Tensor, Tensor]
@@ -57,6 +58,8 @@ def run(program: Program) -> Program:
                 return _whole(out, op, inputs, shape == sizes[op.outputs[0]])
         if op.type in _EVEN and not _even(op, sizes):
             return None
+        if op.type in _ALONE and (len(consumers[op.inputs[0]]) > 1 or op.inputs[0] in fetched):
+            return None
         rule = _RULES.get(op.type)
         return rule(out, op, inputs) if rule is not None else None
 
@@ -65,6 +68,8 @@ def run(program: Program) -> Program:
 
 #: They do nothing where the shape stays what it is.
 _RESHAPING = ("Reshape", "SumToShape", "BroadcastTo", "OfShape")
+#: They make what they take anew, which must then be for nobody else.
+_ALONE = ("ConcatPart",)
 #: They refuse what broadcasts, and what stands for them would not.
 _EVEN = ("AddN",)
 
@@ -89,10 +94,13 @@ def _whole(out: Program, op: Operation, inputs: tuple[Tensor, ...], alike: bool)
         return None
     if alike:
         return inputs[:1]
-    dims = np.array([-1 if d is None else d for d in static], np.int32)
-    attrs = {"value": dims, "dtype": int32}
-    target = out.make(REGISTRY["Const"], (), attrs, [(int32, dims.shape)], op).outputs[0]
+    target = _vector(out, op, [-1 if d is None else d for d in static])
     return _make(out, op, "Reshape", [inputs[0], target], {})
+
+
+def _vector(out: Program, op: Operation, values: Sequence[int]) -> Tensor:
+    attrs = {"value": np.array(values, np.int32), "dtype": int32}
+    return out.make(REGISTRY["Const"], (), attrs, [(int32, (len(values),))], op).outputs[0]
 
 
 def _rule(*types: str) -> Callable[[Rule], Rule]:
@@ -209,6 +217,27 @@ def _matmul(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
             operands[i] = inner.inputs[0]
             attrs[flag] = not attrs[flag]
     return None if attrs == op.attrs else _make(out, op, "MatMul", operands, attrs)
+
+
+@_rule("ConcatPart")
+def _part_of_product(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
+    """Of a product only the columns that are taken: the gradient of what was joined with data needs
+    no more."""
+    product, part = inputs[0].op, op.attrs["part"]
+    if product.type != "MatMul" or not is_pure(product) or op.attrs["axis"] not in (1, -1):
+        return None
+    a, b = product.inputs
+    known = [known_sizes(t) for t in inputs[1 : part + 2]]
+    widths = [s[1] for s in known if s is not None and len(s) == 2 and s[1] is not None]
+    if len(widths) <= part or b._shape is None or a.dtype.is_integer:
+        return None
+    start, width = sum(widths[:part]), widths[part]
+    turned = product.attrs["transpose_b"]
+    begin, size = ([start, 0], [width, -1]) if turned else ([0, start], [-1, width])
+    dims = (width, b._shape[1]) if turned else (b._shape[0], width)
+    vectors = [_vector(out, op, begin), _vector(out, op, size)]
+    columns = out.make(REGISTRY["Slice"], [b, *vectors], {}, [(b.dtype, dims)], op).outputs[0]
+    return _make(out, op, "MatMul", [a, columns], product.attrs)
 
 
 @_rule("BatchMatMulV2")

@@ -53,7 +53,7 @@ def _with_product(step: OpDef) -> OpDef:
         outs = [binder.written(op, i) for i in range(n)]
         numbers = [binder.contiguous(binder.view(t)) for t in op.inputs[n:-2]]
         factors = []
-        for view in binder.matrices(op, op.inputs[-2:]):
+        for view in binder.matrices(op.attrs, op.inputs[-2:]):
             # A factor that is one of the variables must be read before any of it is changed.
             changes = any(view.storage is out.storage for out in outs)
             factors.append(binder.copied(view) if changes else view)
