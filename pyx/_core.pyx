@@ -2,6 +2,7 @@
 """The only extension module: plans in, arrays out. It checks what Python hands it, owns the memory
 of sessions and plans, and runs plans without the GIL. It imports nothing of gradplan."""
 import os
+import sys
 from time import monotonic as clock
 
 cimport numpy as cnp

@@ -15,13 +15,31 @@ cdef void *blas_pointer(capi, name) except NULL:
     return PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule))
 
 
+cdef linalg_pointers(str name):
+    """``__pyx_capi__`` of a module of scipy.linalg, loaded without the package around it, which takes
+    ten times as long and is not needed here. Whoever imports it later gets the same module."""
+    import importlib
+    from importlib import machinery, util
+    whole = "scipy.linalg." + name
+    try:
+        if whole in sys.modules:
+            return sys.modules[whole].__pyx_capi__
+        places = [os.path.join(p, "linalg") for p in util.find_spec("scipy").submodule_search_locations]
+        spec = machinery.PathFinder.find_spec(whole, places)
+        module = util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        sys.modules.pop(whole, None)  # for the package to find it itself when that is imported
+        return module.__pyx_capi__
+    except Exception:  # of a SciPy that is laid out otherwise
+        return importlib.import_module(whole).__pyx_capi__
+
+
 def load_blas():
-    """Take the matrix products from SciPy (0.25 s the first time, nothing afterwards)."""
+    """Take the matrix products from SciPy (some 20 ms the first time, nothing afterwards)."""
     global blas_loaded
     if blas_loaded:
         return
-    from scipy.linalg import cython_blas
-    capi = cython_blas.__pyx_capi__
+    capi = linalg_pointers("cython_blas")
     find_thread_control()
     gp_set_blas(blas_pointer(capi, "sgemm"), blas_pointer(capi, "dgemm"),
                 blas_pointer(capi, "sgemv"), blas_pointer(capi, "dgemv"))
@@ -40,8 +58,7 @@ def load_lapack():
     if lapack_loaded:
         return
     load_blas()
-    from scipy.linalg import cython_lapack
-    capi = cython_lapack.__pyx_capi__
+    capi = linalg_pointers("cython_lapack")
     for i, name in enumerate([kind + name for kind in "sd" for name in LAPACK]):
         pointers[i] = blas_pointer(capi, name)
     gp_set_lapack(pointers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -210,6 +209,8 @@ class ScipyOptimizerInterface:
             session.load(dict(zip(self._vars, start, strict=True)))
             raise
         run.write(result.x)
+        import logging
+
         logging.getLogger("gradplan").info(
             "Optimization terminated with:\n  Message: %s\n  Objective function value: %f\n"
             "  Number of iterations: %s\n  Number of functions evaluations: %s",
