@@ -90,7 +90,7 @@ def test_what_finds_no_memory_is_named(build, what):
             with pytest.raises(gp.errors.ResourceExhaustedError, match=what) as caught:
                 sess.run(fetch)
             assert re.search(r"test_messages\.py:\d+", str(caught.value))
-            assert caught.value.op is not None
+            assert caught.value.op is not None and isinstance(caught.value, MemoryError)
         if "big" not in what:
             sess.run(small.initializer)
             assert sess.run(small) == 1.0

@@ -305,7 +305,7 @@ def test_any_number_of_threads_gives_the_same_bits():
 def test_huge_shapes_are_refused():
     x = gp.placeholder(gp.float32, [None, 1])
     sess = gp.Session()
-    with pytest.raises((gp.errors.ResourceExhaustedError, MemoryError)):
+    with pytest.raises(MemoryError):
         sess.run(gp.broadcast_to(x, [2**40, 4]) + 1.0, {x: np.ones((1, 1))})
     with pytest.raises(ValueError, match="2\\*\\*47"):
         gp.zeros([2**40, 2**40])

@@ -75,8 +75,8 @@ class PermissionDeniedError(OpError):
     error_code = 7
 
 
-class ResourceExhaustedError(OpError):
-    """Not enough memory for the arena or a buffer."""
+class ResourceExhaustedError(OpError, MemoryError):
+    """Not enough memory for the arena or a buffer; a MemoryError too."""
 
     error_code = 8
 
