@@ -90,7 +90,8 @@ def same_gradient(slices, name, theirs_slices, theirs):
     and so the scopes in it, are its own affair."""
     scope, _, last = name.rpartition("/")
     if slices is not theirs_slices:
-        return "embedding_lookup_sparse" in name  # a product with a sparse matrix, which is dense
+        # a product with a sparse matrix, and what the trips of a loop add up, are dense here
+        return "embedding_lookup_sparse" in name or "/while/" in name
     if scope != theirs.rpartition("/")[0] or scope.rpartition("/")[2] in OTHER_STEPS:
         return True
     if scope.endswith("GatherV2_grad"):
