@@ -258,14 +258,10 @@ def _identities(inputs: Sequence[Tensor], n: int, gradient: Gradient | None) -> 
         "CustomGradient",
         VIEW,
         inputs=tuple(f"input_{i}" for i in range(len(inputs))),
-        attrs={},
         in_types=types,
         out_types=types[:n],
-        type_set=(),
         kernel=None,
         flops=0,
-        writes=0,
-        fallible=False,
     )
 
     def lower(binder: Any, op: Operation) -> None:

@@ -52,6 +52,14 @@ class Kind(enum.Enum):
 MAP, REDUCE, VIEW, CALL, STATE, HOST = Kind
 
 
+#: What remains of a declaration is attached by decorators: @softplus.gradient and so on.
+_RULES = ("gradient", "shape", "lower", "parts", "static", "batch", "known")
+#: Of an operation that only a pass makes: any inputs, one result.
+_DEFAULTS: dict[str, Any] = dict.fromkeys((*_RULES, "function", "sized", "failure"))
+_DEFAULTS |= {"inputs": (), "attrs": {}, "in_types": ("any*",), "out_types": ("T",)}
+_DEFAULTS |= {"type_set": (), "writes": 0, "fallible": False}
+
+
 class OpDef:
     """The declaration of one operation.
 
@@ -95,33 +103,18 @@ class OpDef:
         What to say of a matrix for which the kernel fails.
     """
 
-    __slots__ = (
-        "attrs",
-        "batch",
-        "failure",
-        "fallible",
-        "flops",
-        "function",
-        "gradient",
-        "in_types",
-        "inputs",
-        "kernel",
-        "kind",
-        "known",
-        "lower",
-        "name",
-        "out_types",
-        "parts",
-        "shape",
-        "sized",
-        "static",
-        "type_set",
-        "uniform",
-        "writes",
-    )
+    __slots__ = (*_DEFAULTS, "flops", "kernel", "kind", "name", "uniform")
 
     name: str
     kind: Kind
+    function: Callable[..., Any] | None
+    gradient: Callable[..., Any] | None
+    lower: Callable[..., None] | None
+    parts: Callable[..., Any] | None
+    static: Callable[..., Any] | None
+    shape: Callable[..., Any] | None
+    batch: Callable[..., Any] | None
+    known: Callable[..., Any] | None
     inputs: tuple[str, ...]
     attrs: dict[str, Any]
     in_types: tuple[str, ...]
@@ -136,18 +129,8 @@ class OpDef:
     uniform: bool  # every input and the only output have one type
 
     def __init__(self, name: str, kind: Kind, **fields: Any) -> None:
-        self.name = name
-        self.function: Callable[..., Any] | None = None
-        self.kind = kind
-        self.gradient: Callable[..., Any] | None = None
-        self.lower: Callable[..., None] | None = None
-        self.parts: Callable[..., Any] | None = None
-        self.static: Callable[..., Any] | None = None
-        self.shape: Callable[..., Any] | None = None
-        self.batch: Callable[..., Any] | None = None
-        self.known: Callable[..., Any] | None = None
-        self.sized = None
-        for key, value in fields.items():
+        self.name, self.kind = name, kind
+        for key, value in (_DEFAULTS | fields).items():
             setattr(self, key, value)
         self.uniform = set(self.in_types) == {"T"} and self.out_types == ("T",)
 
@@ -257,7 +240,6 @@ def op(
                 made = [bound[i] for i in inputs], {k: bound.get(k, d) for k, d in defaults.items()}
             return apply(opdef, made[0], made[1], bound.get("name") or default_name)
 
-        # What remains of a declaration is attached by decorators: @softplus.gradient and so on.
         def setter(field: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             def attach(f: Callable[..., Any]) -> Callable[..., Any]:
                 setattr(opdef, field, f)
@@ -268,7 +250,7 @@ def op(
         result: Any = build
         result.opdef = opdef
         opdef.function = build
-        for field in ("gradient", "shape", "lower", "parts", "static", "batch", "known"):
+        for field in _RULES:
             setattr(result, field, setter(field))
         if operator:
             _overload(operator, build)

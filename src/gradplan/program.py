@@ -85,6 +85,14 @@ class Program(Graph):
                 out[t].append(op)
         return out
 
+    def kept(self) -> set[Tensor]:
+        """What is wanted of the program itself, which no pass may do away with."""
+        return set(self.fetches) | {t for op in self.targets for t in op.outputs}
+
+    def pinned(self) -> set[Operation]:
+        """What others must run after."""
+        return {c for op in self._ops for c in op.control_inputs}
+
 
 #: What a pass says of one operation: None to keep it, or the tensors that stand for its outputs.
 Visit = Callable[

@@ -54,15 +54,8 @@ def _lower(binder: Any, op: Operation) -> None:
 MATMUL_SUM = OpDef(
     "MatMulSum",
     CALL,
-    inputs=(),
-    attrs={},
-    in_types=("any*",),
-    out_types=("T",),
-    type_set=(),
     kernel="matmul_sum",
     flops=_flops,
-    writes=0,
-    fallible=False,
 )
 MATMUL_SUM.shape = _shape
 MATMUL_SUM.lower = _lower
@@ -105,8 +98,8 @@ def run(program: Program) -> Program:
 def _chains(program: Program) -> dict[Operation, list[Tensor]]:
     """Sums of products alone, each with these in its order; no sum is a part of another."""
     consumers, sizes = program.consumers(), probe(program)
-    kept = set(program.fetches) | {t for op in program.targets for t in op.outputs}
-    kept |= {t for op in program._ops for c in op.control_inputs for t in c.outputs}
+    kept = program.kept()
+    kept |= {t for op in program.pinned() for t in op.outputs}
 
     def is_own(t: Tensor) -> bool:
         """Whether nobody but the sum takes it."""
@@ -117,7 +110,7 @@ def _chains(program: Program) -> dict[Operation, list[Tensor]]:
 
     found: dict[Operation, list[Tensor]] = {}
     for op in program._ops:
-        if op.type != "Add" or not is_pure(op) or op.control_inputs:
+        if op.type != "Add" or not is_pure(op):
             continue
         x, y = op.inputs
         if not is_product(y) or x is y or sizes.get(x) is None or sizes.get(x) != sizes.get(y):

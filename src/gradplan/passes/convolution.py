@@ -50,15 +50,8 @@ def _lower(binder: Any, op: Operation) -> None:
 CONVOLUTION_MAP = OpDef(
     "ConvolutionMap",
     CALL,
-    inputs=(),
-    attrs={},
-    in_types=("any*",),
-    out_types=("T",),
-    type_set=(),
     kernel="conv",
     flops=lambda attrs, s: REGISTRY[attrs["members"][0].type].flops(attrs, s),
-    writes=0,
-    fallible=False,
 )
 CONVOLUTION_MAP.shape = _shape
 CONVOLUTION_MAP.lower = _lower
@@ -67,8 +60,8 @@ CONVOLUTION_MAP.lower = _lower
 def run(program: Program) -> Program:
     """See the module's text."""
     consumers = program.consumers()
-    kept = set(program.fetches) | {t for op in program.targets for t in op.outputs}
-    pinned = {c for op in program._ops for c in op.control_inputs}
+    kept = program.kept()
+    pinned = program.pinned()
     chains: dict[Operation, Chain] = {}  # by the last member
     inside: set[Operation] = set()  # the others
     for op in program._ops:

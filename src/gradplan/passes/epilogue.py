@@ -55,15 +55,9 @@ def _lower(binder: Any, op: Operation) -> None:
 MATMUL_MAP = OpDef(
     "MatMulMap",
     CALL,
-    inputs=(),
-    attrs={},
-    in_types=("any*",),
     out_types=("T", "T"),
-    type_set=(),
     kernel="matmul_map",
     flops=_flops,
-    writes=0,
-    fallible=False,
 )
 MATMUL_MAP.shape = _shape
 MATMUL_MAP.lower = _lower
@@ -72,8 +66,8 @@ MATMUL_MAP.lower = _lower
 def run(program: Program) -> Program:
     """See the module's text."""
     consumers = program.consumers()
-    kept = set(program.fetches) | {t for op in program.targets for t in op.outputs}
-    pinned = {c for op in program._ops for c in op.control_inputs}
+    kept = program.kept()
+    pinned = program.pinned()
     sizes = probe(program)
     products: set[Operation] = set()  # they run inside the operation that takes their result
     maps: dict[Operation, Tensor] = {}  # such an operation, and the product that it takes

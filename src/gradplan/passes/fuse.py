@@ -34,17 +34,10 @@ MAX_STEPS = 48
 FUSED = OpDef(
     "Fused",
     MAP,
-    inputs=(),
-    attrs={},
-    in_types=("any*",),
-    out_types=("T",),
-    type_set=(),
     kernel=None,
     flops=lambda attrs, in_shapes: (
         (attrs["flops_per_element"] + len(attrs["sums"])) * max(map(shapes.size, in_shapes))
     ),
-    writes=0,
-    fallible=False,
 )
 
 
@@ -79,8 +72,8 @@ class _Fuser:
         self.program = program
         self.consumers = program.consumers()
         self.sizes = probe(program)
-        self.kept = set(program.fetches) | {t for op in program.targets for t in op.outputs}
-        pinned = {c for op in program._ops for c in op.control_inputs}
+        self.kept = program.kept()
+        pinned = program.pinned()
         self.ancestors: list[int] = []
         self.groups: dict[Operation, list[Operation]] = {}
         #: For every operation the first member of the groups that reach across it.

@@ -34,8 +34,8 @@ RESHAPING = ("Reshape", "ExpandDims", "Squeeze")
 def run(program: Program) -> Program:
     """See the module's text."""
     consumers = program.consumers()
-    kept = set(program.fetches) | {t for op in program.targets for t in op.outputs}
-    pinned = {c for op in program._ops for c in op.control_inputs}
+    kept = program.kept()
+    pinned = program.pinned()
     sizes = probe(program)
     closing: dict[Operation, list[Operation]] = {}  # for each group the sums that close it
     for op in program._ops:

@@ -71,15 +71,9 @@ def _with_product(step: OpDef) -> OpDef:
     opdef = OpDef(
         f"MatMul{step.name}",
         STATE,
-        inputs=(),
-        attrs={},
-        in_types=("any*",),
-        out_types=("T",),
-        type_set=(),
         kernel="matmul_update",
         flops=flops,
         writes=n,
-        fallible=False,
     )
     opdef.shape, opdef.lower = shape, lower
     return opdef
@@ -88,8 +82,8 @@ def _with_product(step: OpDef) -> OpDef:
 def run(program: Program) -> Program:
     """See the module's text."""
     consumers = program.consumers()
-    pinned = {c for op in program._ops for c in op.control_inputs}
-    kept = set(program.fetches) | {t for op in program.targets for t in op.outputs}
+    pinned = program.pinned()
+    kept = program.kept()
     products: dict[Operation, Operation] = {}  # for each step the product that it takes
     for op in program._ops:
         if op.opdef.kernel in STEPS and not op.control_inputs:
