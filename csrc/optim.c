@@ -19,7 +19,16 @@
 #define root_f64 sqrt
 #endif
 enum optimizer { DESCENT, MOMENTUM, ADAM };
+/* By optimizer: arrays of state a variable has, itself the first; scalars; and where among the
+ * inputs the gradient stands. */
+static const int n_states[] = {1, 2, 3}, n_numbers[] = {1, 2, 6}, grad_at[] = {1, 1, 6};
 enum { UPDATE_COLUMNS = PANEL_BYTES / 128 }; /* of a panel of matmul_update */
+
+/* Argument number of the gradient of variable i. That of the first stands where the operation has
+ * it, the others follow all inputs of the first. */
+static inline int gradient_of(const gp_insn *insn, enum optimizer which, int i) {
+  return insn->n_out + (i ? n_numbers[which] + i : grad_at[which]);
+}
 
 #define T float
 #define SUFFIX f32
@@ -28,56 +37,75 @@ enum { UPDATE_COLUMNS = PANEL_BYTES / 128 }; /* of a panel of matmul_update */
 #define SUFFIX f64
 #include "optim.h"
 
-static int apply(gp_run *run, const gp_insn *insn, enum optimizer which, int grad) {
-  const gp_buf *var = arg_buf(run->plan, insn, 0);
+static int apply(gp_run *run, const gp_insn *insn, enum optimizer which) {
   const bool nesterov = insn->n_attr && run->plan->attrs[insn->attr];
-  if (var->dtype == GP_F32)
-    apply_f32(run, insn, which, nesterov, grad, count(var));
+  if (arg_buf(run->plan, insn, 0)->dtype == GP_F32)
+    apply_f32(run, insn, which, nesterov);
   else
-    apply_f64(run, insn, which, nesterov, grad, count(var));
+    apply_f64(run, insn, which, nesterov);
   return GP_OK;
 }
 
-/* n_state outputs and input `grad` (its argument number) are arrays, every other input from `in` on
- * a scalar. */
-static const char *optim_check(const gp_plan *plan, const gp_insn *insn, int in, int grad) {
-  const char *wrong = check_float_group(plan, insn, 0, insn->n_out);
-  if (wrong) return wrong;
-  const gp_buf *var = arg_buf(plan, insn, 0);
-  for (int i = in; i < insn->n_out + insn->n_in; i++) {
+/* `numbers` arguments from `in` on, past `grad`, are scalars of the first output's type. */
+static const char *numbers_check(const gp_plan *plan, const gp_insn *insn, int in, int numbers,
+                                 int grad) {
+  const int32_t dtype = arg_buf(plan, insn, 0)->dtype;
+  for (int i = in; numbers > 0; i++) {
+    if (i == grad) continue;
     const gp_buf *x = arg_buf(plan, insn, i);
-    if (x->dtype != var->dtype) return "wrong dtype";
-    if (i != grad && x->rank != 0) return "a scalar is expected";
-    if (i == grad && !same_dims(x, var)) return "shapes disagree";
-    if (i == grad && !is_contiguous(x)) return "an argument is not contiguous";
+    if (x->dtype != dtype) return "wrong dtype";
+    if (x->rank != 0) return "a scalar is expected";
+    numbers--;
   }
   return NULL;
 }
 
+static const char *apply_check(const gp_plan *plan, const gp_insn *insn, enum optimizer which) {
+  const int n_state = n_states[which], n_vars = insn->n_out / n_state;
+  if (n_vars < 1) return "wrong number of arguments";
+  const char *wrong =
+      check_arity(plan, insn, n_vars * n_state, n_numbers[which] + n_vars, which != DESCENT);
+  for (int i = 0; i < n_vars && !wrong; i++) {
+    const gp_buf *var = arg_buf(plan, insn, i * n_state);
+    const gp_buf *grad = arg_buf(plan, insn, gradient_of(insn, which, i));
+    wrong = check_float_group(plan, insn, i * n_state, (i + 1) * n_state);
+    if (wrong) break;
+    if (var->dtype != arg_buf(plan, insn, 0)->dtype || grad->dtype != var->dtype)
+      wrong = "wrong dtype";
+    else if (!same_dims(grad, var))
+      wrong = "shapes disagree";
+    else if (!is_contiguous(grad))
+      wrong = "an argument is not contiguous";
+  }
+  if (wrong) return wrong;
+  return numbers_check(plan, insn, insn->n_out, n_numbers[which], gradient_of(insn, which, 0));
+}
+
+/* One step of any number of variables by the same numbers. The outputs are the state of one
+ * variable after another; the gradients of all but the first follow the other inputs. No gradient
+ * lies in the state of another variable, no number in any state. */
+
 /* outs var; ins alpha[], delta */
 static int apply_gradient_descent_kernel(gp_run *run, const gp_insn *insn) {
-  return apply(run, insn, DESCENT, 2);
+  return apply(run, insn, DESCENT);
 }
 static const char *apply_gradient_descent_check(const gp_plan *plan, const gp_insn *insn) {
-  const char *wrong = check_arity(plan, insn, 1, 2, 0);
-  return wrong ? wrong : optim_check(plan, insn, 1, 2);
+  return apply_check(plan, insn, DESCENT);
 }
 
 /* outs var, accum; ins lr[], grad, momentum[]; attr use_nesterov */
 static int apply_momentum_kernel(gp_run *run, const gp_insn *insn) {
-  return apply(run, insn, MOMENTUM, 3);
+  return apply(run, insn, MOMENTUM);
 }
 static const char *apply_momentum_check(const gp_plan *plan, const gp_insn *insn) {
-  const char *wrong = check_arity(plan, insn, 2, 3, 1);
-  return wrong ? wrong : optim_check(plan, insn, 2, 3);
+  return apply_check(plan, insn, MOMENTUM);
 }
 
 /* outs var, m, v; ins beta1_power[], beta2_power[], lr[], beta1[], beta2[], epsilon[], grad; attr
  * use_nesterov */
-static int apply_adam_kernel(gp_run *run, const gp_insn *insn) { return apply(run, insn, ADAM, 9); }
+static int apply_adam_kernel(gp_run *run, const gp_insn *insn) { return apply(run, insn, ADAM); }
 static const char *apply_adam_check(const gp_plan *plan, const gp_insn *insn) {
-  const char *wrong = check_arity(plan, insn, 3, 7, 1);
-  return wrong ? wrong : optim_check(plan, insn, 3, 9);
+  return apply_check(plan, insn, ADAM);
 }
 
 /* matmul_update: one of these with grad[m, n] = a[m, k] b[k, n], a panel at a time; the gradient
@@ -93,11 +121,11 @@ static int matmul_update_kernel(gp_run *run, const gp_insn *insn) {
 }
 
 static const char *matmul_update_check(const gp_plan *plan, const gp_insn *insn) {
-  static const int n_state[] = {1, 2, 3}, n_numbers[] = {1, 2, 6};
   if (insn->n_attr != 2) return "wrong number of attributes";
   const int64_t which = plan->attrs[insn->attr];
   if (which < DESCENT || which > ADAM) return "no such optimizer";
-  const char *wrong = check_arity(plan, insn, n_state[which], 2 + n_numbers[which], 2);
-  if (!wrong) wrong = optim_check(plan, insn, insn->n_out + 2, -1);
+  const char *wrong = check_arity(plan, insn, n_states[which], 2 + n_numbers[which], 2);
+  if (!wrong) wrong = check_float_group(plan, insn, 0, insn->n_out);
+  if (!wrong) wrong = numbers_check(plan, insn, insn->n_out + 2, n_numbers[which], -1);
   return wrong ? wrong : product_check(plan, insn, insn->n_out);
 }

@@ -125,6 +125,7 @@ class Binder:
         self._takers: Counter[Tensor] | None = None
         self._places: dict[Tensor, View] = {}
         self._op: Any = None
+        self._last: Insn | None = None
 
     # ---- the three steps -----------------------------------------------------------------------
 
@@ -499,16 +500,30 @@ class Binder:
     ) -> Insn:
         """Append an instruction; ``updates`` says that it reads its outputs too, ``unset`` that it
         knows how to take variables without a value."""
-        for v in [] if unset else (ins + outs) if updates else ins:
+        self._touch([] if unset else (ins + outs) if updates else ins, outs)
+        insn = self._last = Insn(kernel, outs, ins, attrs, self._op, operands)
+        self.insns.append(insn)
+        return insn
+
+    def last(self) -> Insn | None:
+        """The last instruction, unless the inside of an operation came after it or made it."""
+        return self._last if self.insns and self.insns[-1] is self._last else None
+
+    def extend(self, insn: Insn, outs: list[View], ins: list[View]) -> None:
+        """Give more to update to the last instruction."""
+        self._touch(ins + outs, outs)
+        insn.outs, insn.ins = [*insn.outs, *outs], [*insn.ins, *ins]
+        insn.views += outs + ins
+
+    def _touch(self, read: list[Any], written: list[Any]) -> None:
+        """Note which variables must have a value before the run, and which have one after it."""
+        for v in read:
             if v.storage.segment == STATE and v.storage.slot not in self.sets:
                 if v.storage.slot not in self.needs:
                     self.needs.append(v.storage.slot)
-        for v in outs:
+        for v in written:
             if v is not None and v.storage.segment == STATE and v.storage.slot not in self.sets:
                 self.sets.append(v.storage.slot)
-        insn = Insn(kernel, outs, ins, attrs, self._op, operands)
-        self.insns.append(insn)
-        return insn
 
     def host(
         self,

@@ -37,6 +37,7 @@ class Body(Graph):
         self.outer = outer
         self.seed = outer.seed
         self._scope = outer._scope
+        self._collections = outer._collections
         self.arguments: list[Tensor] = []
         self.outputs: list[Tensor] = []
         self.taken: list[Tensor] = []

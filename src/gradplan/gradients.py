@@ -13,7 +13,8 @@ from typing import Any
 from gradplan import shapes
 from gradplan.custom import gradient_of
 from gradplan.dtypes import STORED, float32
-from gradplan.graph import Operation, Tensor
+from gradplan.graph import Graph, Operation, Tensor
+from gradplan.opdef import captured, encloses
 from gradplan.ops.array import identity, ones_like, zeros_like
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.indexed_slices import as_slices
@@ -146,22 +147,53 @@ def dense_gradients(
     if not y_list:
         raise ValueError("gradients: there is no y to differentiate")
     graph = y_list[0].graph
-    for t in (*y_list, *x_list):
+    stops = [_tensor(t) for t in as_list([] if stop_gradients is None else stop_gradients)]
+    inside = [_stand_ins(graph, x, y_list) for x in x_list]
+    stops = [s for t in stops for s in _stand_ins(graph, t, [])]
+    for t in (*y_list, *sum(inside, [])):
         if t.graph is not graph:
             raise ValueError(f"{t} must be from the same graph as {y_list[0]}.")
     with graph.as_default(), graph.name_scope(name or "gradients"):
         received: dict[Tensor, list[Tensor]] = {}
         for y, dy in zip(y_list, _initial(y_list, grad_ys), strict=True):
             received.setdefault(y, []).append(dy)
-        stopped = {_tensor(t) for t in as_list([] if stop_gradients is None else stop_gradients)}
+        stopped = set(stops)
         totals: dict[Tensor, Tensor] = {}
-        for op in reversed(between(x_list, y_list, stopped)):
+        for op in reversed(between(sum(inside, []), y_list, stopped)):
             dys = [None if t in stopped else _total(received, totals, t) for t in op.outputs]
             if any([dy is not None for dy in dys]):
                 _step_back(op, dys, received, gate_gradients)
-        out = [_total(received, totals, x) for x in x_list]
+        out = []
+        for same in inside:
+            terms = [_total(received, totals, x) for x in same]
+            found = [dx for dx in terms if dx is not None]
+            out.append(_sum(found) if len(found) > 1 else found[0] if found else None)
     if unconnected is UnconnectedGradients.ZERO:
         return [zeros_like(x) if dx is None else dx for x, dx in zip(x_list, out, strict=True)]
+    return out
+
+
+def _stand_ins(graph: Graph, x: Tensor, ys: Sequence[Tensor]) -> list[Tensor]:
+    """``x`` itself, or what stands for it and for its reads in the inside that ``graph`` is.
+
+    No gradient flows out of the inside: ys must not depend on what is computed there from ``x``.
+    """
+    if not encloses(x.graph, graph):
+        return [x]
+    out = [captured(graph, x)]
+    for t, stand_in in graph.extras["captured"].items():
+        if stand_in in out or not (stand_in in ys or between([stand_in], ys, set())):
+            continue
+        origin = t
+        while origin is not x and origin.op.type in ("ReadVariableOp", "Identity"):
+            origin = origin.op.inputs[0]
+        if origin is x:
+            out.append(stand_in)
+        elif between([x], [t], set()):
+            raise ValueError(
+                "Cannot compute gradient inside a loop or conditional with respect to what is "
+                f"around it: {t} depends on {x.name} and is computed outside; compute it inside."
+            )
     return out
 
 

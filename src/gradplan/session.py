@@ -406,8 +406,15 @@ class Session:
                 if o not in self._places
             ]
             trainable = {v.op for v in self._graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)}
-            # What is trained lies together, so that it can be seen as one vector.
-            for o in sorted(new, key=lambda o: o not in trainable):
+            trained = {o.name for o in trainable}
+
+            def role(o: Operation) -> tuple[bool, str]:
+                owner, _, slot = o.name.rpartition("/")
+                return o not in trainable, slot if owner in trained else ""
+
+            # What is trained lies together, so that it can be seen as one vector, and so do all
+            # slots of one name: a step over many variables reads on where the last one ended.
+            for o in sorted(new, key=role):
                 t = o.outputs[0]
                 self._allocate(o, shapes.size(t._shape) * t.dtype.size)  # type: ignore[arg-type]
             self._scanned = self._graph.version

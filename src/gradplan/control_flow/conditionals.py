@@ -19,6 +19,7 @@ from gradplan.control_flow.bodies import (
     shape_values,
     trace,
 )
+from gradplan.control_flow.tensor_array import TensorArray, with_rows_of
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of, is_variable
@@ -113,6 +114,29 @@ def _(op: Operation, *dys: Any) -> Any:
     return [None] * first + out
 
 
+def _contents(bodies: list[Body], first: list[Any], second: list[Any]) -> list[list[Any]]:
+    """What the two branches return as tensors, arrays by their contents; after all of them the
+    number of rows of every array that has more room than rows in one of the branches."""
+    contents: list[list[Any]] = [[], []]
+    sizes: list[list[Any]] = [[], []]
+    for i, pair in enumerate(zip(first, second, strict=True)):
+        arrays = [isinstance(x, TensorArray) for x in pair]
+        if arrays[0] != arrays[1]:
+            raise TypeError(
+                at_user_line(
+                    "cond: Outputs of true_fn and false_fn must have the same type: output "
+                    f"{i} is a TensorArray of one of them alone"
+                )
+            )
+        for k, body in enumerate(bodies):
+            x, other = pair[k], pair[1 - k]
+            with body.as_default():
+                contents[k].append(with_rows_of(x, other) if arrays[0] else x)
+                if arrays[0] and not (x.is_exact and other.is_exact):
+                    sizes[k].append(x.size())
+    return [c + s for c, s in zip(contents, sizes, strict=True)]
+
+
 def cond(
     pred: Any,
     true_fn: Callable[[], Any] | None = None,
@@ -128,8 +152,8 @@ def cond(
     ----------
     pred : tensor_like of bool, shape []
     true_fn, false_fn : callable
-        Without arguments; both return the same structure of tensors of the same types, or
-        operations. What they take from around them is computed in any case.
+        Without arguments; both return the same structure of tensors of the same types, of
+        TensorArrays, or operations. What they take from around them is computed in any case.
     strict : bool, optional
         Whether a list of one tensor stays a list. Default: False, as in TensorFlow 1.
     name : str, optional
@@ -176,7 +200,7 @@ def cond(
             )
         if None in first or None in second:
             raise ValueError(at_user_line("cond: true_fn and false_fn must return a value"))
-        for body, leaves in zip(bodies, (first, second), strict=True):
+        for body, leaves in zip(bodies, _contents(bodies, first, second), strict=True):
             results(body, leaves)
         for a, b in zip(bodies[0].outputs, bodies[1].outputs, strict=True):
             if a.dtype is not b.dtype:
@@ -188,7 +212,16 @@ def cond(
                 )
         types = [t.dtype for t in bodies[0].outputs]
         outs = make(_IF, bodies, [pred], types, "Merge")
-    out = pack(returned[0], outs)
+    sizes = iter(outs[len(first) :])
+    out = pack(
+        returned[0],
+        [
+            (a.holding(t, None if a.is_exact and b.is_exact else next(sizes)))
+            if isinstance(a, TensorArray)
+            else t
+            for a, b, t in zip(first, second, outs, strict=False)
+        ],
+    )
     if not strict and isinstance(out, (list, tuple)) and len(out) == 1:
         return out[0]
     return out

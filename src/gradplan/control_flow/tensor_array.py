@@ -15,8 +15,9 @@ import numpy as np
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
-from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, apply, constant_value, graph_of, op
+from gradplan.body import Body
+from gradplan.graph import Tensor, at_user_line, get_default_graph
+from gradplan.opdef import CALL, apply, captured, constant_value, graph_of, op
 from gradplan.ops.array import (
     expand_dims,
     identity,
@@ -305,9 +306,17 @@ class TensorArray:
                 )
             )
         if not self.dynamic:
-            return self.holding(write(self._value, index, row, name=name))
+            return self.holding(write(self._in_body(), index, row, name=name))
         room = self._with_room(index)
         return self.holding(write(room._value, index, row, name=name), room._size)
+
+    def _in_body(self) -> Tensor:
+        """The contents; of a new array made anew in the body that is traced, if one is, where no
+        memory is handed in that has no rows yet."""
+        value, graph = self._value, get_default_graph()
+        if is_empty_array(value) and isinstance(graph, Body) and value.graph is not graph:
+            return apply(_new.opdef, [captured(graph, value.op.inputs[0])], value.op.attrs)
+        return value
 
     def _with_room(self, index: Any) -> TensorArray:
         """The array with a row of this number, in place of growing one row at a time twice as long
@@ -381,3 +390,18 @@ class TensorArray:
 
     def close(self, name: str | None = None) -> None:
         """Nothing: memory is the plan's."""
+
+
+def with_rows_of(array: TensorArray, other: TensorArray) -> Tensor:
+    """The contents of ``array``; if it is new, zeros in rows such as ``other`` has."""
+    rows = other.value._shape
+    if not is_empty_array(array.value) or is_empty_array(other.value):
+        return array.value
+    if rows is None or None in rows[1:]:
+        raise ValueError(
+            at_user_line(
+                "cond: a new TensorArray stands beside one whose rows have the shape "
+                f"{shapes.text(None if rows is None else rows[1:])}; give it an element_shape"
+            )
+        )
+    return zeros([array.value.op.inputs[0], *rows[1:]], array.dtype)

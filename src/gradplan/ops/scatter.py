@@ -7,7 +7,7 @@ from typing import Any
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, STATE, apply, op
+from gradplan.opdef import CALL, STATE, apply, graph_of, op
 from gradplan.ops.array import expand_dims, shape, shape_argument, zeros_like
 from gradplan.ops.constant import convert_to_tensor, shape_constant
 from gradplan.ops.gather import (
@@ -266,7 +266,7 @@ def _variable_scatter(name: str, how: str, T: Any, nd: bool, lock: bool, text: s
         ref: Any, indices: Any, updates: Any, use_locking: bool = lock, name: str | None = None
     ) -> Tensor:
         variable = reference(ref)
-        graph = variable.graph
+        graph = graph_of([variable])
         with graph.as_default(), graph.name_scope(name or declared.opdef.name) as scope:
             if not variable._shape:
                 raise ValueError(at_user_line(f"{declared.opdef.name}: the variable is a scalar"))

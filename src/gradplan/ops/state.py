@@ -491,7 +491,7 @@ def constrained(variable: Any, update: Operation) -> Operation:
     constraint = getattr(variable, "constraint", None)
     if constraint is None:
         return update
-    with variable.graph.control_dependencies([update]):
+    with graph_of([variable]).control_dependencies([update]):
         return assign(variable, constraint(variable.read_value())).op
 
 

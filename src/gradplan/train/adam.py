@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gradplan.graph import Operation, Tensor
+from gradplan.graph import Operation, Tensor, get_default_graph
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.control import group
 from gradplan.ops.logic import greater, logical_and
@@ -105,7 +105,7 @@ class AdamOptimizer(Optimizer):
         )
 
     def _finish(self, update_ops: list[Operation], name_scope: str) -> Operation:
-        graph = self._powers[0].graph
+        graph = get_default_graph()
         with graph.control_dependencies(update_ops):
             decays = ((self._beta1, "beta1"), (self._beta2, "beta2"))
             powers = [

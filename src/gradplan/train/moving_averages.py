@@ -6,6 +6,7 @@ from typing import Any
 
 from gradplan import dtypes
 from gradplan.graph import Operation, Tensor, get_default_graph
+from gradplan.opdef import graph_of
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.control import group
 from gradplan.ops.math import cast, minimum, pow
@@ -77,7 +78,7 @@ def assign_moving_average(
     ...     print(sess.run(moved))
     1.5
     """
-    graph = variable.graph
+    graph = graph_of([variable])
     with graph.as_default(), graph.name_scope(name or "AssignMovingAvg") as scope:
         rest = 1.0 - decay if isinstance(decay, (int, float)) else 1.0 - convert_to_tensor(decay)
         rest = cast(convert_to_tensor(rest, name="decay"), variable.dtype)
@@ -159,7 +160,7 @@ class ExponentialMovingAverage:
                 raise TypeError(
                     f"The variables must be half, float, or double: {getattr(var, 'name', var)}"
                 )
-        graph = variables[0].graph if variables else get_default_graph()
+        graph = graph_of(variables)
         with graph.as_default():
             debiased = set()
             for var in variables:

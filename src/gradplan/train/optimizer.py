@@ -8,6 +8,7 @@ from typing import Any
 from gradplan.dtypes import DType, float32, float64
 from gradplan.gradients import gradients
 from gradplan.graph import GraphKeys, Operation, Tensor, get_default_graph
+from gradplan.opdef import graph_of
 from gradplan.ops.array import ones, zeros
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.control import group
@@ -207,10 +208,11 @@ class Optimizer:
             )
         for _, v in pairs:
             _require_float(v)
-        graph = pairs[0][1].graph
+        variables = [v for _, v in pairs]
+        graph, outermost = graph_of(variables), variables[0].graph
+        with outermost.as_default(), outermost.control_dependencies(None):
+            self._create_slots(variables)
         with graph.as_default():
-            with graph.control_dependencies(None):
-                self._create_slots([v for _, v in pairs])
             with graph.name_scope(name or self._name) as scope:
                 self._numbers, self._scope = {}, scope
                 self._prepare()
@@ -228,7 +230,7 @@ class Optimizer:
                 else:
                     with graph.control_dependencies([self._finish(updates, "update")]):
                         train = assign_add(global_step, 1, name=scope).op
-        if train not in graph.get_collection(GraphKeys.TRAIN_OP):
+        if graph is outermost and train not in graph.get_collection(GraphKeys.TRAIN_OP):
             graph.add_to_collection(GraphKeys.TRAIN_OP, train)
         return train
 
@@ -302,7 +304,7 @@ class Optimizer:
         """:meth:`_apply_sparse` with the sum of all rows that have one index."""
         if type(self)._apply_sparse is Optimizer._apply_sparse:
             return self._apply_sparse(grad, var)
-        with var.graph.as_default():
+        with graph_of([var]).as_default():
             different = unique(grad.indices)
             rows = unsorted_segment_sum(grad.values, different.idx, size(different.y))
             return self._apply_sparse(IndexedSlices(rows, different.y, grad.dense_shape), var)

@@ -21,6 +21,10 @@ from gradplan.ops.constant import placeholder
 from gradplan.ops.math import abs, pow, sign, sqrt, square
 from gradplan.passes.fuse import steps_of
 from gradplan.tiling import compile_steps
+from gradplan.views import STATE as STATE_SEGMENT
+
+#: Outputs of an instruction that makes the same step of many variables; far below what C counts.
+MOST_STATES = 3000
 
 
 def _step(
@@ -74,7 +78,12 @@ def _step(
             if kernel is not None:
                 attrs = [int(v) for v in op.attrs.values()]
                 ins = [binder.contiguous(v) for v in ins]
-                binder.emit(kernel, outs, ins, attrs, updates=True)
+                at = names.index("grad") - n_variables
+                last = binder.last() if binder.optimised else None
+                if last is not None and _joins(last, kernel, outs, ins, attrs, at):
+                    binder.extend(last, outs, [ins[at]])
+                else:
+                    binder.emit(kernel, outs, ins, attrs, updates=True)
                 return
             # What lies in one of the variables must be read before any of them is changed.
             ins = [
@@ -87,6 +96,27 @@ def _step(
         return declared
 
     return decorate
+
+
+def _joins(
+    last: Any, kernel: str, outs: list[Any], ins: list[Any], attrs: list[int], grad: int
+) -> bool:
+    """Whether the instruction before this step can make it too: the same step by the same numbers,
+    of other variables, and neither takes for its gradient or its numbers what the other writes."""
+    same = last.kernel == kernel and last.attrs == attrs and last.outs[0].dtype == outs[0].dtype
+    if not same or len(last.outs) + len(outs) > MOST_STATES:
+        return False
+    numbers = [v for i, v in enumerate(ins) if i != grad]
+    theirs = [v for i, v in enumerate(last.ins[: len(ins)]) if i != grad]
+    if any(not a.lies_at(b) for a, b in zip(numbers, theirs, strict=True)):
+        return False
+    return _apart([*outs, *ins], last.outs) and _apart(outs, [*last.ins, *numbers])
+
+
+def _apart(views: list[Any], others: list[Any]) -> bool:
+    """Whether none of ``views`` lies in a variable that one of ``others`` lies in too."""
+    taken = {v.storage.slot for v in others if v.storage.segment == STATE_SEGMENT}
+    return not any(v.storage.segment == STATE_SEGMENT and v.storage.slot in taken for v in views)
 
 
 @functools.cache
