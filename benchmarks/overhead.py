@@ -144,6 +144,29 @@ def seconds_per_instruction() -> float:
     return (times[1] - times[0]) / (counts[1] - counts[0])
 
 
+def many_variables(rounds: int, count: int = 100, size: int = 10_000) -> float:
+    """Adam's step over so many variables beside that over one as large as all, in turn."""
+    steps = []
+    for parts in (count, 1):
+        with gp.Graph().as_default():
+            make = {"dtype": gp.float32, "initializer": gp.ones_initializer()}
+            shape = [count * size // parts]
+            pairs = [
+                (gp.get_variable(f"g{i}", shape, trainable=False, **make),
+                 gp.get_variable(f"v{i}", shape, **make))
+                for i in range(parts)
+            ]  # fmt: skip
+            step = gp.train.AdamOptimizer().apply_gradients(pairs)
+            sess = gp.Session()
+            sess.run(gp.global_variables_initializer())
+            steps.append(Stopwatch(sess.make_callable(step)))
+    times: list[list[float]] = [[], []]
+    for _ in range(rounds):
+        for watch, found in zip(steps, times, strict=True):
+            found += watch.run(0.1)
+    return min(times[0]) / min(times[1])
+
+
 def import_seconds(runs: int) -> float:
     """Best of fresh processes, the first of which may still have to write the bytecode."""
     command, env = [sys.executable, "-c", IMPORT], environment(threads=1)
@@ -225,6 +248,8 @@ def measure(quick: bool) -> dict[str, Any]:
     add("optimise and bind 1,000 ops", "s", None, lambda: big_graph_seconds(1000))
     add("optimise and bind 10,000 ops", "s", 1, lambda: big_graph_seconds(10_000))
     add("a smallest instruction", "ns", 15, lambda: seconds_per_instruction() * 1e9)
+    add("Adam over 100 variables of 10,000 beside one of 1,000,000", "times", 1.1,
+        lambda: many_variables(3 if quick else 20))  # fmt: skip
     add("import beyond NumPy", "ms", 50, lambda: import_seconds(3 if quick else 9) * 1e3)
     add("arena beyond the live set, demo's step", "%", 5, demo_excess)
     add("arena beyond the live set, worst of seven", "%", None, worst_arena)

@@ -189,9 +189,20 @@ def _levels(
                 at = max(at, level[t.op] + 1)
         if is_stepped(op):
             before = [*[t.op for t in handed_to(op, fed)], *op.control_inputs]
+            before += _readers(ops, op)
             at = max([at, *[level[b] + 1 for b in before]])
         level[op] = at
     return level
+
+
+def _readers(ops: Sequence[Operation], op: Operation) -> list[Operation]:
+    """What was made before ``op`` and looks at variables that it writes."""
+    changed = set(op.inputs[: op.writes])
+    return [
+        o
+        for o in (ops if changed else ())
+        if o.id < op.id and any([t in changed for t in o.inputs[o.writes :]])
+    ]
 
 
 def _stages(

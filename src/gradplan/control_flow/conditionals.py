@@ -22,7 +22,7 @@ from gradplan.control_flow.bodies import (
 from gradplan.control_flow.tensor_array import TensorArray, with_rows_of
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, at_user_line, get_default_graph
-from gradplan.opdef import captured, graph_of, is_variable
+from gradplan.opdef import captured, graph_of
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import convert_to_tensor
 
@@ -82,7 +82,7 @@ def _(binder: Any, op: Operation) -> None:
 def _(op: Operation, *dys: Any) -> Any:
     graph, first = op.graph, op.writes + 1
     taken = list(op.inputs[first:])
-    xs = [i for i, t in enumerate(taken) if t.dtype.is_floating and not is_variable(t)]
+    xs = [i for i, t in enumerate(taken) if t.dtype.is_floating and t not in op.inputs[: op.writes]]
     given = [dy for dy in dys if dy is not None]
     bodies = []
     for body in op.attrs["bodies"]:

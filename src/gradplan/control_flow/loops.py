@@ -36,7 +36,7 @@ from gradplan.control_flow.scans import (
 from gradplan.control_flow.tensor_array import TensorArray, is_empty_array, resized
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
-from gradplan.opdef import captured, graph_of, is_variable
+from gradplan.opdef import captured, graph_of
 from gradplan.ops.array import identity, zeros_like
 from gradplan.ops.constant import convert_to_tensor, require_constant
 
@@ -106,7 +106,9 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
     body, end = op.attrs["bodies"][1], op.writes + op.attrs["arguments"]
     initial, taken = op.inputs[op.writes : end], op.inputs[end:]
     floats = [i for i, t in enumerate(initial) if t.dtype.is_floating]
-    outer = [i for i, t in enumerate(taken) if t.dtype.is_floating and not is_variable(t)]
+    outer = [
+        i for i, t in enumerate(taken) if t.dtype.is_floating and t not in op.inputs[: op.writes]
+    ]
 
     def again(trip: Tensor, *carried: Tensor) -> Any:
         inner = get_default_graph()

@@ -21,7 +21,7 @@ from gradplan.control_flow.bodies import (
 from gradplan.control_flow.tensor_array import is_empty_array
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, Tensor, get_default_graph
-from gradplan.opdef import captured, is_variable
+from gradplan.opdef import captured
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import convert_to_tensor
 
@@ -227,7 +227,9 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
     history = list(op.outputs[n + n_rows :])
     floats = [i for i, t in enumerate(initial) if t.dtype.is_floating]
     stacked = [i for i, t in enumerate(stacks) if t.dtype.is_floating]
-    outer = [i for i, t in enumerate(taken) if t.dtype.is_floating and not is_variable(t)]
+    outer = [
+        i for i, t in enumerate(taken) if t.dtype.is_floating and t not in op.inputs[: op.writes]
+    ]
     with op.graph.as_default():
         d_final = [dys[i] if dys[i] is not None else zeros_like(op.outputs[i]) for i in floats]
         d_rows = [(j, dys[n + j]) for j in range(n_rows) if dys[n + j] is not None]

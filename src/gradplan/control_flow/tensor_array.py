@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from gradplan import dtypes, shapes
-from gradplan.dtypes import ALL
 from gradplan.body import Body
+from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line, get_default_graph
 from gradplan.opdef import CALL, apply, captured, constant_value, graph_of, op
 from gradplan.ops.array import (

@@ -13,7 +13,6 @@ from gradplan.opdef import (
     STATE,
     VIEW,
     apply,
-    captured,
     encloses,
     graph_of,
     op,
@@ -343,8 +342,12 @@ class Variable(metaclass=_Created):
         return value_or_initial(self)
 
     def value(self) -> Tensor:
-        """The variable's value, read under the control dependencies in force here."""
-        return self.read_value() if self.graph.current_controls() else self._snapshot
+        """The variable's value, read under the control dependencies in force here, and within a
+        loop or conditional there: in a trip as the trips before have left it."""
+        graph = graph_of([self])
+        if graph.current_controls() or graph is not self.graph:
+            return self.read_value()
+        return self._snapshot
 
     def read_value(self) -> Tensor:
         """A new read of the value, under the control dependencies in force here."""
@@ -476,11 +479,10 @@ def _convert(value: Variable, dtype: DType | None, name: str, graph: Graph) -> T
             f"Tensor conversion requested dtype {dtype.name} for Variable with dtype "
             f"{value.dtype.name}: {value!r}"
         )
-    if encloses(value.graph, graph):
-        return captured(graph, value.value())
-    if value.graph is not graph:
+    if value.graph is not graph and not encloses(value.graph, graph):
         raise ValueError(f"{value!r} must be from the same graph as the other inputs.")
-    return value.value()
+    with graph.as_default():
+        return value.value()
 
 
 register_tensor_conversion_function(Variable, _convert)

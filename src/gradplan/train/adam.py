@@ -106,11 +106,13 @@ class AdamOptimizer(Optimizer):
 
     def _finish(self, update_ops: list[Operation], name_scope: str) -> Operation:
         graph = get_default_graph()
+        with graph.control_dependencies(None):
+            before = [p.value() for p in self._powers]
         with graph.control_dependencies(update_ops):
             decays = ((self._beta1, "beta1"), (self._beta2, "beta2"))
             powers = [
-                assign(p, p._snapshot * self._number(value, name, p.dtype)).op
-                for p, (value, name) in zip(self._powers, decays, strict=True)
+                assign(p, b * self._number(value, name, p.dtype)).op
+                for p, b, (value, name) in zip(self._powers, before, decays, strict=True)
             ]
         return group(*update_ops, *powers, name=name_scope)
 

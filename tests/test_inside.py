@@ -1,0 +1,229 @@
+"""Variables, gradients and optimizers inside loops and conditionals, and arrays out of branches."""
+
+import numpy as np
+import pytest
+
+import gradplan as gp
+
+UNOPTIMISED = gp.ConfigProto(optimize=False)
+X = np.array([1.0, 2.0, 3.0])
+
+
+@pytest.fixture(params=[None, UNOPTIMISED], ids=["optimised", "unoptimised"])
+def config(request):
+    return request.param
+
+
+def session(config):
+    sess = gp.Session(config=config)
+    sess.run(gp.global_variables_initializer())
+    return sess
+
+
+OPTIMIZERS = {
+    "descent": lambda: gp.train.GradientDescentOptimizer(0.05),
+    "momentum": lambda: gp.train.MomentumOptimizer(0.05, 0.9),
+    "adagrad": lambda: gp.train.AdagradOptimizer(0.05),
+    "adadelta": lambda: gp.train.AdadeltaOptimizer(0.05),
+    "rmsprop": lambda: gp.train.RMSPropOptimizer(0.05, centered=True),
+    "adam": lambda: gp.train.AdamOptimizer(0.05),
+    "ftrl": lambda: gp.train.FtrlOptimizer(0.05),
+    "adamw": lambda: gp.train.AdamWOptimizer(0.01, 0.05),
+    "lamb": lambda: gp.train.LAMBOptimizer(0.05),
+}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_training_in_a_loop_equals_training_step_by_step(name, config):
+    """Two layers and rows of a table: what one step writes, the same step reads backwards."""
+    rng = np.random.default_rng(5)
+    x = gp.placeholder(gp.float64, [3])
+    w1 = gp.get_variable("w1", initializer=rng.standard_normal((3, 4)))
+    w2 = gp.get_variable("w2", initializer=rng.standard_normal((4, 1)))
+    table = gp.get_variable("table", initializer=rng.standard_normal((5, 3)))
+    count = gp.train.create_global_step()
+    variables = [w1, w2, table]
+
+    def loss():
+        rows = gp.nn.embedding_lookup(table, [1, 1, 3])
+        hidden = gp.tanh(gp.matmul(rows * x, w1))
+        return gp.reduce_sum(gp.square(gp.matmul(hidden, w2) - 1.0))
+
+    inside = OPTIMIZERS[name]()
+
+    def body(i):
+        step = inside.minimize(loss(), global_step=count)
+        with gp.control_dependencies([step]):
+            return i + 1
+
+    loop = gp.while_loop(lambda i: i < 6, body, [gp.constant(0)])
+    assert not gp.get_collection(gp.GraphKeys.TRAIN_OP)
+    step = OPTIMIZERS[name]().minimize(loss())
+    sess = session(config)
+    before = sess.run(variables)
+    assert sess.run(loop, {x: X}) == 6
+    found = sess.run(variables)
+    assert sess.run(count) == 6
+    sess.run(gp.global_variables_initializer())
+    for _ in range(6):
+        sess.run(step, {x: X})
+    for a, b, first in zip(found, sess.run(variables), before, strict=True):
+        np.testing.assert_allclose(a, b, 1e-12)
+        assert not np.array_equal(a, first)
+
+
+def test_a_step_in_a_branch(config):
+    x, p = gp.placeholder(gp.float32, [3]), gp.placeholder(gp.bool, [])
+    v = gp.get_variable("v", initializer=np.ones(3, np.float32))
+    averages = gp.train.ExponentialMovingAverage(0.5)
+
+    def train():
+        loss = gp.reduce_sum(gp.square(v - x))
+        with gp.control_dependencies([gp.train.GradientDescentOptimizer(0.25).minimize(loss)]):
+            return averages.apply([v])
+
+    step = gp.cond(p, train, gp.no_op)
+    sess = session(config)
+    sess.run(step, {x: X, p: False})
+    np.testing.assert_array_equal(sess.run(v), 1.0)
+    sess.run(step, {x: X, p: True})
+    np.testing.assert_array_equal(sess.run(v), [1.0, 1.5, 2.0])
+    np.testing.assert_array_equal(sess.run(averages.average(v)), [1.0, 1.25, 1.5])
+
+
+def test_a_trip_reads_what_the_trips_before_wrote(config):
+    v = gp.get_variable("v", initializer=1.0)
+
+    def body(i):
+        with gp.control_dependencies([gp.assign(v, v * 2.0)]):
+            return i + 1
+
+    before = gp.identity(v)
+    loop = gp.while_loop(lambda i: i < 5, body, [gp.constant(0)])
+    sess = session(config)
+    assert sess.run([before, loop]) == [1.0, 5]
+    assert sess.run(v) == 32.0
+
+
+def test_gradients_of_variables_that_are_read_inside(config):
+    v, p = gp.get_variable("v", initializer=np.float64(3.0)), gp.placeholder(gp.bool, [])
+    one = gp.constant(1.0, gp.float64)
+
+    def squared(a):
+        return gp.while_loop(lambda j, b: j < 2, lambda j, b: (j + 1, b * v), [0, a])[1]
+
+    nested = gp.while_loop(
+        lambda i, a: i < 2,
+        lambda i, a: (i + 1, squared(a)),
+        [0, one],
+    )[1]  # v^4
+    ys = [
+        gp.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * v.read_value()), [0, one])[1],
+        gp.cond(p, lambda: v.read_value() ** 2, lambda: gp.constant(0.0, gp.float64)),
+        gp.scan(lambda a, e: a * v + e, gp.constant([1.0, 2.0], gp.float64), initializer=one),
+        nested,
+    ]
+    firsts = [gp.gradients(y, v)[0] for y in ys]
+    seconds = [gp.gradients(g, v)[0] for g in firsts]
+    got = session(config).run([firsts, seconds], {p: True})
+    # v^3, v^2, (v + 1) + (v^2 + v + 2), v^4 at 3
+    np.testing.assert_allclose(got, [[27, 6, 8, 108], [18, 2, 2, 108]])
+
+
+def test_gradients_inside_of_what_is_around(config):
+    x = gp.placeholder(gp.float64, [3])
+    rows = gp.map_fn(lambda i: gp.gradients((x * x * x)[i], x)[0], gp.range(3), dtype=gp.float64)
+
+    def body(i, total):
+        y = gp.reduce_sum(x**3) * gp.cast(i + 1, gp.float64)
+        return i + 1, total + gp.gradients(y, x)[0]
+
+    total = gp.while_loop(lambda i, a: i < 2, body, [0, gp.zeros([3], gp.float64)])[1]
+    unrelated = []
+
+    def other(i):
+        unrelated.append(gp.gradients(gp.cast(i, gp.float64), x)[0])
+        return i + 1
+
+    gp.while_loop(lambda i: i < 2, other, [0])
+    assert unrelated == [None]
+    got = session(config).run([rows, total, gp.gradients(total, x)[0]], {x: X})
+    np.testing.assert_allclose(got[0], np.diag(3 * X**2))
+    np.testing.assert_allclose(got[1], 9 * X**2)
+    np.testing.assert_allclose(got[2], 18 * X)
+
+
+def test_no_gradient_flows_out_of_the_inside():
+    x = gp.placeholder(gp.float32, [3])
+    y = x * x
+    with pytest.raises(ValueError, match="Cannot compute gradient inside.*mul:0.*compute it ins"):
+        gp.map_fn(lambda i: gp.gradients(y[i], x)[0], gp.range(3), dtype=gp.float32)
+
+
+def test_collections_are_those_of_the_graph():
+    v = gp.get_variable("v", [2])
+    seen = []
+
+    def branch():
+        seen.append(gp.trainable_variables())
+        gp.add_to_collection("mine", 3)
+        return gp.constant(1)
+
+    gp.cond(gp.constant(True), branch, lambda: gp.constant(0))
+    assert seen == [[v]] and gp.get_collection("mine") == [3]
+
+
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_arrays_out_of_branches(dynamic, config):
+    x, p = gp.placeholder(gp.float64, [3]), gp.placeholder(gp.bool, [])
+    array = gp.TensorArray(gp.float64, 0 if dynamic else 2, dynamic_size=dynamic)
+    more, scale = gp.cond(
+        p,
+        lambda: (array.write(0, x).write(1, 2.0 * x), x[0]),
+        lambda: (array.write(0, x * x), x[1]),
+    )
+    rows = more.stack()
+    sess = session(config)
+    got = sess.run([rows, more.size()], {x: X, p: True})
+    np.testing.assert_array_equal(got[0], [X, 2 * X])
+    assert got[1] == 2
+    got = sess.run([rows, more.size()], {x: X, p: False})
+    np.testing.assert_array_equal(got[0], [X * X] if dynamic else [X * X, 0 * X])
+    assert got[1] == (1 if dynamic else 2)
+    if not dynamic:
+        slope = gp.gradients(gp.reduce_sum(rows) * scale, x)[0]
+        np.testing.assert_allclose(sess.run(slope, {x: X, p: True}), [3 + 18, 3, 3])
+        np.testing.assert_allclose(sess.run(slope, {x: X, p: False}), 4 * X + [0, 14, 0])
+
+
+def test_an_array_that_some_trips_write(config):
+    x = gp.placeholder(gp.float64, [3])
+
+    def body(i, a):
+        row = x * gp.cast(i, gp.float64)
+        return i + 1, gp.cond(gp.equal(i % 2, 0), lambda: a.write(i, row), lambda: a)
+
+    first = gp.TensorArray(gp.float64, 5, element_shape=[3])
+    rows = gp.while_loop(lambda i, a: i < 5, body, [0, first])[1].stack()
+    slope = gp.gradients(gp.reduce_sum(gp.square(rows)), x)[0]
+    got = session(config).run([rows, slope], {x: X})
+    np.testing.assert_array_equal(got[0], np.outer([0, 0, 2, 0, 4], X))
+    np.testing.assert_allclose(got[1], 40 * X)
+
+
+def test_new_arrays_of_branches():
+    x, p = gp.placeholder(gp.float32, [3]), gp.placeholder(gp.bool, [])
+    new = gp.TensorArray(gp.float32, 2)
+    rows = gp.cond(p, lambda: new.write(1, x), lambda: new).stack()
+    assert rows.shape.as_list() == [2, 3]
+    sess = gp.Session()
+    np.testing.assert_array_equal(sess.run(rows, {x: X, p: False}), np.zeros((2, 3)))
+    unknown = gp.placeholder(gp.float32, [None])
+    with pytest.raises(ValueError, match=r"new TensorArray.*\(\?,\).*element_shape"):
+        gp.cond(p, lambda: new.write(1, unknown), lambda: new)
+    with pytest.raises(TypeError, match="output 0 is a TensorArray of one"):
+        gp.cond(p, lambda: x, lambda: new)
+    ints = gp.TensorArray(gp.int32, 2, element_shape=[])
+    floats = gp.TensorArray(gp.float32, 2, element_shape=[])
+    with pytest.raises(TypeError, match="same type: int32, float32"):
+        gp.cond(p, lambda: ints, lambda: floats)
