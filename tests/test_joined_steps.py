@@ -5,19 +5,11 @@ import pytest
 from core_plan import FLOATS, Failed, Plan, same
 
 import gradplan as gp
-from gradplan import _core
 
 rng = np.random.default_rng(3)
 KERNELS = [("apply_gradient_descent", [0.1], 1), ("apply_momentum", [0.1, 0.9], 1),
            ("apply_adam", [0.9, 0.99, 0.01, 0.9, 0.99, 1e-8], 6)]  # fmt: skip
 SHAPES = [(), (1,), (3, 5), (0, 4), (17,), (2, 3, 4), (40_000,), (100,), (30_001,)]
-
-
-@pytest.fixture(params=_core.isa_levels())
-def isa(request):
-    previous = _core.use_isa(request.param)
-    yield request.param
-    _core.use_isa(previous)
 
 
 @pytest.mark.parametrize("nesterov", [0, 1])

@@ -214,6 +214,9 @@ def while_loop(
     change, or in which a shape depends on what a trip computes, runs from Python, and its body is
     bound for each shape that it meets.
 
+    A variable is read in every trip as the trips before have left it, so a body may train. A loop
+    that writes variables has no gradient.
+
     To be differentiated the loop is run again with what every trip took kept: memory grows with the
     number of trips. A loop inside the plan within a loop is run again for every trip instead.
 
