@@ -116,12 +116,19 @@ static void FN(apply_task)(void *ctx, int64_t task) {
 
 static void FN(apply)(gp_run *run, const gp_insn *insn, enum optimizer which, bool nesterov) {
   FN(apply_job) job;
+  const int n_state = n_states[which];
+  int64_t n = 0;
+  for (int i = 0; i < insn->n_out; i += n_state) n += count(arg_buf(run->plan, insn, i));
   FN(make_update)(&job.update, run, insn, which, nesterov, insn->n_out,
                   gradient_of(insn, which, 0));
+  if (insn->n_out == n_state && n < 2 * GP_PARALLEL) { /* one small variable: nothing to share */
+    T *state[3];
+    for (int k = 0; k < n_state; k++) state[k] = arg_ptr(run, insn, k);
+    FN(step)(&job.update, state, 0, n, arg_ptr(run, insn, gradient_of(insn, which, 0)));
+    return;
+  }
   job.run = run;
   job.insn = insn;
-  int64_t n = 0;
-  for (int i = 0; i < insn->n_out; i += n_states[which]) n += count(arg_buf(run->plan, insn, i));
   job.n = job.chunk = n;
   if (n >= 2 * GP_PARALLEL) job.chunk = piece_of(n, GP_PARALLEL, MAX_TASKS);
   gp_parallel(run->threads, n ? (n + job.chunk - 1) / job.chunk : 0, FN(apply_task), &job);
