@@ -227,3 +227,79 @@ def test_new_arrays_of_branches():
     floats = gp.TensorArray(gp.float32, 2, element_shape=[])
     with pytest.raises(TypeError, match="same type: int32, float32"):
         gp.cond(p, lambda: ints, lambda: floats)
+
+
+def test_functions_of_what_is_around_build_inside(config):
+    """Whether they enter its graph or its name scopes themselves, as the caller may."""
+    x = gp.constant([3.0, 4.0], name="x")
+    graph = gp.get_default_graph()
+    made = []
+
+    def body(i, total):
+        step = gp.cast(i, gp.float32)
+        with graph.as_default() as same, graph.name_scope("own"):
+            y = gp.clip_by_norm(x, step) + graph.get_tensor_by_name("x:0") * step
+        made.append(y.op.name)
+        assert same is graph and gp.get_default_graph() is not graph
+        again = gp.get_default_graph().get_tensor_by_name("x:0")
+        assert gp.get_default_graph().as_graph_element(again) is x
+        return i + 1, total + y + again
+
+    total = gp.while_loop(lambda i, a: i < 3, body, [0, gp.zeros([2])])[1]
+    assert made[0].endswith("own/add")
+    got = session(config).run(total)
+    np.testing.assert_allclose(got, X[1:] * 0 + [3 * 6 + 1.8, 4 * 6 + 2.4], 1e-6)
+
+
+def test_another_graph_inside(config):
+    def body(i):
+        with gp.Graph().as_default() as other:
+            y = gp.constant(2) * 3
+            assert y.graph is other and gp.Session().run(y) == 6
+        return i + 1
+
+    assert session(config).run(gp.while_loop(lambda i: i < 3, body, [0])) == 3
+
+
+def test_what_is_inside_waits_for_what_is_around(config):
+    v, p = gp.get_variable("v", initializer=1.0), gp.placeholder(gp.bool, [])
+    more = v.assign_add(2.0)
+
+    def read():
+        with gp.control_dependencies([more]):
+            return v.read_value()
+
+    def body(i, total):
+        return i + 1, total + gp.cond(p, read, lambda: 0.0)
+
+    once = gp.cond(p, read, lambda: 0.0)
+    loop = gp.while_loop(lambda i, a: i < 3, body, [0, 0.0])[1]
+    sess = session(config)
+    assert sess.run([once, loop], {p: True}) == [3.0, 9.0]
+    assert sess.run(v) == 3.0
+    assert sess.run(loop, {p: False}) == 0.0 and sess.run(v) == 5.0  # as in TensorFlow 1
+
+
+def test_derivatives_read_variables_when_what_they_are_of_did(config):
+    v, p = gp.get_variable("v", initializer=1.0), gp.placeholder(gp.bool, [])
+    zero, one, count, rows = (gp.constant(c) for c in (0.0, 1.0, 0, [0.0, 0.0]))
+    with gp.control_dependencies([v.assign_add(2.0)]):
+        branch = gp.cond(p, lambda: v.read_value() ** 2, lambda: zero)
+        loop = gp.while_loop(
+            lambda i, a: i < 2, lambda i, a: (i + 1, a * v.read_value()), [count, one]
+        )[1]
+        folded = gp.foldl(lambda a, e: a * v.read_value(), rows, initializer=one)
+    for y in (branch, loop, folded):
+        g = gp.gradients(y, v, one)[0]
+        sess = session(config)
+        assert sess.run([y, g], {p: True}) == [9.0, 6.0]
+        sess.run(v.initializer)
+        assert sess.run(g, {p: True}) == 6.0
+
+
+def test_the_structure_that_a_body_returns(config):
+    """TensorFlow 1 gives back that of the body, not that of the loop variables."""
+    pair = gp.while_loop(lambda i, a: i < 2, lambda i, a: (i + 1, a), [0, {"b": 1.0}])
+    kept = gp.while_loop(lambda i, a: i < 2, lambda i, a: [i + 1, a], (0, 1.0))
+    assert type(pair) is tuple and type(pair[1]) is dict and type(kept) is list
+    assert session(config).run(pair) == (2, {"b": 1.0})

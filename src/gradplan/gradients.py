@@ -13,8 +13,8 @@ from typing import Any
 from gradplan import shapes
 from gradplan.custom import gradient_of
 from gradplan.dtypes import STORED, float32
-from gradplan.graph import Graph, Operation, Tensor
-from gradplan.opdef import captured, encloses
+from gradplan.graph import Graph, Operation, Tensor, default_graph
+from gradplan.opdef import captured
 from gradplan.ops.array import identity, ones_like, zeros_like
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.indexed_slices import as_slices
@@ -153,7 +153,7 @@ def dense_gradients(
     for t in (*y_list, *sum(inside, [])):
         if t.graph is not graph:
             raise ValueError(f"{t} must be from the same graph as {y_list[0]}.")
-    with graph.as_default(), graph.name_scope(name or "gradients"):
+    with default_graph(graph), graph.name_scope(name or "gradients"):
         received: dict[Tensor, list[Tensor]] = {}
         for y, dy in zip(y_list, _initial(y_list, grad_ys), strict=True):
             received.setdefault(y, []).append(dy)
@@ -178,7 +178,7 @@ def _stand_ins(graph: Graph, x: Tensor, ys: Sequence[Tensor]) -> list[Tensor]:
 
     No gradient flows out of the inside: ys must not depend on what is computed there from ``x``.
     """
-    if not encloses(x.graph, graph):
+    if not x.graph.encloses(graph):
         return [x]
     out = [captured(graph, x)]
     for t, stand_in in graph.extras["captured"].items():
@@ -285,7 +285,9 @@ def _step_back(
     graph = op.graph
     before = graph.version
     with graph.name_scope(f"{op.name}_grad".rsplit(graph._scope + "/", 1)[-1]):
-        dxs = as_list(gradient(op, *dys))
+        # what is computed again in a loop or conditional reads variables when that read them
+        with graph.control_dependencies(op.control_inputs if "bodies" in op.attrs else ()):
+            dxs = as_list(gradient(op, *dys))
         for dx, name in zip(dxs, getattr(gradient, "names", ()), strict=False):
             made = name and dx is not None and dx.op.id >= before
             if made and "Reshape" not in dx.op.name.rpartition("/")[2]:  # of what was broadcast

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gradplan import shapes
 from gradplan.dtypes import DType
 from gradplan.graph_def import GraphDef, NodeDef, graph_def
+from gradplan.graph_keys import Collections
 from gradplan.graph_keys import GraphKeys as GraphKeys
 from gradplan.shapes import Shape, TensorShape
 from gradplan.source import at_user_line as at_user_line
@@ -256,7 +257,7 @@ class Tensor:
         setattr(cls, operator, function)
 
 
-class Graph:
+class Graph(Collections):
     """A computational graph: everything that will ever run in one Session.
 
     Examples
@@ -276,6 +277,7 @@ class Graph:
         self._names: dict[str, int] = {}
         self._scope = ""  # the current name scope, without a slash at its end
         self._controls: list[tuple[Operation, ...]] = []
+        self._awaited: list[Operation] = []  # around it, for which something inside waits
         self._overrides: dict[str, str] = {}  # of gradients: type -> registered name
         self._collections: dict[Any, list[Any]] = {}
         self._finalized = False
@@ -298,6 +300,18 @@ class Graph:
         """The graph itself, or that around all loops and conditionals that this is the inside
         of."""
         return self if self.outer is None else self.outer.root
+
+    def encloses(self, inner: Graph) -> bool:
+        """Whether ``inner`` is the inside of one of its loops or conditionals."""
+        outer = inner.outer
+        return outer is not None and (outer is self or self.encloses(outer))
+
+    @property
+    def current(self) -> Graph:
+        """Where its operations are made now: itself, or that inside of one of its loops and
+        conditionals which is being built."""
+        inner = get_default_graph()
+        return inner if self.encloses(inner) else self
 
     @property
     def finalized(self) -> bool:
@@ -367,7 +381,8 @@ class Graph:
 
         None or ``""`` goes back to the root; a name that ends in ``/`` re-enters that very scope.
         """
-        before = self._scope
+        graph = self.current
+        before = graph._scope
         if not name:
             scope = ""
         elif name.endswith("/"):
@@ -376,18 +391,20 @@ class Graph:
             pattern = _SCOPE_NAME if before else _OP_NAME
             if not pattern.fullmatch(name):
                 raise ValueError(at_user_line(_no_name(name)))
-            scope = self.unique_name(name)
-        self._scope = scope
+            scope = graph.unique_name(name)
+        graph._scope = scope
         try:
             yield f"{scope}/" if scope else ""
         finally:
-            self._scope = before
+            graph._scope = before
 
     @contextmanager
     def control_dependencies(self, control_inputs: Iterable[Any] | None) -> Iterator[None]:
         """Make what is built inside run after ``control_inputs``; None forgets those in force."""
+        graph = self.current
+        before = graph._controls
         if control_inputs is None:
-            before, self._controls = self._controls, []
+            graph._controls = []
         else:
             if isinstance(control_inputs, (Tensor, Operation)) or not hasattr(
                 control_inputs, "__iter__"
@@ -395,15 +412,16 @@ class Graph:
                 raise TypeError(
                     at_user_line("control_dependencies takes a list of operations or tensors")
                 )
-            ops = []
+            ops: list[Operation] = []
             for item in control_inputs:
-                element = self.as_graph_element(item)
-                ops.append(element.op if isinstance(element, Tensor) else element)
-            before, self._controls = self._controls, [*self._controls, tuple(ops)]
+                element = graph.as_graph_element(item)
+                op = element.op if isinstance(element, Tensor) else element
+                (ops if op.graph is graph else graph._awaited).append(op)
+            graph._controls = [*before, tuple(ops)]
         try:
             yield
         finally:
-            self._controls = before
+            graph._controls = before
 
     def current_controls(self, inputs: Iterable[Tensor] = ()) -> tuple[Operation, ...]:
         """The control inputs that a new operation gets now; those it takes a value from are left
@@ -434,20 +452,21 @@ class Graph:
         pairs = op_type_map.items() if isinstance(op_type_map, dict) else [(None, None)]
         if not all(isinstance(s, str) for pair in pairs for s in pair):
             raise TypeError("op_type_map must be a dictionary mapping strings to strings")
-        before, self._overrides = self._overrides, {**self._overrides, **op_type_map}
+        graph = self.current
+        before, graph._overrides = graph._overrides, {**graph._overrides, **op_type_map}
         try:
             yield
         finally:
-            self._overrides = before
+            graph._overrides = before
 
     @contextmanager
     def as_default(self) -> Iterator[Graph]:
-        """Make this the graph that operations are added to, in this thread."""
-        _stack.graphs.append(self)
-        try:
+        """Make this the graph that operations are added to, in this thread.
+
+        Inside one of its loops or conditionals, which is a part of it, nothing changes.
+        """
+        with default_graph(self.current):
             yield self
-        finally:
-            _remove_last(_stack.graphs, self)
 
     # ---- looking things up ---------------------------------------------------------------------
 
@@ -493,7 +512,7 @@ class Graph:
             and allow_tensor
             or (isinstance(element, Operation) and allow_operation)
         ):
-            if element.graph is not self:
+            if element.graph is not self and not element.graph.encloses(self):
                 raise ValueError(at_user_line(f"{element} is not an element of this graph."))
             return element
         wanted = " or ".join(["Tensor"] * allow_tensor + ["Operation"] * allow_operation)
@@ -504,6 +523,8 @@ class Graph:
     def _by_full_name(self, name: str, allow_tensor: bool, allow_operation: bool) -> Any:
         op_name, colon, index = name.partition(":")
         op = self._by_name.get(op_name)
+        if op is None and self.outer is not None:
+            return self.outer._by_full_name(name, allow_tensor, allow_operation)
         if colon and allow_tensor:
             if not index.isdigit():
                 raise ValueError(
@@ -542,40 +563,6 @@ class Graph:
     def is_fetchable(self, tensor_or_op: Any) -> bool:
         return tensor_or_op.graph is self
 
-    # ---- collections ---------------------------------------------------------------------------
-
-    def add_to_collection(self, name: Any, value: Any) -> None:
-        self._collections.setdefault(name, []).append(value)
-
-    def get_collection_ref(self, name: Any) -> list[Any]:
-        """The collection's own list, which may be changed."""
-        return self._collections.setdefault(name, [])
-
-    def get_collection(self, name: Any, scope: str | None = None) -> list[Any]:
-        """A copy of a collection; with ``scope``, those whose name matches that regular
-        expression."""
-        items = self._collections.get(name, [])
-        if scope is None:
-            return list(items)
-        pattern = re.compile(scope)
-        return [i for i in items if pattern.match(getattr(i, "name", None) or "")]
-
-    def add_to_collections(self, names: Any, value: Any) -> None:
-        """Add to several collections, or to one that is given by its name alone."""
-        for name in [names] if isinstance(names, str) else dict.fromkeys(names):
-            self.add_to_collection(name, value)
-
-    @property
-    def collections(self) -> list[Any]:
-        """The names of all collections."""
-        return self.get_all_collection_keys()
-
-    def get_all_collection_keys(self) -> list[Any]:
-        return list(self._collections)
-
-    def clear_collection(self, name: Any) -> None:
-        self._collections.pop(name, None)
-
 
 def _no_name(name: str) -> str:
     return f"'{name}' is not a valid scope name: letters, digits and . _ - / may stand in one"
@@ -613,6 +600,16 @@ def get_default_graph() -> Graph:
     if _global_graph is None:
         _global_graph = Graph()
     return _global_graph
+
+
+@contextmanager
+def default_graph(graph: Graph) -> Iterator[None]:
+    """Make ``graph`` the default, even in the inside of one of its loops: to go out of it."""
+    _stack.graphs.append(graph)
+    try:
+        yield
+    finally:
+        _remove_last(_stack.graphs, graph)
 
 
 def reset_default_graph() -> None:

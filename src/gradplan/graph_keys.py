@@ -1,4 +1,9 @@
-"""The names of the standard collections of a graph."""
+"""The collections of a graph, and the names of the standard ones."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
 
 
 class GraphKeys:
@@ -37,3 +42,41 @@ class GraphKeys:
     TRAINABLE_RESOURCE_VARIABLES = "trainable_resource_variables"
     WEIGHTS = "weights"
     WHILE_CONTEXT = "while_context"
+
+
+class Collections:
+    """Lists of what a graph was told to remember, each under its key: a :class:`Graph` is this."""
+
+    _collections: dict[Any, list[Any]]
+
+    def add_to_collection(self, name: Any, value: Any) -> None:
+        self._collections.setdefault(name, []).append(value)
+
+    def get_collection_ref(self, name: Any) -> list[Any]:
+        """The collection's own list, which may be changed."""
+        return self._collections.setdefault(name, [])
+
+    def get_collection(self, name: Any, scope: str | None = None) -> list[Any]:
+        """A copy of a collection; with ``scope``, those whose name matches that regular
+        expression."""
+        items = self._collections.get(name, [])
+        if scope is None:
+            return list(items)
+        pattern = re.compile(scope)
+        return [i for i in items if pattern.match(getattr(i, "name", None) or "")]
+
+    def add_to_collections(self, names: Any, value: Any) -> None:
+        """Add to several collections, or to one that is given by its name alone."""
+        for name in [names] if isinstance(names, str) else dict.fromkeys(names):
+            self.add_to_collection(name, value)
+
+    @property
+    def collections(self) -> list[Any]:
+        """The names of all collections."""
+        return self.get_all_collection_keys()
+
+    def get_all_collection_keys(self) -> list[Any]:
+        return list(self._collections)
+
+    def clear_collection(self, name: Any) -> None:
+        self._collections.pop(name, None)

@@ -321,7 +321,7 @@ def to_tensor(value: Any, dtype: DType | None, name: str, graph: Graph) -> Tenso
             f"Tensor conversion requested dtype {dtype.name} for Tensor with dtype "
             f"{value.dtype.name}: {value}. Use gp.cast."
         )
-    if graph.outer is not None and encloses(value.op.graph, graph):
+    if graph.outer is not None and value.op.graph.encloses(graph):
         return captured(graph, value)
     if value.graph is not graph:
         raise ValueError(f"{value} must be from the same graph as the other inputs.")
@@ -342,9 +342,9 @@ def graph_of(inputs: Sequence[Any]) -> Graph:
         if found is not None:
             break
     default = get_default_graph()
-    if found is None or default.outer is not None and encloses(found, default):
+    if found is None or found is default or found.encloses(default):
         return default
-    if found.outer is not None and found is not default:
+    if found.outer is not None:
         raise ValueError(
             at_user_line(
                 "a tensor from the inside of a loop or conditional is taken outside: return it "
@@ -352,16 +352,6 @@ def graph_of(inputs: Sequence[Any]) -> Graph:
             )
         )
     return found
-
-
-def encloses(outer: Graph, inner: Graph) -> bool:
-    """Whether ``inner`` is the inside of a loop or conditional of ``outer``."""
-    graph: Graph | None = inner.outer
-    while graph is not None:
-        if graph is outer:
-            return True
-        graph = graph.outer
-    return False
 
 
 def is_variable(t: Tensor) -> bool:
@@ -453,7 +443,7 @@ def _convert_inputs(
         return tuple(inputs)
     if graph.outer is not None:
         inputs = [
-            captured(graph, x) if isinstance(x, Tensor) and encloses(x.op.graph, graph) else x
+            captured(graph, x) if isinstance(x, Tensor) and x.op.graph.encloses(graph) else x
             for x in inputs
         ]
     spec, names = _expand(opdef, len(inputs))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradplan.graph import Tensor, get_default_graph
+from gradplan.graph import Tensor, default_graph, get_default_graph
 from gradplan.opdef import constant_value
 from gradplan.ops.state import Variable
 
@@ -68,7 +68,7 @@ def colocate_with(op: Any, ignore_existing: bool = False) -> AbstractContextMana
 def init_scope() -> Iterator[None]:
     """Go out of loops, conditionals and control dependencies, for what is made but once."""
     graph = get_default_graph().root
-    with graph.as_default(), graph.control_dependencies(None):
+    with default_graph(graph), graph.control_dependencies(None):
         yield
 
 

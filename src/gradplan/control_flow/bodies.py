@@ -7,10 +7,10 @@ from typing import Any
 
 from gradplan import bind, dtypes, passes, probe, shapes
 from gradplan.body import Body
-from gradplan.control_flow.growing import NOTHING, Findings, examine, is_plain
+from gradplan.control_flow.growing import Findings, examine, glance
 from gradplan.dtypes import DType
 from gradplan.graph import Graph, Operation, Tensor, at_user_line
-from gradplan.opdef import CALL, STATE, apply, captured, op
+from gradplan.opdef import CALL, STATE, apply, captured, graph_of, op
 from gradplan.ops.array import identity
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.passes import extract
@@ -176,7 +176,8 @@ def make(
 
     ``grows`` says of what was found out about the last body whether it has to run from Python
     though that need not, and may look more closely; ``starts`` are the shapes of their arguments in
-    the first trip.
+    the first trip. Of an ``If`` the attribute ``settled`` becomes true where its bodies give other
+    shapes, so that the predicate has to be known when it is bound.
     """
     captures = list(dict.fromkeys(t for body in bodies for t in body.captures))
     written = list(dict.fromkeys(t for body in bodies for t in body.written()))
@@ -190,9 +191,14 @@ def make(
         return examine(body, [*enters, *around], captures, evaluate)
 
     last = bodies[-1]
+    known = not any(t._shape is None or None in t._shape for body in bodies for t in body.outputs)
+    sure = "settled" not in attrs or known
     found = [
-        look(body) if body is last and grows or not is_plain(body) else NOTHING for body in bodies
+        (glance(body) if sure and not (grows and body is last) else None) or look(body)
+        for body in bodies
     ]
+    if "settled" in attrs:
+        attrs["settled"] = attrs["settled"] or found[0].shapes != found[1].shapes
     stepped = any([f.stepped for f in found])
     if grows is not None and not stepped:
         stepped = grows(found[-1], lambda: look(last, bind.evaluate))
@@ -202,6 +208,8 @@ def make(
         for i in range(len(captures))
         if any([body.taken[i] in f.roots for body, f in zip(bodies, found, strict=True)])
     ]
+    if attrs.get("settled"):
+        roots.append(len(written))
     attrs |= {
         "stepped": stepped,
         "roots": () if stepped else tuple(roots),
@@ -212,7 +220,9 @@ def make(
         "fallible": any(body.is_fallible for body in bodies),
     }
     opdef = defs[any(body.has_effects for body in bodies)]
-    made = apply(opdef, [*written, *arguments, *captures], attrs, name)
+    inputs = [*written, *arguments, *captures]
+    with graph_of(inputs).control_dependencies([op for body in bodies for op in body._awaited]):
+        made = apply(opdef, inputs, attrs, name)
     outs = made if isinstance(made, tuple) else (made,)
     if attrs["roots"]:
         outs[0].op.asked = tuple(sorted({*outs[0].op.asked, *roots}))

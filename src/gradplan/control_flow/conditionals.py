@@ -25,6 +25,7 @@ from gradplan.graph import Operation, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import convert_to_tensor
+from gradplan.shapes import Shape
 
 __all__ = ["case", "cond"]
 
@@ -33,47 +34,45 @@ _if_rules, *_IF = declare("StatelessIf", "If", "Runs one of two bodies; see :fun
 
 @_if_rules.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    first = attrs["writes"] + 1
-    stepped = attrs["stepped"]
-    found = [
-        [t._shape for t in body.outputs]
-        if stepped
-        else body.shapes(
-            body.inputs,
-            in_shapes[first:],
-            shape_values(body, first, value),
-            evaluate,
-        )
-        for body in attrs["bodies"]
-    ]
-    out: list[Any] = []
-    for a, b in zip(*found, strict=True):
-        if a == b:
-            out.append(a)
-            continue
-        predicate = None if stepped else value(first - 1)  # the shapes depend on it, then
+    first, bodies = attrs["writes"] + 1, attrs["bodies"]
+    if attrs["stepped"]:
+        found = [[t._shape for t in body.outputs] for body in bodies]
+    else:
+        predicate = value(first - 1) if attrs["settled"] else None
         if predicate is not None:
-            return found[0 if bool(predicate) else 1]
-        same = a is not None and b is not None and len(a) == len(b)
-        out.append(
-            tuple(x if x == y else None for x, y in zip(a, b, strict=True)) if same else None
-        )
-    return out
+            bodies = bodies[:1] if predicate else bodies[1:]
+        found = [
+            body.shapes(body.inputs, in_shapes[first:], shape_values(body, first, value), evaluate)
+            for body in bodies
+        ]
+    return [_common(*both) for both in zip(*found, strict=True)]
+
+
+def _common(a: Shape | None, *others: Shape | None) -> Shape | None:
+    """What two shapes have in common."""
+    for b in others:
+        if a is None or b is None or len(a) != len(b):
+            return None
+        a = tuple(x if x == y else None for x, y in zip(a, b, strict=True))
+    return a
 
 
 @_if_rules.lower
 def _(binder: Any, op: Operation) -> None:
     outs = [binder.result(op, i) for i in range(len(op.outputs))]
     given = captured_views(binder, op)
-    predicate = binder.contiguous(binder.view(op.inputs[op.writes]))
-    insn = binder.emit("if_else", [], [predicate])
+    bodies = op.attrs["bodies"]
+    predicate = binder.value(op.inputs[op.writes]) if op.attrs["settled"] else None
+    if predicate is not None:
+        for out, view in zip(outs, inside(binder, op, bodies[not predicate], given), strict=True):
+            binder.copy(out, view)
+        return
+    insn = binder.emit("if_else", [], [binder.contiguous(binder.view(op.inputs[op.writes]))])
     start = len(binder.insns)
     parts = []
-    for body in op.attrs["bodies"]:
-        results = inside(binder, op, body, given)
-        for out, view in zip(outs, results, strict=True):
-            if out.dims == view.dims:  # of other dims is the branch that is not taken
-                binder.copy(out, view)
+    for body in bodies:
+        for out, view in zip(outs, inside(binder, op, body, given), strict=True):
+            binder.copy(out, view)
         parts.append(len(binder.insns) - start)
     insn.attrs, insn.span, insn.around = [parts[0]], parts[1], [*outs, *given]
 
@@ -108,7 +107,8 @@ def _(op: Operation, *dys: Any) -> Any:
     out: list[Any] = [None] * len(taken)
     if xs:
         types = [taken[i].dtype for i in xs]
-        made_out = make(_IF, bodies, [op.inputs[op.writes]], types, "cond_grad")
+        predicate, settled = op.inputs[op.writes], op.attrs["settled"]
+        made_out = make(_IF, bodies, [predicate], types, "cond_grad", settled=settled)
         for i, g in zip(xs, made_out, strict=True):
             out[i] = g
     return [None] * first + out
@@ -211,7 +211,7 @@ def cond(
                     )
                 )
         types = [t.dtype for t in bodies[0].outputs]
-        outs = make(_IF, bodies, [pred], types, "Merge")
+        outs = make(_IF, bodies, [pred], types, "Merge", settled=False)
     sizes = iter(outs[len(first) :])
     out = pack(
         returned[0],

@@ -48,13 +48,11 @@ class Findings(NamedTuple):
     shapes: list[Shape | None]
 
 
-#: What is found out about a body that makes no shape from a value.
-NOTHING = Findings(False, set(), [])
-
-
-def is_plain(body: Body) -> bool:
-    """Whether a glance tells that no shape in it depends on a value."""
-    return not any([op.asked or is_stepped(op) or op.attrs.get("roots") for op in body._ops])
+def glance(body: Body) -> Findings | None:
+    """What can be said at once: where no shape in it depends on a value."""
+    if any([op.asked or is_stepped(op) or op.attrs.get("roots") for op in body._ops]):
+        return None
+    return Findings(False, set(), [t._shape for t in body.outputs])
 
 
 def examine(

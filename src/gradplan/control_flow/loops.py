@@ -195,8 +195,9 @@ def while_loop(
 
     Returns
     -------
-    Same structure as ``loop_vars``
+    Same structure as what ``body`` returns
         What the loop variables are at the end; a single one by itself.
+
 
     Raises
     ------
@@ -357,7 +358,7 @@ def while_loop(
         types = [*[t.dtype for t in initial], dtypes.int64]
         outs = make(_WHILE, [test, inside], initial, types, "Exit", changing, starts, most=most)
     ends = outs[: len(flat)] if exact else outs[:-1]
-    out = pack(loop_vars, _wrapped(like, ends))
+    out = pack([returned] if one else returned, _wrapped(like, ends))
     if several and len(out) == 1 and not return_same_structure:
         return out[0]
     return out

@@ -8,12 +8,11 @@ from typing import Any
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, REALS, DType
-from gradplan.graph import Graph, GraphKeys, Operation, Tensor, get_default_graph
+from gradplan.graph import Graph, GraphKeys, Operation, Tensor, default_graph, get_default_graph
 from gradplan.opdef import (
     STATE,
     VIEW,
     apply,
-    encloses,
     graph_of,
     op,
     register_tensor_conversion_function,
@@ -262,7 +261,7 @@ class Variable(metaclass=_Created):
         graph = graph_of([initial_value]).root
         wanted = None if dtype is None else dtypes.as_dtype(dtype)
         with (
-            graph.as_default(),
+            default_graph(graph),
             graph.control_dependencies(None),
             graph.name_scope(name or "Variable") as scope,
         ):
@@ -479,7 +478,7 @@ def _convert(value: Variable, dtype: DType | None, name: str, graph: Graph) -> T
             f"Tensor conversion requested dtype {dtype.name} for Variable with dtype "
             f"{value.dtype.name}: {value!r}"
         )
-    if value.graph is not graph and not encloses(value.graph, graph):
+    if value.graph is not graph and not value.graph.encloses(graph):
         raise ValueError(f"{value!r} must be from the same graph as the other inputs.")
     with graph.as_default():
         return value.value()

@@ -11,7 +11,7 @@ from typing import Any
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import DType
-from gradplan.graph import Graph, GraphKeys, at_user_line, get_default_graph
+from gradplan.graph import Graph, GraphKeys, at_user_line, default_graph, get_default_graph
 from gradplan.ops import initializers
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.partitioned import PartitionedVariable, parts_of
@@ -403,7 +403,7 @@ def get_variable(
     getter: Callable[..., Any] = _make_or_find
     custom = _composed(custom_getter, scope.custom_getter)
     # Names of variables follow variable scopes alone.
-    with graph.as_default(), graph.name_scope(None):
+    with default_graph(graph), graph.name_scope(None):
         if custom is None:
             return getter(full, **arguments)
         # What a custom getter asks for without saying so is the type of the scope.

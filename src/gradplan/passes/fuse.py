@@ -73,6 +73,7 @@ class _Fuser:
         self.consumers = program.consumers()
         self.sizes = probe(program)
         self.kept = program.kept()
+        self.sizing = program.sizing()
         pinned = program.pinned()
         self.ancestors: list[int] = []
         self.groups: dict[Operation, list[Operation]] = {}
@@ -92,7 +93,9 @@ class _Fuser:
         size = self.sizes[op.outputs[0]]
         for t in op.inputs:
             group = self.groups.get(t.op)
-            if group is not None and group not in near and self.sizes.get(t) == size:
+            if group is None or group in near or self.sizes.get(t) != size:
+                continue
+            if (op in self.sizing) == (t.op in self.sizing):  # else the group has no known value
                 near.append(group)
         choices = [near, *([g] for g in reversed(near))] if len(near) > 1 else [near]
         for choice in choices:

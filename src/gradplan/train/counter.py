@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradplan.dtypes import int64
-from gradplan.graph import GraphKeys, Tensor, get_default_graph
+from gradplan.graph import GraphKeys, Tensor, default_graph, get_default_graph
 from gradplan.ops.array import zeros
 from gradplan.ops.state import Variable
 
@@ -44,7 +44,7 @@ def create_global_step(graph: Any = None) -> Variable:
     graph = graph or get_default_graph()
     if get_global_step(graph) is not None:
         raise ValueError('"global_step" already exists.')
-    with graph.as_default(), graph.name_scope(None):
+    with default_graph(graph.root), graph.name_scope(None):
         return Variable(
             lambda: zeros([], int64),
             trainable=False,

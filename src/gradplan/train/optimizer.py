@@ -7,7 +7,7 @@ from typing import Any
 
 from gradplan.dtypes import DType, float32, float64
 from gradplan.gradients import gradients
-from gradplan.graph import GraphKeys, Operation, Tensor, get_default_graph
+from gradplan.graph import GraphKeys, Operation, Tensor, default_graph, get_default_graph
 from gradplan.opdef import graph_of
 from gradplan.ops.array import ones, zeros
 from gradplan.ops.constant import convert_to_tensor
@@ -210,7 +210,7 @@ class Optimizer:
             _require_float(v)
         variables = [v for _, v in pairs]
         graph, outermost = graph_of(variables), variables[0].graph
-        with outermost.as_default(), outermost.control_dependencies(None):
+        with default_graph(outermost), outermost.control_dependencies(None):
             self._create_slots(variables)
         with graph.as_default():
             with graph.name_scope(name or self._name) as scope:

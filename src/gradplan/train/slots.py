@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradplan.graph import GraphKeys
+from gradplan.graph import GraphKeys, default_graph
 from gradplan.ops.state import Variable
 
 
@@ -24,5 +24,5 @@ def make_slot(primary: Any, value: Any, name: str) -> Variable:
     base, count = f"{primary.op.name}/{name}", 0
     while (f"{base}_{count}" if count else base) in taken:
         count += 1
-    with graph.as_default(), graph.control_dependencies(None), graph.name_scope(None):
+    with default_graph(graph), graph.control_dependencies(None), graph.name_scope(None):
         return Variable(value, trainable=False, name=f"{base}_{count}" if count else base)
