@@ -157,7 +157,7 @@ def test_case():
         (TypeError, "callable", (True, None, None)),
         (TypeError, "Python bool", (True, lambda: 1, lambda: 2)),
         (TypeError, "bool scalar", ([True, False], lambda: 1, lambda: 2)),
-        (TypeError, "same type: int32, float32", ("p", lambda: 1, lambda: 2.0)),
+        (ValueError, "same type: int32, float32", ("p", lambda: 1, lambda: 2.0)),
         (ValueError, "structures", ("p", lambda: [1, 2], lambda: 1)),
         (ValueError, "must return", ("p", lambda: None, lambda: None)),
     ],

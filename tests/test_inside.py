@@ -225,7 +225,7 @@ def test_new_arrays_of_branches():
         gp.cond(p, lambda: x, lambda: new)
     ints = gp.TensorArray(gp.int32, 2, element_shape=[])
     floats = gp.TensorArray(gp.float32, 2, element_shape=[])
-    with pytest.raises(TypeError, match="same type: int32, float32"):
+    with pytest.raises(ValueError, match="same type: int32, float32"):
         gp.cond(p, lambda: ints, lambda: floats)
 
 

@@ -227,3 +227,8 @@ def make(
     if attrs["roots"]:
         outs[0].op.asked = tuple(sorted({*outs[0].op.asked, *roots}))
     return outs
+
+
+def apart(outs: Sequence[Tensor], name: str) -> list[Tensor]:
+    """The results of one operation under names of their own, as TensorFlow's operations have."""
+    return [*outs[:1], *[identity(t, name=name) for t in outs[1:]]]

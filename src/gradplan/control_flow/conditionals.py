@@ -9,6 +9,7 @@ from gradplan import dtypes
 from gradplan.bind import evaluate
 from gradplan.body import Body, copy_into
 from gradplan.control_flow.bodies import (
+    apart,
     captured_views,
     declare,
     flatten,
@@ -163,9 +164,9 @@ def cond(
     Raises
     ------
     TypeError
-        If ``pred`` is a Python bool, a function is missing, or the types differ.
+        If ``pred`` is a Python bool or a function is missing.
     ValueError
-        If the structures differ.
+        If the structures or types differ.
 
     Examples
     --------
@@ -204,14 +205,14 @@ def cond(
             results(body, leaves)
         for a, b in zip(bodies[0].outputs, bodies[1].outputs, strict=True):
             if a.dtype is not b.dtype:
-                raise TypeError(
+                raise ValueError(
                     at_user_line(
                         "cond: Outputs of true_fn and false_fn must have the same type: "
                         f"{a.dtype.name}, {b.dtype.name}"
                     )
                 )
         types = [t.dtype for t in bodies[0].outputs]
-        outs = make(_IF, bodies, [pred], types, "Merge", settled=False)
+        outs = apart(make(_IF, bodies, [pred], types, "Merge", settled=False), "Merge")
     sizes = iter(outs[len(first) :])
     out = pack(
         returned[0],

@@ -245,8 +245,9 @@ class Optimizer:
         return sorted(self._slots)
 
     def variables(self) -> list[Variable]:
-        """Every variable that the optimizer keeps: slots and powers."""
-        return [v for slot in self._slots.values() for v in slot.values()]
+        """Every variable that the optimizer keeps, slots and powers, by their names."""
+        found = [v for slot in self._slots.values() for v in slot.values()]
+        return sorted(found, key=lambda v: v.name)
 
     def _get_or_make_slot(
         self, var: Variable, val: Any, slot_name: str, op_name: str | None = None
