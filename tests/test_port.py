@@ -3,6 +3,9 @@
 import subprocess
 import sys
 
+import pytest
+
+import gradplan
 from gradplan import port
 
 PROGRAM = """
@@ -103,3 +106,23 @@ def test_it_runs_as_a_module():
         [sys.executable, "-m", "gradplan.port"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 2 and "FILE.py" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "name, words",
+    [
+        ("summary", r"no 'summary' \(summaries: fetch"),
+        ("reduce_meen", r"no 'reduce_meen' \(gp.reduce_mean\?\)"),
+        ("nn.rellu", r"no 'nn.rellu' \(gp.nn.relu\?\)"),
+        ("nn.dynamic_rnn", "no 'nn.dynamic_rnn' .*gp.scan"),
+        ("train.SummaryWriter", "no 'train.SummaryWriter' .summaries"),
+        ("losses.squared", "no 'losses.squared'"),
+        ("_private", "module 'gradplan' has no attribute '_private'"),
+    ],
+)
+def test_a_missing_name_tells_what_to_use(name, words):
+    module, _, last = f"gradplan.{name}".rpartition(".")
+    found = gradplan if module == "gradplan" else getattr(gradplan, module.split(".")[1])
+    assert not hasattr(found, last)
+    with pytest.raises(AttributeError, match=words):
+        getattr(found, last)

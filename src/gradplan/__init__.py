@@ -10,6 +10,7 @@
 [[11.]]
 """
 
+import sys as _sys
 from typing import Any
 
 from gradplan import errors, keras, opdef, source, test, train
@@ -99,6 +100,7 @@ from gradplan.ops.template import *
 from gradplan.ops.variable_scope import *
 from gradplan.ops.variates import *
 from gradplan.porting import *
+from gradplan.porting import refuse_names as _refuse_names
 from gradplan.scopes import (
     add_to_collection,
     add_to_collections,
@@ -120,6 +122,9 @@ for _module in (
     source.locate(_module)
 for _module in (vars(train), vars(test), vars(keras.initializers)):
     source.locate(_module)
+for _names, _space in ((linalg, "linalg."), (losses, "losses."), (nn, "nn."), (train, "train.")):
+    _names.__getattr__ = _refuse_names(_names, _space)  # type: ignore[method-assign]
+_refuse = _refuse_names(_sys.modules[__name__])
 del opdef, source
 
 #: What only programs that come from TensorFlow ask for: imported when they do.
@@ -143,7 +148,7 @@ def __getattr__(name: str) -> Any:
 
         return import_module(_LATE[name])
     if name != "__version__":
-        raise AttributeError(f"module 'gradplan' has no attribute {name!r}")
+        return _refuse(name)
     from importlib.metadata import PackageNotFoundError, version
 
     try:

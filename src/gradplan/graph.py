@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\\-/]*")
 _FORM = 'Tensor names must be of the form "<op_name>:<output_index>".'
+_ELSEWHERE = "is not an element of this graph."
+_INSIDE = "is inside a loop or conditional: return it from the function that makes it."
 _SCOPE_NAME = re.compile(r"[A-Za-z0-9_.\\\-/]*")
 
 
@@ -513,7 +515,8 @@ class Graph(Collections):
             or (isinstance(element, Operation) and allow_operation)
         ):
             if element.graph is not self and not element.graph.encloses(self):
-                raise ValueError(at_user_line(f"{element} is not an element of this graph."))
+                inside = self.encloses(element.graph)
+                raise ValueError(at_user_line(f"{element} {_INSIDE if inside else _ELSEWHERE}"))
             return element
         wanted = " or ".join(["Tensor"] * allow_tensor + ["Operation"] * allow_operation)
         raise TypeError(

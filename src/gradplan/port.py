@@ -154,7 +154,7 @@ def _names() -> list[str]:
         "sparse",
     ):
         module = getattr(gradplan, space) if space else gradplan
-        for name in dir(module):
+        for name in getattr(module, "__all__", dir(module)):
             if not name.startswith("_") and not isinstance(getattr(module, name), ModuleType):
                 found.append(f"{space}.{name}".lstrip("."))
     return found
@@ -178,8 +178,11 @@ def look_up(name: str, names: Sequence[str] | None = None) -> Finding:
     >>> port.look_up("summary.scalar")
     Finding(status='later', advice='summaries: fetch the values and print or plot them')
     """
-    if has(name):
-        return Finding(SUPPORTED, "")
+    return Finding(SUPPORTED, "") if has(name) else missing(name, names)
+
+
+def missing(name: str, names: Sequence[str] | None = None) -> Finding:
+    """What :func:`look_up` says of a name that gradplan has not."""
     parts = name.split(".")
     for n in range(len(parts), 0, -1):
         said = _OUTLOOK.get(".".join(parts[:n]))

@@ -5,9 +5,10 @@ There is one device and one way to run, so most of it is accepted and changes no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from types import SimpleNamespace
+from importlib import import_module
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -166,3 +167,24 @@ class RunMetadata:
         self.step_stats = SimpleNamespace(dev_stats=[])
         self.cost_graph = SimpleNamespace(node=[])
         self.partition_graphs: list[Any] = []
+
+
+class MissingNameError(AttributeError):
+    """A public name that there is not. What to use instead is looked up when it is shown, so that
+    asking with ``hasattr`` costs nothing."""
+
+    def __str__(self) -> str:
+        advice = import_module("gradplan.port").missing(self.args[0]).advice
+        return f"gradplan has no {self.args[0]!r}" + (f" ({advice})" if advice else "")
+
+
+def refuse_names(module: ModuleType, prefix: str = "") -> Callable[[str], Any]:
+    """The ``__getattr__`` of a module that tells what to use instead of a name that it has not;
+    ``prefix`` stands before the name in TensorFlow's vocabulary."""
+
+    def __getattr__(name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+        raise MissingNameError(prefix + name, name=name, obj=module)
+
+    return __getattr__

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gradplan import errors
 from gradplan.control_flow.conditionals import cond
-from gradplan.graph import Operation, Tensor, get_default_graph
+from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import HOST, apply, constant_value, graph_of, op
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.control import no_op
@@ -31,6 +31,9 @@ __all__ = [
     "assert_rank",
 ]
 
+#: Elements that are shown of a tensor unless it is said.
+_SHOWN = 3
+
 
 @op("Assert", HOST, types="any* ->", flops=0, fallible=True)
 def _fail(data: Any, words: Any = (), summarize: int = 3, name: str | None = None) -> Any:
@@ -48,12 +51,16 @@ def _(binder: Any, op: Any) -> None:
 
     def fail(*arrays: np.ndarray) -> None:
         rest = iter(arrays)
-        parts = [w if w is not None else _shown(next(rest), most) for w in words]
-        raise errors.InvalidArgumentError(
-            None, op.origin, f"assertion failed: {' '.join(parts)} (made at {op.made_at})"
-        )
+        said = _joined([next(rest) if w is None else w for w in words], most)
+        raise errors.InvalidArgumentError(None, op.origin, f"{said} (made at {op.made_at})")
 
     binder.host(fail, [], [binder.view(t) for t in op.inputs])
+
+
+def _joined(parts: Sequence[Any], most: int | None) -> str:
+    most = _SHOWN if most is None else most
+    told = [p if isinstance(p, str) else _shown(np.asarray(p), most) for p in parts]
+    return f"assertion failed: {' '.join(told)}"
 
 
 def _shown(array: np.ndarray, most: int) -> str:
@@ -101,12 +108,14 @@ def Assert(
         holds = reduce_all(convert_to_tensor(condition))
         words = tuple(d if isinstance(d, str) else None for d in data)
         values = [convert_to_tensor(d) for d in data if not isinstance(d, str)]
-        attrs = {"words": words, "summarize": 3 if summarize is None else summarize}
+        attrs = {"words": words, "summarize": _SHOWN if summarize is None else summarize}
         return cond(holds, no_op, lambda: apply(_fail.opdef, values, attrs)).op
 
 
-def _declare(name: str, words: str, relation: Callable[..., Tensor], unary: bool) -> Any:
+def _declare(name: str, words: str, relation: Any, unary: bool) -> Any:
     """``assert_less`` and so on: of two tensors, or of one and zero."""
+
+    numbers = getattr(np, relation.__name__)
 
     def check(x: Any, y: Any, data: Any, summarize: Any, message: Any, label: Any) -> Operation:
         graph = graph_of([x, y, get_default_graph()])
@@ -119,6 +128,11 @@ def _declare(name: str, words: str, relation: Callable[..., Tensor], unary: bool
                 shown += [f"y ({y.name}) =", y]
             if data is not None:
                 shown = list(data)
+            given = [constant_value(t) for t in (x, y)]
+            if not any([v is None for v in given]) and not np.all(numbers(*given)):
+                known = [constant_value(d) if isinstance(d, Tensor) else d for d in shown]
+                said = _joined([d for d in known if d is not None], summarize)
+                raise errors.InvalidArgumentError(None, None, at_user_line(said))
             return Assert(relation(x, y), shown, summarize)
 
     if unary:
@@ -149,7 +163,8 @@ def _declare(name: str, words: str, relation: Callable[..., Tensor], unary: bool
     made.__name__ = made.__qualname__ = name
     made.__doc__ = (
         f"An operation that ends the run unless ``x {words}`` holds for all elements.\n\n"
-        "    Parameters and error as for :func:`Assert`; ``message`` comes before the values.\n    "
+        "    Parameters and error as for :func:`Assert`; ``message`` comes before the values.\n"
+        "    Of constants it is checked at once.\n    "
     )
     return made
 

@@ -7,12 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from gradplan import dtypes, errors
+from gradplan import dtypes, errors, shapes
 from gradplan.graph import get_default_graph
 from gradplan.opdef import HOST, apply, graph_of, op
 
 __all__ = ["py_func"]
 
+#: What TensorFlow 1 makes of what a function raises.
+_CLASSES = {
+    TypeError: errors.InvalidArgumentError,
+    ValueError: errors.InvalidArgumentError,
+    StopIteration: errors.OutOfRangeError,
+    MemoryError: errors.ResourceExhaustedError,
+    NotImplementedError: errors.UnimplementedError,
+    Exception: errors.UnknownError,
+}
 #: Of each result its rank and its dimensions, padded with zeros.
 _INFO = 9
 
@@ -32,7 +41,14 @@ def _(binder: Any, op: Any) -> None:
     func, wanted, kept = op.attrs["func"], op.attrs["Tout"], binder.memory(op)
 
     def call(*arrays: np.ndarray) -> tuple[np.ndarray]:
-        returned = func(*arrays)
+        try:
+            returned = func(*arrays)
+        except errors.OpError:
+            raise
+        except Exception as error:
+            kind = next(k for k in _CLASSES if isinstance(error, k))
+            what = f"{type(error).__name__}: {error}"
+            raise _refusal(op, what, _CLASSES[kind]) from error
         if returned is None:
             returned = ()
         results = list(returned) if isinstance(returned, (list, tuple)) else [returned]
@@ -53,11 +69,10 @@ def _(binder: Any, op: Any) -> None:
     binder.host(call, [binder.result(op)], [binder.view(t) for t in op.inputs])
 
 
-def _refusal(op: Any, what: str) -> errors.InvalidArgumentError:
+def _refusal(op: Any, what: str, kind: Any = errors.InvalidArgumentError) -> errors.OpError:
     name = getattr(op.attrs["func"], "__name__", "function")
-    return errors.InvalidArgumentError(
-        None, op.origin, f"PyFunc '{op.name}' calls {name}: {what} (made at {op.made_at})"
-    )
+    message = f"PyFunc '{op.name}' calls {name}: {what} (made at {op.made_at})"
+    return kind(None, op.origin, message)
 
 
 @op("PyFuncResult", HOST, types="int64 -> @dtype", flops=0)
@@ -79,6 +94,10 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 @_result.lower
 def _(binder: Any, op: Any) -> None:
     kept, index = binder.memory(op.attrs["of"]), op.attrs["index"]
+    out = op.outputs[0]
+    if shapes.merge(out._shape, binder.shape(out)) is False:
+        what = f"value {index} has shape {shapes.text(binder.shape(out))}, set_shape said "
+        raise _refusal(op.attrs["of"], what + shapes.text(out._shape))
     binder.host(lambda: (kept[index],), [binder.result(op)], [])
 
 
@@ -113,8 +132,11 @@ def py_func(
     TypeError
         If ``func`` is not callable.
     InvalidArgumentError
-        In a run where it returns another number or other types of values. What it raises itself
-        comes through as it is; no variable is changed then.
+        In a run where it returns another number or other types of values, or other shapes than
+        ``set_shape`` said; and where it raises a TypeError or ValueError. OutOfRangeError for a
+        StopIteration, UnimplementedError for a NotImplementedError, ResourceExhaustedError for a
+        MemoryError, UnknownError for anything else; what it raised is the cause, with its own
+        traceback. No variable is changed then.
 
     Notes
     -----
