@@ -5,6 +5,8 @@ from collections import OrderedDict, namedtuple
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import gradplan as gp
 
@@ -27,6 +29,64 @@ def test_fetches_keep_their_structure():
         and sess.run([[a], [a]]) == [[1.0], [1.0]]
     )
     assert type(sess.run(Pair(a, a))) is Pair and type(sess.run((a, a))) is tuple
+
+
+NESTS = st.recursive(
+    st.sampled_from(["scalar", "rows", "variable", "operation", "sparse"]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.tuples(inner, inner).map(lambda both: Pair(*both)),
+        st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    ),
+    max_leaves=6,
+)
+
+
+@given(nest=NESTS, feed=st.booleans())
+def test_any_nest_of_fetches_keeps_its_structure(nest, feed):
+    with gp.Graph().as_default(), gp.Session() as sess:
+        fetches = {
+            "scalar": gp.constant(2.0),
+            "rows": gp.placeholder_with_default([1.0, 3.0], [2], name="rows"),
+            "variable": gp.Variable([4.0]),
+            "operation": gp.no_op(),
+            "sparse": gp.SparseTensor([[1]], [5.0], [2]),
+        }
+        values = {
+            "scalar": 2.0,
+            "rows": [7.0, 8.0] if feed else [1.0, 3.0],
+            "variable": [4.0],
+            "operation": None,
+            "sparse": ([[1]], [5.0], [2]),
+        }
+        sess.run(fetches["variable"].initializer)
+
+        def build(part, leaf):
+            if isinstance(part, dict):
+                return {k: build(v, leaf) for k, v in part.items()}
+            if isinstance(part, Pair):
+                return Pair(*[build(v, leaf) for v in part])
+            return type(part)(build(v, leaf) for v in part) if type(part) is not str else leaf(part)
+
+        def check(part, got):
+            if type(part) is str:
+                if part == "sparse":
+                    assert type(got) is gp.SparseTensorValue
+                    for a, b in zip(got, values[part], strict=True):
+                        np.testing.assert_array_equal(a, b)
+                elif values[part] is None:
+                    assert got is None
+                else:
+                    np.testing.assert_array_equal(got, values[part])
+                return
+            assert type(got) is type(part) and len(got) == len(part)
+            for k in part if isinstance(part, dict) else range(len(part)):
+                check(part[k], got[k])
+
+        asked = build(nest, fetches.__getitem__)
+        for _ in range(2):  # the second finds what the first prepared
+            check(nest, sess.run(asked, {"rows:0": [7.0, 8.0]} if feed else None))
 
 
 def test_types_of_what_comes_out():

@@ -363,9 +363,11 @@ class Session:
                 for maker in makers
             ]
         pack: Any = None
-        if places == [0] and not isinstance(fetches, (list, tuple, dict)):
+        nests = (list, tuple, dict)
+        flat = type(fetches) is list and not any([isinstance(f, nests) for f in fetches])
+        if places == [0] and not isinstance(fetches, nests):
             pack = 0
-        elif not (type(fetches) is list and places == list(range(len(fetches)))):
+        elif not (flat and places == list(range(len(fetches)))):
             pack = _packer(fetches, places)
         if not raw and any(t.dtype is bfloat16 for t in tensors):
             pack = _outside(tensors, pack)
