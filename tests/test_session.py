@@ -89,6 +89,35 @@ def test_any_nest_of_fetches_keeps_its_structure(nest, feed):
             check(nest, sess.run(asked, {"rows:0": [7.0, 8.0]} if feed else None))
 
 
+def test_nests_are_fed_like_nests():
+    a, b, c = (gp.placeholder(gp.float32, [None], name=n) for n in "abc")
+    state = Pair(a, (b, c))
+    new = Pair(a + 1.0, (b * 2.0, a + b + c))
+    sess = gp.Session()
+    zero = Pair([0.0], ([1.0], [2.0]))
+    once = sess.run(new, {state: zero})
+    twice = sess.run(new, {state: once})
+    assert type(twice) is Pair and [float(x[0]) for x in (twice.left, *twice.right)] == [2, 4, 6]
+    assert sess.run(a, {(a, b): ([5.0], [6.0])}).tolist() == [5.0]
+    step = sess.make_callable(new, [state])
+    assert step(once).right[1].tolist() == [6.0]
+    sparse = gp.sparse_placeholder(gp.float32, [2])
+    dense = gp.sparse_tensor_to_dense(sparse)
+    got = sess.run(dense, {(a, sparse): ([1.0], gp.SparseTensorValue([[1]], [3.0], [2]))})
+    assert got.tolist() == [0.0, 3.0]
+    for value, words in (
+        ([[1.0]], "1 values for .*takes 2 values"),
+        (np.zeros((2, 1)), "takes 2 values"),
+        (([1.0], [2.0]), "takes 2 values"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            sess.run(new, {state: value})
+    with pytest.raises(ValueError, match="feeds one tensor twice"):
+        sess.run(new, {state: zero, a: [1.0]})
+    with pytest.raises(TypeError, match="feed_dict must be a dictionary"):
+        sess.run(new, [a])
+
+
 def test_types_of_what_comes_out():
     sess = gp.Session()
     scalar, vector = sess.run([gp.constant(1.5), gp.constant([1.5])])

@@ -192,3 +192,37 @@ def test_threads_do_not_mix_stages():
     [t.start() for t in threads]
     [t.join() for t in threads]
     assert sorted(sum(results, [])) == list(range(1, 151))
+
+
+def test_feeds_in_the_place_of_constants(config):
+    """What was found by their values while the graph was built is found anew."""
+    dims, n, start = gp.constant([2, 3]), gp.constant(3), gp.constant(0.5)
+    x, v = gp.placeholder(gp.float32, [None]), gp.Variable(1.0)
+    ones = gp.zeros(dims) + 1.0
+    count = gp.reduce_sum(ones) * gp.cast(gp.size(ones), gp.float32)
+    rows = gp.reshape(x, [-1, dims[1]])
+    slope = gp.gradients(gp.reduce_sum(rows * rows), x)[0]
+    chosen = gp.cond(n > 2, lambda: v.assign_add(1.0), lambda: v.assign_sub(5.0))
+    power = gp.while_loop(lambda i, a: i < n, lambda i, a: (i + 1, a * 2.0), [0, 1.0])[1]
+    sess = gp.Session(config=config)
+    sess.run(v.initializer)
+    got = sess.run([ones, gp.shape(ones), count], {dims: [1, 2]})
+    assert got[0].tolist() == [[1.0, 1.0]] and got[1].tolist() == [1, 2] and got[2] == 4.0
+    got = sess.run([rows, slope], {x: np.arange(8), dims: [0, 4]})
+    assert got[0].shape == (2, 4) and got[1].tolist() == list(range(0, 16, 2))
+    assert sess.run(count) == 36.0  # without a feed they are what they were
+    assert sess.run(chosen, {n: 1}) == -4.0 and sess.run(chosen) == -3.0
+    step = sess.make_callable([gp.range(n), power, start * 2.0], [n, start])
+    for fed, base in ((2, 1.0), (4, -3.0)):
+        got = step(fed, base)
+        assert got[0].tolist() == list(range(fed)) and got[1:] == [2.0**fed, 2.0 * base]
+    assert sess.run([dims, n, gp.shape(ones)], {dims: [7, 7]})[0].tolist() == [7, 7]
+    with pytest.raises(gp.errors.InvalidArgumentError, match="reshape a tensor with 8 elements"):
+        sess.run(rows, {x: np.arange(8), dims: [0, 3]})
+
+
+def test_a_sparse_placeholder_of_known_shape_is_fed_it(config):
+    sparse = gp.sparse_placeholder(gp.float32, [2])
+    dense = gp.sparse_tensor_to_dense(sparse)
+    value = gp.SparseTensorValue([[1]], [3.0], [2])
+    assert gp.Session(config=config).run(dense, {sparse: value}).tolist() == [0.0, 3.0]

@@ -69,9 +69,22 @@ def _values_of(feed: Feed, key: Any, value: Any) -> list[Any]:
     return [v for _, v in feed(key, value)]
 
 
+def _values_of_nest(key: Any, parts: Sequence[Any], value: Any) -> list[Any]:
+    if not isinstance(value, (list, tuple)) or len(value) != len(parts):
+        given = f"{len(value)} values" if isinstance(value, (list, tuple)) else repr(value)
+        raise ValueError(f"Cannot feed {given} for {key!r}: it takes {len(parts)} values in a list")
+    pairs = zip(parts, value, strict=True)
+    return [x for part, v in pairs for x in ([v] if part is None else part[1](v))]
+
+
 def fed(key: Any) -> tuple[Sequence[Any], Callable[[Any], list[Any]]] | None:
     """The tensors that ``key`` feeds, and a function of its value that gives theirs; None for a
-    plain tensor."""
+    plain tensor. A tuple, such as a recurrent net's state, is fed a nest like it."""
+    if isinstance(key, (list, tuple)):
+        parts = [fed(k) for k in key]
+        pairs = zip(key, parts, strict=True)
+        tensors = [t for k, part in pairs for t in ([k] if part is None else part[0])]
+        return tensors, functools.partial(_values_of_nest, key, parts)
     for kind, _, feed, keys in _registered:
         if feed is not None and keys is not None and isinstance(key, kind):
             return keys(key), functools.partial(_values_of, feed, key)

@@ -232,6 +232,7 @@ class Session:
             In lists, tuples, named tuples and dictionaries.
         feed_dict : dict, optional
             Tensors (or their names) and the values they take in this run; any tensor may be fed.
+            A tuple of tensors takes a tuple or list of values, nested alike.
         options, run_metadata : optional
             Accepted as in TensorFlow 1.
 
@@ -259,8 +260,10 @@ class Session:
             if feed_dict:
                 return self._steps[kind, flat, *feed_dict](*feed_dict.values())
             return self._steps[kind, flat]()
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             # Unhashable, or not prepared yet; an error of the run itself is not for us.
+            if not isinstance(feed_dict, Mapping | None):
+                raise TypeError(f"feed_dict must be a dictionary, not {feed_dict!r}") from None
             if error.__traceback__ is not None and error.__traceback__.tb_next is not None:
                 raise
         feeds = dict(feed_dict) if feed_dict else {}
@@ -348,13 +351,14 @@ class Session:
         fed = [_element(self._graph, key, "feed_dict key") for key in keys]
         if len(set(fed)) < len(fed):
             raise ValueError("feed_dict feeds one tensor twice, under two names")
+        number = {t: i for i, t in enumerate(tensors)}
+        tensors, fed, targets = stages.unfold(tensors, fed, targets)
         parts = stages.split(tensors, fed, targets)
         compiled: Compiled | Staged
         if len(parts) == 1 and not parts[0].steps:
             compiled = Compiled(self, parts[0])
         else:
             compiled = Staged(self, parts, fed)
-        number = {t: i for i, t in enumerate(tensors)}
         places: list[Any] = [number.get(e) for e in elements]  # of each leaf among the results
         if makers:
             at = iter(places)

@@ -21,10 +21,21 @@ Python at the beginning of a stage, and the rest of the stage is bound for what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import CALL, HOST, STATE, VIEW, constant_value, is_variable
+from gradplan.opdef import (
+    CALL,
+    HOST,
+    REGISTRY,
+    STATE,
+    VIEW,
+    OpDef,
+    constant_value,
+    infer,
+    is_variable,
+    known_sizes,
+)
 from gradplan.program import is_pure
 
 #: A fed vector of up to so many elements may hold sizes; a longer one holds data.
@@ -79,6 +90,68 @@ def handed_to(op: Operation, fed: Iterable[Tensor] = ()) -> list[Tensor]:
     return [
         t for t in op.inputs if t not in fed and not is_variable(t) and constant_value(t) is None
     ]
+
+
+def unfold(
+    fetches: Sequence[Tensor], feeds: Sequence[Tensor], targets: Sequence[Operation]
+) -> tuple[list[Tensor], list[Tensor], list[Operation]]:
+    """The same fetches, feeds and targets, where a feed takes the place of what was known while the
+    graph was built: what was found by its value is found anew for whatever is fed."""
+    known = {t for t in feeds if known_sizes(t) is not None or constant_value(t) is not None}
+    if not known:
+        return list(fetches), list(feeds), list(targets)
+    ops: dict[Operation, Operation] = {}
+    tensors: dict[Tensor, Tensor] = {}
+
+    def make(like: Operation, opdef: OpDef, attrs: dict[str, Any], outputs: Any) -> Operation:
+        inputs = tuple([tensors.get(t, t) for t in like.inputs])
+        made = Operation(
+            like.graph,
+            opdef,
+            like.name,
+            inputs if opdef is like.opdef else (),
+            attrs,
+            outputs,
+            tuple([ops.get(c, c) for c in like.control_inputs]),
+            like.source,
+            like.origin,
+        )
+        made.id = like.id
+        return made
+
+    for t in known:
+        attrs = {"dtype": t.dtype, "shape": t._shape}
+        made = make(t.op, REGISTRY["Placeholder"], attrs, [(t.dtype, t._shape)])
+        tensors[t] = made.outputs[0]
+    needed = _needed([*[t.op for t in fetches if t not in known], *targets], set(feeds))
+    for op in sorted(needed, key=lambda op: op.id):
+        if not any([t in tensors for t in op.inputs] + [c in ops for c in op.control_inputs]):
+            continue
+        given = [tensors.get(t, t) for t in op.inputs]
+        asked = {i for i in op.asked if given[i] is op.inputs[i]}
+
+        def value(i: int, given: list[Tensor] = given, asked: set[int] = asked) -> Any:
+            found = constant_value(given[i])
+            if found is None:
+                asked.add(i)
+            return found
+
+        types, dims = [t.dtype for t in given], [t._shape for t in given]
+        made = make(
+            op,
+            op.opdef,
+            op.attrs,
+            infer(op.opdef, op.attrs, types, dims, value),
+        )
+        made.asked, made.gradient_type = tuple(sorted(asked)), op.gradient_type
+        ops[op] = made
+        for old, new in zip(op.outputs, made.outputs, strict=True):
+            tensors.setdefault(old, new)
+    return (
+        [tensors.get(t, t) for t in fetches],
+        [tensors.get(t, t) for t in feeds],
+        [ops.get(op, op) for op in targets],
+    )
 
 
 def split(
