@@ -62,6 +62,8 @@ class Program(Graph):
             like.origin,
         )
         op.id = len(self._ops)
+        if opdef is like.opdef and len(inputs) == len(like.inputs):
+            op.asked = like.asked
         self._ops.append(op)
         return op
 

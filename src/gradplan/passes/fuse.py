@@ -11,7 +11,8 @@ After::
 An operation joins the group of what it takes, if both have the same static shape and no path leads
 out of the group and back in. A group with one result has the broadcast of all its inputs as its
 shape, whatever the sizes turn out to be. With several results the sizes must turn out equal; where
-unknown dimensions were not what they seemed, the group is lowered operation by operation.
+unknown dimensions were not what they seemed, the group is lowered operation by operation. What a
+shape follows from stays by itself.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class _Fuser:
         self.consumers = program.consumers()
         self.sizes = probe(program)
         self.kept = program.kept()
-        pinned = program.pinned()
+        apart = program.pinned() | _sizing(program)
         self.ancestors: list[int] = []
         self.groups: dict[Operation, list[Operation]] = {}
         #: For every operation the first member of the groups that reach across it.
@@ -83,7 +84,7 @@ class _Fuser:
             for before in (*[t.op for t in op.inputs], *op.control_inputs):
                 mask |= self.ancestors[before.id] | 1 << before.id
             self.ancestors.append(mask)
-            if _fusable(op) and op not in pinned and op.outputs[0] in self.sizes:
+            if _fusable(op) and op not in apart and op.outputs[0] in self.sizes:
                 self._place(op)
 
     def _place(self, op: Operation) -> None:
@@ -154,6 +155,19 @@ class _Fuser:
 
 def _fusable(op: Operation) -> bool:
     return op.opdef.kind is MAP and op.opdef.kernel is not None and is_pure(op)
+
+
+def _sizing(program: Program) -> set[Operation]:
+    """What shapes follow from, which is computed when a plan is bound: a group would tie it to what
+    the run computes."""
+    seen: set[Operation] = set()
+    stack = [op.inputs[i].op for op in program._ops for i in op.asked]
+    while stack:
+        op = stack.pop()
+        if op not in seen and op.opdef.static is None:
+            seen.add(op)
+            stack.extend([t.op for t in op.inputs])
+    return seen
 
 
 def run(program: Program) -> Program:
