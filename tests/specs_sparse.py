@@ -4,7 +4,7 @@ import numpy as np
 from specs import ALL, NUMBERS, Bad, Spec, bools, f32, i32, normal
 
 import gradplan as gp
-from gradplan.ops import entries
+from gradplan.ops import entries, sparse_embedding
 
 InvalidArgument = gp.errors.InvalidArgumentError
 
@@ -100,6 +100,18 @@ def reduced(like, i, v, axis=None, keepdims=False):
     return dense(like, i, v).sum(axis, keepdims=keepdims)
 
 
+def lookup(table, weights, places, like, held=True, adjoint=False):
+    rows = gp.shape(like, out_type=gp.int64)[0]
+    return sparse_embedding.row_sums(table, weights, places, rows, held, adjoint=adjoint)
+
+
+def looked_up(table, weights, places, like, adjoint=False):
+    out = np.zeros((len(like), *table.shape[1:]), table.dtype)
+    i, j = places.T[::-1] if adjoint else places.T
+    np.add.at(out, i, weights.reshape(-1, *[1] * (table.ndim - 1)) * table[j])
+    return out
+
+
 # ---- the table -----------------------------------------------------------------------------------
 
 MATRICES = tuple(((s, (n, 2), (n,), b), a) for s, n, b, a in [
@@ -119,6 +131,8 @@ SCATTERS = tuple(((v, i, like), {}) for v, i, like in [
     ((6,), (6, 1), (4,)), ((5, 3), (5, 1), (4, 3)), ((5,), (5, 2), (4, 3)), ((0,), (0, 1), (3,)),
     ((33, 5), (33, 1), (9, 5)),
 ])  # fmt: skip
+LOOKUPS = [((4, 2), 6, 3), ((4,), 5, 3), ((4, 2, 3), 5, 2), ((3, 0), 2, 2), ((4, 2), 0, 3),
+           ((33, 17), 90, 9)]  # fmt: skip
 AXES = ({}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": [0, 1]}, {"keepdims": True})
 TWO = np.array([[0, 0], [1, 2]])
 THREE = np.array([[0, 0], [1, 1], [1, 0]])
@@ -176,6 +190,19 @@ SPECS = [
              Bad(InvalidArgument, ("2", "position 3", "[0, 2)"),
                  (f32(2, 2), TWO, f32(2), f32(2, 1))),
              Bad(TypeError, ("int32", "float32"), (f32(2, 3), TWO, f32(2), i32(3, 1))))),
+    Spec("EmbeddingSums", lookup, looked_up, (normal, normal, indices(columns=(3, 0)), normal),
+         tuple(((t, (n,), (n, 2), (rows,)), {}) for t, n, rows in LOOKUPS), NUMBERS, 8,
+         lambda t, w, *more: looked_up(abs(t), abs(w), *more), (0, 1), bad=(
+             Bad(InvalidArgument, ("2", "position 3", "[0, 2)"),
+                 (f32(2, 3), f32(2), TWO, f32(2))),
+             Bad(ValueError, ("at least one dimension",), (f32(), f32(2), TWO, f32(2))),
+             Bad(ValueError, ("pairs", "(3, 1)"), (f32(2), f32(3), i32(3, 1), f32(2))),
+             Bad(ValueError, ("(3,)", "(2, 2)"), (f32(2, 3), f32(3), TWO, f32(2))))),
+    Spec("EmbeddingSums/adjoint", lambda *args: lookup(*args, adjoint=True),
+         lambda *args: looked_up(*args, adjoint=True),
+         (normal, normal, indices(columns=(0, 3)), normal),
+         tuple(((t, (n,), (n, 2), (rows,)), {}) for t, n, rows in LOOKUPS), NUMBERS, 8,
+         lambda t, w, *more: looked_up(abs(t), abs(w), *more, adjoint=True), (0, 1)),
     Spec("SparseDots", lambda x, y, i: entries.entries_dots(i, x, y),
          lambda x, y, i: (x[i[:, 0]] * y[i[:, 1]]).sum(-1),
          (normal, normal, indices(columns=(0, 1))),

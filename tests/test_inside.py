@@ -303,3 +303,110 @@ def test_the_structure_that_a_body_returns(config):
     kept = gp.while_loop(lambda i, a: i < 2, lambda i, a: [i + 1, a], (0, 1.0))
     assert type(pair) is tuple and type(pair[1]) is dict and type(kept) is list
     assert session(config).run(pair) == (2, {"b": 1.0})
+
+
+# ---- rows of a table around a loop ---------------------------------------------------------------
+
+
+def by_while(table, at):
+    steps = gp.shape(at)[0]
+    return gp.while_loop(
+        lambda i, s: i < steps,
+        lambda i, s: (i + 1, gp.sin(s) * gp.gather(table, at[i]) + s),
+        [0, gp.ones([2, 2], gp.float64)],
+    )[1]
+
+
+LOOPS = {
+    "while": by_while,
+    "map": lambda t, at: gp.map_fn(lambda i: gp.square(gp.gather(t, i)), at, gp.float64),
+    "scan": lambda t, at: gp.scan(
+        lambda s, i: gp.sin(s) * gp.nn.embedding_lookup(t, i), at, gp.ones([2, 2], gp.float64)
+    ),
+    "fold": lambda t, at: gp.foldr(
+        lambda s, i: s * gp.gather(-t, i), at, gp.ones([2, 2], gp.float64)
+    ),
+    "two": lambda t, at: gp.map_fn(
+        lambda i: gp.gather(t, i) * gp.gather_nd(t, [[i[0]], [1]]), at, gp.float64
+    ),
+    "loop in a loop": lambda t, at: gp.map_fn(
+        lambda row: gp.map_fn(lambda i: gp.square(gp.gather(t, i)), row, gp.float64), at, gp.float64
+    ),
+    "sparse": lambda t, at: gp.map_fn(
+        lambda i: gp.square(
+            gp.nn.embedding_lookup_sparse(
+                t, gp.SparseTensor([[0, 0], [0, 1]], i, [1, 2]), None, max_norm=1.5
+            )
+        ),
+        at,
+        gp.float64,
+    ),
+}
+TABLE = np.random.default_rng(5).uniform(0.4, 1.4, (5, 2))
+AT = np.array([[3, 1], [1, 3], [3, 3]], np.int32)
+
+
+def differences(f, x, step=1e-4):
+    """Gradient of a scalar function by central differences of fourth order."""
+    out = np.zeros(x.shape)
+    for at in np.ndindex(x.shape):
+        d = np.zeros(x.shape)
+        d[at] = step
+        out[at] = (8 * (f(x + d) - f(x - d)) - (f(x + 2 * d) - f(x - 2 * d))) / (12 * step)
+    return out
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("how", LOOPS)
+def test_rows_taken_in_a_loop_have_slices_for_their_gradient(config, how, known):
+    table = gp.placeholder(gp.float64, [5, 2] if known else [None, None])
+    at = gp.placeholder(gp.int32, [3, 2] if known else [None, 2])
+    y = gp.reduce_sum(gp.cos(LOOPS[how](table, at)))
+    (first,) = gp.gradients(y, table)
+    assert isinstance(first, gp.IndexedSlices)
+    whole = gp.convert_to_tensor(first)
+    size = gp.reduce_sum(gp.square(whole))
+    second = gp.convert_to_tensor(gp.gradients(size, table)[0])
+    with session(config) as sess:
+        for rows in (AT, AT[::-1] if known or how == "while" else AT[:0]):
+            given = {table: TABLE, at: rows}
+            slices, dense, twice = sess.run([first, whole, second], given)
+            # row 0, of zeros, stands first as in TensorFlow 1
+            assert slices.indices[0] == 0 and not slices.values[0].any()
+            assert set(slices.indices) == {0, *rows.ravel()}
+            assert slices.dense_shape.tolist() == [5, 2]
+            by_hand = np.zeros((5, 2))
+            np.add.at(by_hand, slices.indices, slices.values)
+            np.testing.assert_allclose(dense, by_hand, 1e-12, 1e-12)
+            for got, f in [(dense, y), (twice, size)]:
+                run = sess.make_callable(f, [table, at])
+                want = differences(lambda v, run=run, rows=rows: run(v, rows), TABLE)
+                np.testing.assert_allclose(got, want, 1e-6, 1e-8)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda t, i: gp.gather(t, i) * gp.reduce_sum(t),
+        lambda t, i: gp.gather(t, i, axis=1),
+        lambda t, i: gp.gather(gp.square(t), i),
+        lambda t, i: gp.cond(i > 1, lambda: gp.gather(t, i), lambda: t[0]),
+        lambda t, i: gp.boolean_mask(t, t > 0.0)[i] + gp.gather(t, i),  # it runs from Python
+    ],
+)
+def test_where_more_than_rows_is_taken_in_a_loop_the_gradient_is_a_tensor(config, body):
+    table, at = gp.placeholder(gp.float64, [2, 2]), gp.constant([1, 0, 1])
+    y = gp.reduce_sum(gp.square(gp.map_fn(lambda i: body(table, i), at, gp.float64)))
+    (g,) = gp.gradients(y, table)
+    assert isinstance(g, gp.Tensor)
+    with session(config) as sess:
+        want = differences(lambda v: sess.run(y, {table: v}), TABLE[:2])
+        np.testing.assert_allclose(sess.run(g, {table: TABLE[:2]}), want, 1e-6, 1e-8)
+
+
+def test_a_table_without_rows_that_no_trip_takes(config):
+    table, at = gp.placeholder(gp.float64, [None, 2]), gp.placeholder(gp.int32, [None])
+    (g,) = gp.gradients(gp.map_fn(lambda i: gp.gather(table, i), at, gp.float64), table)
+    with session(config) as sess:
+        got = sess.run(gp.convert_to_tensor(g), {table: np.zeros((0, 2)), at: []})
+        assert got.shape == (0, 2)

@@ -208,13 +208,120 @@ def test_embedding_lookup_sparse(strategy, combiner, weighted):
     out = gp.nn.embedding_lookup_sparse(flat, ids, weights, combiner=combiner, max_norm=0.7)
     assert out.shape.as_list() == [4, 2]
     w = rng.standard_normal([4, 2])
-    (g,) = gp.gradients(gp.reduce_sum(out * w), flat)
+    g = gp.convert_to_tensor(gp.gradients(gp.reduce_sum(out * w), flat)[0])
     direction = rng.standard_normal(table.shape)
     slope = (session.run(g, {flat: table}) * direction).sum()
     up, down = [
         (embedded(table + h * direction, combiner, numbers, 0.7) * w).sum() for h in (1e-6, -1e-6)
     ]
     np.testing.assert_allclose(slope, (up - down) / 2e-6, 1e-6, 1e-8)
+
+
+def numerical(f, x, step=1e-4):
+    """Gradient of a scalar function by central differences of fourth order."""
+    out = np.zeros(x.shape)
+    for at in np.ndindex(x.shape):
+        d = np.zeros(x.shape)
+        d[at] = step
+        out[at] = (8 * (f(x + d) - f(x - d)) - (f(x + 2 * d) - f(x - 2 * d))) / (12 * step)
+    return out
+
+
+#: Rows of the parts that hold the ids [0, 8, 4, 5, 4], by strategy.
+TOUCHED = {"one": [[0, 4, 5, 8]], "mod": [[0], [1], [1, 2]], "div": [[0], [0, 1], [1]]}
+
+
+@pytest.mark.parametrize("optimize", [True, False])
+@pytest.mark.parametrize("max_norm", [None, 0.7])
+@pytest.mark.parametrize("parts", TOUCHED)
+@pytest.mark.parametrize("inner", [(2,), (), (2, 2)], ids=str)
+def test_the_gradient_of_an_embedding_is_slices(inner, parts, max_norm, optimize):
+    rng = np.random.default_rng(4)
+    lengths = {"one": [10], "mod": [4, 3, 3], "div": [4, 3, 3]}[parts]
+    tables = [rng.uniform(0.3, 1.0, (n, *inner)) for n in lengths]
+    xs = [gp.placeholder(gp.float64, t.shape) for t in tables]
+    fed = gp.sparse_placeholder(gp.int64)
+    more = [gp.placeholder(gp.float64, [None])]
+    out = gp.nn.embedding_lookup_sparse(
+        xs, fed, gp.SparseTensor(fed.indices, more[0], fed.dense_shape),
+        "mod" if parts == "one" else parts, combiner="sqrtn", max_norm=max_norm,
+    )  # fmt: skip
+    y = gp.reduce_sum(gp.sin(out) * np.arange(1.0, 5.0).reshape(4, *[1] * len(inner)))
+    first = gp.gradients(y, xs)
+    assert all([isinstance(g, gp.IndexedSlices) for g in first])
+    whole = [gp.convert_to_tensor(g) for g in first]
+    size = gp.add_n([gp.reduce_sum(gp.square(g)) for g in whole])
+    second = [gp.convert_to_tensor(g) for g in gp.gradients(size, [*xs, *more])]
+    session = gp.Session(config=gp.ConfigProto(optimize=optimize))
+    ids = gp.SparseTensorValue(np.array(IDS[0]), np.array(IDS[1]), np.array(IDS[2]))
+    given = {**dict(zip(xs, tables, strict=True)), fed: ids, more[0]: np.array(WEIGHTS)}
+    got = session.run([first, whole, second], given)
+    for k, (x, slices, dense) in enumerate(zip(xs, *got[:2], strict=True)):
+        assert sorted(set(slices.indices)) == TOUCHED[parts][k]
+        np.testing.assert_array_equal(slices.dense_shape, x.shape.as_list())
+        by_hand = np.zeros(x.shape.as_list())
+        np.add.at(by_hand, slices.indices, slices.values)
+        np.testing.assert_allclose(dense, by_hand, 1e-12, 1e-12)
+    for derivative, f, at in [(got[1], y, xs), (got[2], size, [*xs, *more])]:
+        for g, x in zip(derivative, at, strict=True):
+            want = numerical(lambda v, f=f, x=x: session.run(f, {**given, x: v}), given[x])
+            np.testing.assert_allclose(g, want, 1e-6, 1e-7)
+
+
+def test_a_part_that_holds_no_id_is_left_alone():
+    parts = [gp.Variable(np.ones((3, 2))) for _ in range(2)]
+    y = gp.nn.embedding_lookup_sparse(parts, gp.SparseTensor([[0, 0]], [3], [1, 1]), None)
+    optimizer = gp.train.MomentumOptimizer(0.1, 0.9)
+    step = optimizer.minimize(gp.reduce_sum(y))
+    with gp.Session() as sess:
+        sess.run(gp.global_variables_initializer())
+        for v in parts:
+            sess.run(optimizer.get_slot(v, "momentum").assign(np.ones((3, 2))))
+        sess.run(step)
+        np.testing.assert_array_equal(sess.run(parts[0]), np.ones((3, 2)))
+        np.testing.assert_allclose(sess.run(parts[1])[:, 0], [1, 1 - 0.1 * 1.9, 1], 1e-6)
+
+
+@pytest.mark.parametrize("optimize", [True, False])
+def test_rows_of_parts_that_follow_from_constants_and_shapes(optimize):
+    """How many there are is known when a plan is bound, and no tile program hides it from that."""
+    parts = [gp.placeholder(gp.float32, [2, 3]) for _ in range(2)]
+    v = gp.placeholder(gp.float32, [3])
+    ids = gp.SparseTensor([[0, 0], [0, 1], [1, 0]], np.int64([3, 0, 1]), [2, 2])
+    weights = gp.SparseTensor(ids.indices, v, ids.dense_shape)
+    out = gp.nn.embedding_lookup_sparse(parts, ids, weights, "div", combiner="sum")
+    session = gp.Session(config=gp.ConfigProto(optimize=optimize))
+    fed = {parts[0]: np.ones((2, 3)), parts[1]: np.ones((2, 3)), v: np.array([2.0, 3.0, 4.0])}
+    first, last = session.run(gp.gradients(out, parts), fed)
+    assert first.indices.tolist() == [0, 1] and first.values[:, 0].tolist() == [3.0, 4.0]
+    assert last.indices.tolist() == [1] and last.values[:, 0].tolist() == [2.0]
+
+
+def test_a_variable_in_parts_is_a_list_of_them():
+    w = gp.get_variable("w", [5, 2], partitioner=gp.fixed_size_partitioner(2))
+    ids = gp.SparseTensor([[0, 0], [1, 0], [2, 0]], [0, 1, 3], [3, 1])
+    for strategy in ("mod", "div"):
+        outs = [gp.nn.embedding_lookup_sparse(p, ids, None, strategy) for p in (w, list(w))]
+        assert isinstance(gp.gradients(outs[0], list(w))[0], gp.IndexedSlices)
+        with gp.Session() as sess:
+            sess.run(gp.global_variables_initializer())
+            one, other, first = sess.run([*outs, w.as_tensor()])
+        np.testing.assert_array_equal(one, other)
+        np.testing.assert_array_equal(one, first[[0, 3, 4] if strategy == "mod" else [0, 1, 3]])
+
+
+def test_an_embedding_inside_a_loop_is_of_the_loop():
+    w = gp.Variable(np.ones((4, 2)))
+    ids = gp.SparseTensor([[0, 0]], [2], [1, 1])
+
+    def trip(i, total):
+        with gp.control_dependencies([w.assign_add(np.ones((4, 2)))]):
+            return i + 1, total + gp.nn.embedding_lookup_sparse(w, ids, None)
+
+    total = gp.while_loop(lambda i, _: i < 3, trip, [0, gp.zeros([1, 2], gp.float64)])[1]
+    with gp.Session() as sess:
+        sess.run(gp.global_variables_initializer())
+        np.testing.assert_array_equal(sess.run(total), [[9.0, 9.0]])
 
 
 def test_embeddings_of_any_rank_and_of_fed_ids():

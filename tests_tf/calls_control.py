@@ -67,6 +67,18 @@ def outer(i, a):
 
 out = tf.while_loop(lambda i, a: i < 4, outer, [0, {ARRAY}])[1].stack() * 1.0"""),
     Call("out = tf.map_fn(lambda r: tf.reduce_sum(tf.boolean_mask(r, r > 0.0) ** 2), x) * 1.0"),
+    # rows of what is around a loop
+    Call("""out = tf.while_loop(lambda i, t: i < 3, lambda i, t: (i + 1, t * tf.gather(x, rows)),
+                    [0, tf.ones([3, 3])])[1] + 0.0""",
+         differs={"second": "TensorFlow's is not connected, though it is not 0"}),
+    Call("out = tf.map_fn(lambda j: tf.gather(x, j) * y[0], rows, tf.float32) * 1.0"),
+    Call("out = tf.map_fn(lambda j: tf.gather(x, j) * tf.gather(x, [0]), rows, tf.float32) * 1.0"),
+    Call("out = tf.map_fn(lambda j: tf.gather(x, j) * tf.reduce_sum(x), rows, tf.float32) * 1.0"),
+    Call("out = tf.map_fn(lambda j: tf.gather(x, j), rows, tf.float32) * tf.gather(x, [1, 1, 0])"),
+    Call("out = tf.map_fn(lambda j: tf.gather_nd(x, [[j], [0]]), rows, tf.float32) * 1.0"),
+    Call("out = tf.scan(lambda t, j: tf.sin(t) * tf.gather(x, j), rows, v) * 1.0"),
+    Call("""out = tf.map_fn(lambda i_: tf.foldl(lambda t, j: t * tf.gather(d, j), i_, d[0]),
+                    zero % 2, tf.float64) * 1.0"""),
     Call(f"out = {ARRAY}.write(1, x).write(0, y).stack() * 1.0"),
     Call(f"out = {ARRAY}.scatter([1, 0], x).stack() * 1.0"),
     Call(f"out = {ARRAY}.split(z, [1, 1, 1]).stack() * 1.0"),

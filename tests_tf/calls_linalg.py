@@ -57,6 +57,11 @@ CALLS = rows(
     *["ids_ = tf.SparseTensor([[0, 0], [0, 1], [1, 0]], np.int64([1, 0, 1]), [2, 2])\n"
       f"out = tf.nn.embedding_lookup_sparse(x, ids_, None, combiner='{f}')"
       for f in ("sum", "mean", "sqrtn")],
+    *["ids_ = tf.SparseTensor([[0, 0], [0, 1], [1, 0]], np.int64([3, 0, 1]), [2, 2])\n"
+      "weights = tf.SparseTensor(ids_.indices, v, ids_.dense_shape)\n"
+      f"out = tf.nn.embedding_lookup_sparse({a}, combiner='sum')"
+      for a in ("big, ids_, None", "image[0], ids_, weights", "big, ids_, weights, max_norm=0.9",
+                "[x, y], ids_, weights, max_norm=0.9", "[x, y], ids_, weights, 'div'")],
 )  # fmt: skip
 
 ERRORS = rows(

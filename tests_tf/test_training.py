@@ -43,6 +43,86 @@ with tf.Session() as sess:
 out = [tf.constant(v) for v in got]
 """
 
+#: Each step takes other rows, some of them twice and one of them with the weight 0.
+SPARSE_ROWS = """
+rng = np.random.default_rng(3)
+w = {table}
+g = tf.placeholder(tf.{dtype}, [3, 3])
+ids = tf.sparse_placeholder(tf.int64, [3, 4])
+weights = tf.sparse_placeholder(tf.{dtype}, [3, 4])
+optimizer = {make}
+rows = tf.nn.embedding_lookup_sparse(w, ids, weights, {how})
+step = optimizer.minimize(tf.reduce_sum(tf.square(rows) * g))
+parts = list(w) if isinstance(w, list) or hasattr(w, "as_tensor") else [w]
+at = np.array([[0, 0], [0, 2], [1, 1], [2, 0], [2, 3]])
+with tf.Session() as sess:
+    sess.run(tf.global_variables_initializer())
+    for k in range(20):
+        numbers, x = rng.integers(0, 7, 5), rng.uniform(0.1, 1.0, 5)
+        numbers[2], x[1] = numbers[0], 0.0
+        sess.run(step, {{ids: (at, numbers, [3, 4]), weights: (at, x, [3, 4]),
+                         g: rng.normal(size=(3, 3))}})
+    got = sess.run(parts + [optimizer.get_slot(v, n) for v in parts
+                            for n in optimizer.get_slot_names()])
+out = [tf.constant(v) for v in got]
+"""
+
+TABLES = {
+    "one": ('tf.Variable(rng.normal(size=(7, 3)), name="w", dtype=tf.{dtype})', 'combiner="sum"'),
+    "clipped": ("tf.Variable(rng.normal(size=(7, 3)), dtype=tf.{dtype})", "max_norm=0.8"),
+    "mod": (
+        "[tf.Variable(rng.normal(size=(n, 3)), dtype=tf.{dtype}) for n in (3, 2, 2)]",
+        'combiner="sqrtn", max_norm=1.0',
+    ),
+    "div": (
+        "[tf.Variable(rng.normal(size=(n, 3)), dtype=tf.{dtype}) for n in (3, 2, 2)]",
+        'partition_strategy="div"',
+    ),
+    "parts": (
+        'tf.get_variable("w", [7, 3], tf.{dtype}, tf.ones_initializer(), '
+        "partitioner=tf.fixed_size_partitioner(3))",
+        'combiner="sum"',
+    ),
+}
+
+#: Row 0 is taken in the first step alone.
+LOOP_ROWS = """
+rng = np.random.default_rng(3)
+w = tf.Variable(rng.normal(size=(7, 3)), name="w", dtype=tf.{dtype})
+g = tf.placeholder(tf.{dtype}, [3, 2, 3])
+ids = tf.placeholder(tf.int32, [3, 2])
+optimizer = {make}
+start = tf.ones([2, 3], tf.{dtype})
+out = {loop}
+step = optimizer.minimize(tf.reduce_sum(out * g))
+with tf.Session() as sess:
+    sess.run(tf.global_variables_initializer())
+    for k in range(20):
+        numbers = rng.integers(1, 5, (3, 2))
+        numbers[0, 1] = numbers[1, 0] if k else 0
+        sess.run(step, {{ids: numbers, g: rng.normal(size=(3, 2, 3))}})
+    got = sess.run([w] + [optimizer.get_slot(w, n) for n in optimizer.get_slot_names()])
+out = [tf.constant(v) for v in got]
+"""
+
+LOOPS = {
+    "while": (
+        "tf.while_loop(lambda i, s: i < 3, lambda i, s: "
+        "(i + 1, s * tf.tanh(tf.gather(w, ids[i]))), [0, start])[1]"
+    ),
+    "map": "tf.map_fn(lambda i: tf.square(tf.gather(w, i)), ids, tf.{dtype})",
+    "scan": "tf.scan(lambda s, i: s * tf.tanh(tf.nn.embedding_lookup(w, i)), ids, start)",
+    "nested": (
+        "tf.map_fn(lambda row: tf.map_fn(lambda i: tf.square(tf.gather(w, i)), row, tf.{dtype}), "
+        "ids, tf.{dtype})"
+    ),
+    "sparse": (
+        "tf.map_fn(lambda i: tf.square(tf.nn.embedding_lookup_sparse(w, tf.SparseTensor("
+        "tf.constant([[0, 0], [1, 0]], tf.int64), tf.cast(i, tf.int64), "
+        "tf.constant([2, 1], tf.int64)), None)), ids, tf.{dtype})"
+    ),
+}
+
 OPTIMIZERS = [
     "GradientDescentOptimizer(0.1)",
     "MomentumOptimizer(0.1, 0.9)",
@@ -111,12 +191,37 @@ def compare(tensorflow, text, tol=1e-6):
     assert [n for n in ours["names"] if "'" in n] == [n for n in theirs["names"] if "'" in n]
 
 
+def of(make):
+    # TensorFlow's proximal ones refuse variables of float64.
+    return ("float32", 2e-6) if make.startswith("Proximal") else ("float64", 1e-9)
+
+
 @pytest.mark.parametrize("text", [TRAIN, ROWS], ids=["whole", "rows"])
 @pytest.mark.parametrize("make", OPTIMIZERS)
 def test_optimizers(tensorflow, make, text):
-    # TensorFlow's proximal ones refuse variables of float64.
-    dtype, tol = ("float32", 2e-6) if make.startswith("Proximal") else ("float64", 1e-9)
+    dtype, tol = of(make)
     compare(tensorflow, text.format(make=f"tf.train.{make}", dtype=dtype), tol)
+
+
+@pytest.mark.parametrize("table", TABLES)
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_embeddings_of_sparse_ids(tensorflow, make, table):
+    dtype, tol = of(make)
+    variable, how = TABLES[table]
+    text = SPARSE_ROWS.format(
+        make=f"tf.train.{make}", dtype=dtype, table=variable.format(dtype=dtype), how=how
+    )
+    compare(tensorflow, text, tol)
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_rows_taken_in_loops(tensorflow, make, loop):
+    dtype, tol = of(make)
+    text = LOOP_ROWS.format(
+        make=f"tf.train.{make}", dtype=dtype, loop=LOOPS[loop].format(dtype=dtype)
+    )
+    compare(tensorflow, text, tol)
 
 
 @pytest.mark.parametrize("make", DECAYS)

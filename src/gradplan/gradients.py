@@ -79,7 +79,8 @@ def gradients(
     list of Tensor, IndexedSlices or None
         ``sum_j grad_ys[j] * d ys[j] / d x``, of the type and shape of x. It is
         :class:`gp.IndexedSlices` where nothing but rows of x is taken, by ``gather``,
-        ``embedding_lookup`` or ``gather_nd``; ``gp.convert_to_tensor`` makes a tensor of them.
+        ``gather_nd``, ``embedding_lookup`` or ``embedding_lookup_sparse``, or by these in the trips
+        of a loop; ``gp.convert_to_tensor`` makes a tensor of them.
 
     Raises
     ------

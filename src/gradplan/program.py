@@ -61,9 +61,9 @@ class Program(Graph):
             like.source,
             like.origin,
         )
-        if opdef is like.opdef:
-            op.asked = like.asked
         op.id = len(self._ops)
+        if opdef is like.opdef and len(inputs) == len(like.inputs):
+            op.asked = like.asked
         self._ops.append(op)
         return op
 
@@ -90,18 +90,6 @@ class Program(Graph):
     def kept(self) -> set[Tensor]:
         """What is wanted of the program itself, which no pass may do away with."""
         return set(self.fetches) | {t for op in self.targets for t in op.outputs}
-
-    def sizing(self) -> set[Operation]:
-        """The operations whose values have to be known to find shapes."""
-        seen: set[Operation] = set()
-        stack = [op.inputs[i].op for op in self._ops for i in op.asked]
-        while stack:
-            op = stack.pop()
-            if op not in seen:
-                seen.add(op)
-                if op.opdef.static is None:
-                    stack.extend([t.op for t in op.inputs])
-        return seen
 
     def pinned(self) -> set[Operation]:
         """What others must run after."""

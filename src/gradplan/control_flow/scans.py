@@ -22,8 +22,11 @@ from gradplan.control_flow.tensor_array import is_empty_array
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, Tensor, get_default_graph
 from gradplan.opdef import captured
-from gradplan.ops.array import zeros_like
+from gradplan.ops.array import shape, zeros, zeros_like
 from gradplan.ops.constant import convert_to_tensor
+from gradplan.ops.gather import gather_grad
+from gradplan.ops.indexed_slices import IndexedSlices, as_slices, flat_rows
+from gradplan.ops.slicing import concat
 
 _scan_rules, *_SCAN = declare(
     "StatelessScan", "Scan", "Repeats a body over rows of tensors; see :func:`scan`."
@@ -234,15 +237,16 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
         d_final = [dys[i] if dys[i] is not None else zeros_like(op.outputs[i]) for i in floats]
         d_rows = [(j, dys[n + j]) for j in range(n_rows) if dys[n + j] is not None]
         d_history = [(i, dys[n + n_rows + i]) for i in floats if dys[n + n_rows + i] is not None]
-        sums = [zeros_like(taken[i]) for i in outer]
         elements = [*history, *stacks, *[dy for _, dy in d_rows], *[dy for _, dy in d_history]]
     stepped = op.attrs["stepped"]
-    arguments = [(dtypes.int64, ()), *[(t.dtype, t._shape) for t in (*d_final, *sums)]]
+    totalled = [*d_final, *[taken[i] for i in outer]]
+    arguments = [(dtypes.int64, ()), *[(t.dtype, t._shape) for t in totalled]]
     if stepped:
         arguments[1 : 1 + len(floats)] = [
             (t.dtype, t._shape) for t in [body.arguments[1 + i] for i in floats]
         ]
     arguments += [(t.dtype, None if t._shape is None else t._shape[1:]) for t in elements]
+    slices: dict[int, IndexedSlices] = {}  # of those in outer of which rows alone are taken
 
     def back(trip: Tensor, *rest: Tensor) -> Any:
         inner = get_default_graph()
@@ -260,33 +264,58 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
         ys = [outs[i] for i in floats] + [outs[n + j] for j, _ in d_rows]
         xs = [carried[i] for i in floats] + [rows[i] for i in stacked] + [around[i] for i in outer]
         found = dense_gradients(ys, xs, [*d_carried, *d_made])
+        for i, g in zip(outer, found[len(floats) + len(stacked) :], strict=True):
+            rows_alone = None if stepped else as_slices(g, counted=True)
+            if isinstance(rows_alone, IndexedSlices):
+                slices[i] = rows_alone
         found = [zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
         d_in = found[: len(floats)]
         for (i, _), more in zip(d_history, d_took, strict=True):
             d_in[floats.index(i)] += more
-        mine = found[len(floats) + len(stacked) :]
+        mine = zip(outer, totals, found[len(floats) + len(stacked) :], strict=True)
         return (
             *d_in,
-            *[total + g for total, g in zip(totals, mine, strict=True)],
+            *[total + g for i, total, g in mine if i not in slices],
             *found[len(floats) : len(floats) + len(stacked)],
+            *[s.values for s in slices.values()],
+            *[s.indices for s in slices.values()],
         )
 
     made, returned = trace(op.graph, back, arguments, "back")  # type: ignore[arg-type]
     results(made, returned)
     elements = _used_rows(made, elements)
+    at = 1 + len(floats)
+    of_outer = zip(outer, made.arguments[at : at + len(outer)], strict=True)
+    made.arguments[at : at + len(outer)] = [t for i, t in of_outer if i not in slices]
+    summed = [i for i in outer if i not in slices]
     with op.graph.as_default():
         trips = op.inputs[op.writes]
         reverse = not op.attrs["reverse"]
-        start = [*d_final, *sums]
-        outs = scan_loop(trips, made, start, elements, "scan_grad", reverse, stepped)
-    out: list[Any] = [None] * len(op.inputs)
-    for k, i in enumerate(floats):
-        out[first + i] = None if is_empty_array(initial[i]) else outs[k]
-    for k, i in enumerate(outer):
-        out[end + i] = outs[len(floats) + k]
-    for k, i in enumerate(stacked):
-        out[first + n + i] = outs[len(floats) + len(outer) + k]
+        start = [*d_final, *[zeros_like(taken[i]) for i in summed]]
+        outs = iter(scan_loop(trips, made, start, elements, "scan_grad", reverse, stepped))
+        out: list[Any] = [None] * len(op.inputs)
+        for i in floats:
+            d = next(outs)
+            out[first + i] = None if is_empty_array(initial[i]) else d
+        for i in summed:
+            out[end + i] = next(outs)
+        for i in stacked:
+            out[first + n + i] = next(outs)
+        values = [next(outs) for _ in slices]
+        for i, v in zip(slices, values, strict=True):
+            out[end + i] = _added_up(v, next(outs), taken[i])
     return out
+
+
+def _added_up(values: Tensor, indices: Tensor, table: Tensor) -> Tensor:
+    """What all trips give to rows of ``table``.
+
+    A row 0 of zeros is the first, as in TensorFlow 1, whose optimizers change row 0 for it.
+    """
+    whole, nothing = shape(table), zeros_like(table[:1])
+    values, indices = flat_rows(values, indices, whole, table._shape)
+    indices = concat([zeros(shape(nothing)[:1], indices.dtype), indices], 0)
+    return gather_grad(concat([nothing, values], 0), indices, whole, 0)
 
 
 def _used_rows(body: Body, stacks: Sequence[Tensor]) -> list[Tensor]:

@@ -92,7 +92,7 @@ def gather_rows(
 
 
 @op("GatherGrad", CALL, types="T I I I -> T", T=NUMBERS, flops=1, fallible=True)
-def _gather_grad(
+def gather_grad(
     dy: Any,
     indices: Any,
     shape: Any,
@@ -161,11 +161,11 @@ def _(binder: Any, op: Any) -> None:
 @gather_rows.gradient
 @named("Reshape_2")
 def _(op: Any, dy: Any) -> Any:
-    params, indices, axis = op.inputs  # a dense gradient: here IndexedSlices would begin
-    return _gather_grad(dy, indices, shape(params), axis, **op.attrs), None, None
+    params, indices, axis = op.inputs
+    return gather_grad(dy, indices, shape(params), axis, **op.attrs), None, None
 
 
-@_gather_grad.shape
+@gather_grad.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     axis = scalar_argument(value(3), in_shapes[3], "axis")
     dims, unknown = shape_argument(value(2), in_shapes[2])
@@ -180,7 +180,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     return dims
 
 
-@_gather_grad.lower
+@gather_grad.lower
 def _(binder: Any, op: Any) -> None:
     out = binder.result(op)
     dims, indices = _gather_views(binder, op, out.dims, op.inputs[3])
@@ -189,14 +189,14 @@ def _(binder: Any, op: Any) -> None:
     emit_scatter(binder, out.reshaped(dims), indices, dy, "add", drop)
 
 
-@_gather_grad.gradient
+@gather_grad.gradient
 def _(op: Any, g: Any) -> Any:
     return gather_rows(g, op.inputs[1], op.inputs[3], **op.attrs), None, None, None
 
 
 def gather_gradient(dy: Any, params: Any, indices: Any) -> Any:
     """The gradient of elements taken from the last dimension of ``params``, row by row."""
-    return _gather_grad(dy, indices, shape(params), -1, batch_dims=-1)
+    return gather_grad(dy, indices, shape(params), -1, batch_dims=-1)
 
 
 def gather(
@@ -381,7 +381,7 @@ def _(binder: Any, op: Any) -> None:
 
 @gather_nd.gradient
 def _(op: Any, dy: Any) -> Any:
-    params, indices = op.inputs  # a dense gradient: here IndexedSlices would begin
+    params, indices = op.inputs
     return scatter_rows_nd(indices, dy, shape(params), **op.attrs), None
 
 

@@ -15,14 +15,15 @@ from gradplan.opdef import (
     known_sizes,
     register_tensor_conversion_function,
 )
-from gradplan.ops.array import reshape
+from gradplan.ops.array import ones_like, reshape, shape
 from gradplan.ops.constant import convert_to_tensor
+from gradplan.ops.gather import gather
 from gradplan.ops.math import cast
 from gradplan.ops.segment import unsorted_segment_sum
 from gradplan.ops.shaping import squeeze
 from gradplan.ops.sizes import size
-from gradplan.ops.slicing import concat
-from gradplan.shapes import TensorShape
+from gradplan.ops.slicing import concat, where
+from gradplan.shapes import Shape, TensorShape
 
 __all__ = ["IndexedSlices", "IndexedSlicesValue"]
 
@@ -177,15 +178,16 @@ def _parts(key: IndexedSlices) -> list[Tensor]:
     return [t for t in (key.values, key.indices, key.dense_shape) if t is not None]
 
 
-def as_slices(grad: Tensor | None) -> Any:
-    """A gradient as IndexedSlices, if it is that of rows taken by ``gather`` alone; else itself.
+def as_slices(grad: Tensor | None, counted: bool = False) -> Any:
+    """A gradient as IndexedSlices, if it is that of rows alone that were taken; else itself.
 
-    The dense sum of these rows, which nothing takes then, is never computed.
+    The dense sum of these rows, which nothing takes then, is never computed. With ``counted`` there
+    have to be as many rows in every run: none is left out for its index.
     """
     if grad is None:
         return None
     terms = list(grad.op.inputs) if grad.op.type == "AddN" else [grad]
-    if not all([_is_of_rows(t) for t in terms]):
+    if not all([_is_of_rows(t, counted) for t in terms]):
         return grad
     graph = grad.graph
     with graph.as_default():
@@ -204,16 +206,18 @@ def as_slices(grad: Tensor | None) -> Any:
 _ROW_BY_ROW = ("Neg", "Cast", "Identity")
 
 
-def _is_of_rows(t: Tensor) -> bool:
+def _is_of_rows(t: Tensor, counted: bool) -> bool:
     while t.op.type in _ROW_BY_ROW:
         t = t.op.inputs[0]
     op = t.op
+    if op.type == "EmbeddingSums":
+        return bool(op.attrs["adjoint"]) and not (counted and op.inputs[4]._shape != ())
     if op.attrs.get("batch_dims"):
         return False
     if op.type == "ScatterNd":
         where = op.inputs[0]._shape
         return where is not None and len(where) == 2 and where[1] == 1
-    if op.type != "GatherGrad" or op.attrs["drop"]:
+    if op.type != "GatherGrad" or counted and op.attrs["drop"]:
         return False
     axis = constant_value(op.inputs[3])
     return axis is not None and int(axis) == 0
@@ -236,14 +240,41 @@ def _taken(t: Tensor, graph: Graph) -> IndexedSlices:
     with graph.name_scope(f"{op.name.rpartition('/')[0]}/"):
         if op.type == "ScatterNd":
             return IndexedSlices(op.inputs[1], squeeze(op.inputs[0], [-1]), op.inputs[2])
+        if op.type == "EmbeddingSums":
+            return _weighted(*op.inputs)
         dy, indices, whole = op.inputs[:3]
-        inner = None if t._shape is None or None in t._shape[1:] else t._shape[1:]
-        # -1 tells passes that a vector of indices changes nothing, but cannot be found beside a 0
-        if inner is not None and 0 not in inner:
-            values = reshape(dy, [-1, *inner])
-        else:
-            values = reshape(dy, concat([reshape(size(indices), [1]), whole[1:]], 0))
-        return IndexedSlices(values, reshape(indices, [-1]), whole)
+        values, indices = flat_rows(dy, indices, whole, t._shape)
+        if op.attrs.get("drop"):
+            there = where(indices >= 0)[:, 0]
+            values, indices = gather(values, there), gather(indices, there)
+        return IndexedSlices(values, indices, whole)
+
+
+def flat_rows(
+    dy: Tensor, indices: Tensor, whole: Tensor, static: Shape | None
+) -> tuple[Tensor, Tensor]:
+    """Rows at indices of any rank as one row for each of a vector of indices; ``whole`` is the
+    shape of what they are rows of, and ``static`` what is known of it."""
+    inner = None if static is None or None in static[1:] else static[1:]
+    # -1 tells passes that a vector of indices changes nothing, but cannot be found beside a 0
+    if inner is not None and 0 not in inner:
+        values = reshape(dy, [-1, *inner])
+    else:
+        values = reshape(dy, concat([reshape(size(indices), [1]), whole[1:]], 0))
+    return values, reshape(indices, [-1])
+
+
+def _weighted(dy: Tensor, weights: Tensor, places: Tensor, n: Tensor, held: Tensor) -> Any:
+    """What sparse_embedding.py adds up: row i of ``dy`` by its weight for each (i, j) at j."""
+    if held._shape != ():
+        there = where(held)[:, 0]
+        weights, places = gather(weights, there), gather(places, there)
+    whole = concat([reshape(n, [1]), shape(dy, out_type=int64)[1:]], 0)
+    if dy._shape is not None:
+        weights = reshape(weights, [-1, *[1] * len(dy._shape[1:])])
+    else:
+        weights = reshape(weights, concat([[-1], ones_like(shape(dy)[1:])], 0))
+    return IndexedSlices(gather(dy, places[:, 0]) * weights, places[:, 1], whole)
 
 
 register_tensor_conversion_function(IndexedSlices, _dense)

@@ -5,19 +5,79 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from gradplan import dtypes
+from gradplan import dtypes, shapes
+from gradplan.dtypes import NUMBERS
 from gradplan.graph import Tensor, at_user_line
+from gradplan.opdef import CALL, graph_of, op
 from gradplan.ops.array import expand_dims, identity, ones_like, reshape, shape, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
-from gradplan.ops.entries import entries_matmul, gather_entries, scatter_entries
+from gradplan.ops.entries import entries_dots, scatter_entries
+from gradplan.ops.gather import gather_rows, merged_shape, scalar_argument
 from gradplan.ops.logic import equal, greater
 from gradplan.ops.math import cast, floordiv, floormod, maximum, minimum, sqrt, square
 from gradplan.ops.matrices import equal_shapes, merge_dims, number_of
+from gradplan.ops.partitioned import PartitionedVariable
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.slicing import concat, where
-from gradplan.ops.sparse_tensor import SparseTensor, to_sparse
+from gradplan.ops.sparse_tensor import to_sparse
 
 __all__ = ["embedding_lookup_sparse"]
+
+
+@op(
+    "EmbeddingSums",
+    CALL,
+    kernel="sparse_matmul",
+    types="T T I I bool -> T",
+    T=NUMBERS,
+    flops=lambda attrs, in_shapes: 2 * in_shapes[1][0] * shapes.size(in_shapes[0][1:]),
+    fallible=True,
+)
+def row_sums(
+    table: Any,
+    weights: Any,
+    places: Any,
+    size: Any,
+    held: Any,
+    adjoint: Any = False,
+    name: str | None = None,
+) -> Any:
+    """``size`` rows, to which for each (i, j) of ``places`` its weight times row j of the table is
+    added at i; with ``adjoint``, row i at j.
+
+    ``held`` says which of them count, a scalar that all do; the weights of the others must be 0.
+    It makes no difference but to the gradient's IndexedSlices (indexed_slices.py).
+    """
+
+
+@row_sums.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    table, weights, places, size, _ = in_shapes
+    if table == ():
+        raise ValueError("the table must have at least one dimension")
+    if places is not None and shapes.merge(places, (None, 2)) is False:
+        raise ValueError(f"places must be pairs, but are {shapes.text(places)}")
+    if places is not None and shapes.merge(weights, places[:1]) is False:
+        raise ValueError(f"weights {shapes.text(weights)} of places {shapes.text(places)}")
+    return merged_shape((scalar_argument(value(3), size, "size"),), table and table[1:])
+
+
+@row_sums.lower
+def _(binder: Any, op: Any) -> None:
+    table, weights, places = [binder.contiguous(binder.view(t)) for t in op.inputs[:3]]
+    out = binder.result(op)
+    rows = [x.reshaped((x.dims[0], shapes.size(x.dims[1:]))) for x in (out, table)]
+    binder.emit("sparse_matmul", rows[:1], [places, weights, rows[1]], [int(op.attrs["adjoint"])])
+
+
+@row_sums.gradient
+def _(op: Any, dy: Any) -> Any:
+    table, weights, places, _, held = op.inputs
+    turned = bool(op.attrs["adjoint"])
+    rows = cast(shape(table), dtypes.int64)[0]
+    dtable = row_sums(dy, weights, places, rows, held, adjoint=not turned)
+    a, b = [_flat(x) for x in ((table, dy) if turned else (dy, table))]
+    return dtable, entries_dots(places, a, b), None, None, None
 
 
 def embedding_lookup_sparse(
@@ -33,7 +93,7 @@ def embedding_lookup_sparse(
 
     Parameters
     ----------
-    params : tensor_like of float, shape [vocabulary, ...], or list of them
+    params : tensor_like of float, shape [vocabulary, ...], list of them, or PartitionedVariable
         The table; of a list, one of its parts each.
     sp_ids : SparseTensor of int32 or int64, shape [n, m]
         Its values are the ids.
@@ -92,7 +152,7 @@ def embedding_lookup_sparse(
         )
     ids = to_sparse(sp_ids, "sp_ids")
     given = None if sp_weights is None else to_sparse(sp_weights, "sp_weights")
-    graph = ids.graph
+    graph = graph_of([ids.values])
     with graph.as_default(), graph.name_scope(name or "embedding_lookup_sparse") as scope:
         tables = [convert_to_tensor(p) for p in _parts(params)]
         if not tables:
@@ -103,25 +163,24 @@ def embedding_lookup_sparse(
         else:
             weights = equal_shapes(cast(given.values, kind), ids.values)
         numbers = cast(ids.values, dtypes.int64)
-        out = None
-        for part, mine in enumerate(_owned(numbers, tables, partition_strategy)):
-            more = _sums(tables[part], ids, mine, weights, max_norm)
-            out = more if out is None else out + more
-        assert out is not None
-        if combiner != "sum":
-            rows, n = ids.indices[:, :1], ids.dense_shape[:1]
-            squared = combiner == "sqrtn"
-            total = scatter_entries(square(weights) if squared else weights, rows, n)
-            total = sqrt(total) if squared else total
-            count = scatter_entries(ones_like(weights), rows, n)
-            one = constant(1, kind)
-            out = out / expand_dims(where(equal(count, zeros_like(count)), one, total), -1)
-        whole = tables[0]._shape
-        if whole is not None and len(whole) == 2:
-            out = identity(out, name=scope)
+        segments, n = ids.indices[:, :1], ids.dense_shape[:1]
+        sums = None
+        for part, (held, row) in enumerate(_owned(numbers, tables, partition_strategy)):
+            more = _sums(tables[part], segments, n, held, row, weights, max_norm)
+            sums = more if sums is None else sums + more
+        assert sums is not None
+        if combiner == "sum":
+            out = identity(sums, name=scope)
         else:
-            size = cast(shape(tables[0]), dtypes.int64)
-            out = reshape(out, concat([ids.dense_shape[:1], size[1:]], 0), name=scope)
+            squared = combiner == "sqrtn"
+            total = scatter_entries(square(weights) if squared else weights, segments, n)
+            total = sqrt(total) if squared else total
+            count = scatter_entries(ones_like(weights), segments, n)
+            one = constant(1, kind)
+            total = where(equal(count, zeros_like(count)), one, total)
+            out = _flat(sums) / expand_dims(total, -1)
+            out = reshape(out, shape(sums), name=scope)
+        whole = tables[0]._shape
         if whole is not None:
             first = ids.shape.as_list()[0] if ids.shape.ndims else None
             out.set_shape([first, *whole[1:]])
@@ -130,6 +189,8 @@ def embedding_lookup_sparse(
 
 def _parts(params: Any) -> Sequence[Any]:
     """The parts of a table; a list of numbers is a table itself."""
+    if isinstance(params, PartitionedVariable):
+        return list(params)
     if isinstance(params, (list, tuple)):
         if not params or all(hasattr(p, "graph") or getattr(p, "ndim", 0) for p in params):
             return params
@@ -137,11 +198,10 @@ def _parts(params: Any) -> Sequence[Any]:
 
 
 def _owned(numbers: Tensor, tables: Sequence[Tensor], strategy: str) -> list[Any]:
-    """For each part which ids it holds, and their rows in it; None for all, if it is the only
-    one."""
+    """For each part which ids it holds, and their rows in it."""
     k = len(tables)
     if k == 1:
-        return [(None, numbers)]
+        return [(constant(True), numbers)]
     if strategy == "mod":
         owner, row = floormod(numbers, k), floordiv(numbers, k)
         return [(equal(owner, constant(p, dtypes.int64)), row) for p in range(k)]
@@ -156,23 +216,26 @@ def _owned(numbers: Tensor, tables: Sequence[Tensor], strategy: str) -> list[Any
     ]
 
 
-def _sums(table: Tensor, ids: SparseTensor, mine: Any, weights: Tensor, max_norm: Any) -> Tensor:
-    """The weighted sums of the rows of one part, [n, length]."""
-    held, row = mine
-    if held is not None:
-        row = where(held, row, zeros_like(row))
-        weights = where(held, weights, zeros_like(weights))
-    flat = table
-    if table._shape is None or len(table._shape) != 2:
-        flat = merge_dims(table, (1, None))
-    column = expand_dims(row, -1)
-    if max_norm is not None:
-        most = number_of(max_norm, table.dtype)
-        squares = reduce_sum(square(gather_entries(flat, column)), 1)
+def _sums(
+    table: Tensor, segments: Tensor, n: Tensor, held: Tensor, row: Tensor, weights: Any, most: Any
+) -> Tensor:
+    """The weighted sums of the rows of one part, [n, ...], where ``held``; of norm ``most``."""
+    only = held._shape == ()
+    if most is not None:
+        most = number_of(most, table.dtype)
+        taken = row if only else where(held, row, constant(-1, dtypes.int64))
+        rows = gather_rows(table, taken, 0, drop=not only)
+        squares = reduce_sum(square(_flat(rows)), 1)
         positive = greater(squares, zeros_like(squares))
         norm = sqrt(where(positive, squares, ones_like(squares)))  # no slope at 0
         norm = where(positive, norm, squares)
         weights = weights * most / maximum(norm, most)
-    places = concat([ids.indices[:, :1], column], 1)
-    size = concat([ids.dense_shape[:1], cast(shape(flat), dtypes.int64)[:1]], 0)
-    return entries_matmul(places, weights, size, flat)
+    if not only:
+        row, weights = [where(held, x, zeros_like(x)) for x in (row, weights)]
+    places = concat([segments, expand_dims(row, -1)], 1)
+    return row_sums(table, weights, places, n[0], held)
+
+
+def _flat(x: Tensor) -> Tensor:
+    """The rows of a tensor as vectors."""
+    return x if x._shape is not None and len(x._shape) == 2 else merge_dims(x, (1, None))

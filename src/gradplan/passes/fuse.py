@@ -11,7 +11,8 @@ After::
 An operation joins the group of what it takes, if both have the same static shape and no path leads
 out of the group and back in. A group with one result has the broadcast of all its inputs as its
 shape, whatever the sizes turn out to be. With several results the sizes must turn out equal; where
-unknown dimensions were not what they seemed, the group is lowered operation by operation.
+unknown dimensions were not what they seemed, the group is lowered operation by operation. What a
+shape follows from stays by itself.
 """
 
 from __future__ import annotations
@@ -73,8 +74,7 @@ class _Fuser:
         self.consumers = program.consumers()
         self.sizes = probe(program)
         self.kept = program.kept()
-        self.sizing = program.sizing()
-        pinned = program.pinned()
+        apart = program.pinned() | _sizing(program)
         self.ancestors: list[int] = []
         self.groups: dict[Operation, list[Operation]] = {}
         #: For every operation the first member of the groups that reach across it.
@@ -84,7 +84,7 @@ class _Fuser:
             for before in (*[t.op for t in op.inputs], *op.control_inputs):
                 mask |= self.ancestors[before.id] | 1 << before.id
             self.ancestors.append(mask)
-            if _fusable(op) and op not in pinned and op.outputs[0] in self.sizes:
+            if _fusable(op) and op not in apart and op.outputs[0] in self.sizes:
                 self._place(op)
 
     def _place(self, op: Operation) -> None:
@@ -93,9 +93,7 @@ class _Fuser:
         size = self.sizes[op.outputs[0]]
         for t in op.inputs:
             group = self.groups.get(t.op)
-            if group is None or group in near or self.sizes.get(t) != size:
-                continue
-            if (op in self.sizing) == (t.op in self.sizing):  # else the group has no known value
+            if group is not None and group not in near and self.sizes.get(t) == size:
                 near.append(group)
         choices = [near, *([g] for g in reversed(near))] if len(near) > 1 else [near]
         for choice in choices:
@@ -157,6 +155,19 @@ class _Fuser:
 
 def _fusable(op: Operation) -> bool:
     return op.opdef.kind is MAP and op.opdef.kernel is not None and is_pure(op)
+
+
+def _sizing(program: Program) -> set[Operation]:
+    """What shapes follow from, which is computed when a plan is bound: a group would tie it to what
+    the run computes."""
+    seen: set[Operation] = set()
+    stack = [op.inputs[i].op for op in program._ops for i in op.asked]
+    while stack:
+        op = stack.pop()
+        if op not in seen and op.opdef.static is None:
+            seen.add(op)
+            stack.extend([t.op for t in op.inputs])
+    return seen
 
 
 def run(program: Program) -> Program:
