@@ -133,6 +133,7 @@ def test_savers_that_are_refused():
         ([u, u], ValueError, "same name"), ({"a": w, "b": w}, ValueError, "restored twice: b"),
         ({"a": u, "b": [u]}, ValueError, "restored twice: b"), ({"a": []}, ValueError, "a is"),
         ({"a": [first, second]}, ValueError, "not all the parts"),
+        ({"a": [first, first, third]}, ValueError, "not all the parts"),
         ({"a": [first, second, third, u]}, ValueError, "not all the parts"),
         ({"a": [w, 3]}, TypeError, "must hold Variables, not 3"),
     ]:  # fmt: skip

@@ -263,7 +263,9 @@ def _variables_in(nest: Any) -> list[Variable]:
 def _is_whole(group: list[Variable]) -> bool:
     """Whether these are all the parts of one variable."""
     infos = [v._save_slice_info for v in group if v._save_slice_info is not None]
-    if not infos or len(infos) < len(group) or len({info.full_name for info in infos}) > 1:
+    if not len(infos) == len(group) == len(set(group)) > 0:
+        return False
+    if any(info.full_name != infos[0].full_name for info in infos):
         return False
     return sum([math.prod(i.var_shape) for i in infos]) == math.prod(infos[0].full_shape)
 
