@@ -19,6 +19,7 @@ from gradplan.ops.array import identity, ones_like, zeros_like
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.indexed_slices import as_slices
 from gradplan.ops.math import cast
+from gradplan.ops.partitioned import PartitionedVariable
 from gradplan.ops.seeds import like
 from gradplan.ops.sums import add_n
 
@@ -86,6 +87,8 @@ def gradients(
     ------
     LookupError
         If an operation on the way has no gradient.
+    NotImplementedError
+        If an x is a PartitionedVariable, and not the list of its parts.
     TypeError
         If a y is no float, or an x is no tensor.
     ValueError
@@ -201,6 +204,10 @@ def _stand_ins(graph: Graph, x: Tensor, ys: Sequence[Tensor]) -> list[Tensor]:
 def _tensor(x: Any) -> Tensor:
     if isinstance(x, Tensor):
         return x
+    if isinstance(x, PartitionedVariable):
+        raise NotImplementedError(
+            f"gradients: {x!r} is no variable of its own: take its parts, as a list"
+        )
     if not hasattr(x, "_as_graph_element"):
         raise TypeError(f"gradients: a {type(x).__name__} is neither tensor nor variable: {x!r}")
     return x._as_graph_element()

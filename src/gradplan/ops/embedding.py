@@ -63,10 +63,7 @@ def embedding_lookup(
     <BLANKLINE>
            [[1., 2.]]], dtype=float32)
     """
-    joined = (list, tuple, PartitionedVariable)
-    shards = list(params) if isinstance(params, joined) else [params]
-    if shards and all(isinstance(v, (int, float, list, tuple)) for v in shards):
-        shards = [params]  # nested lists of numbers are one table
+    shards = shards_of(params)
     if not shards:
         raise ValueError(at_user_line("embedding_lookup: need at least one param"))
     if partition_strategy not in ("mod", "div"):
@@ -88,7 +85,14 @@ def embedding_lookup(
         rows = _from_shards(tables, ids, partition_strategy)
         if max_norm is not None:
             rows = _clipped(rows, max_norm, tables[0])
-        return identity(rows, name=scope)
+        return rows
+
+
+def shards_of(params: Any) -> list[Any]:
+    """The shards of a table; nested lists of numbers are one table."""
+    shards = list(params) if isinstance(params, (list, tuple, PartitionedVariable)) else [params]
+    numbers = bool(shards) and all(isinstance(v, (int, float, list, tuple)) for v in shards)
+    return [params] if numbers else shards
 
 
 def _from_shards(tables: list[Tensor], ids: Tensor, strategy: str) -> Tensor:

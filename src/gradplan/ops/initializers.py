@@ -30,7 +30,7 @@ __all__ = [
 class Initializer:
     """Base of the initializers: called with a shape, gives the tensor of initial values.
 
-    ``partition_info`` tells of the whole variable where it makes a part of one.
+    ``partition_info``, a SaveSliceInfo, tells of the whole variable where it makes a part of one.
     """
 
     dtype: dtypes.DType = dtypes.float32
@@ -42,11 +42,10 @@ class Initializer:
         if dims is None or None in dims:
             raise ValueError(f"the shape of a variable must be known, not {shapes.text(dims)}")
         wanted = self.dtype if dtype is None else dtypes.as_dtype(dtype)
-        whole = dims if partition_info is None else tuple(partition_info.full_shape)
-        return self.make_part(dims, wanted, whole)
+        return self.make_part(dims, wanted, partition_info)
 
-    def make_part(self, dims: Any, dtype: dtypes.DType, whole: Any) -> Tensor:
-        """A part of what has the shape ``whole``."""
+    def make_part(self, dims: Any, dtype: dtypes.DType, part: Any) -> Tensor:
+        """A part of something larger, unless ``part`` is None."""
         return self.make(dims, dtype)
 
     def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
@@ -188,7 +187,8 @@ class UniformUnitScaling(Initializer):
         self.factor, self.seed = factor, seed
         self.dtype = dtypes.as_dtype(dtype)
 
-    def make_part(self, dims: Any, dtype: dtypes.DType, whole: Any) -> Tensor:
+    def make_part(self, dims: Any, dtype: dtypes.DType, part: Any) -> Tensor:
+        whole = dims if part is None else part.full_shape
         limit = self.factor * math.sqrt(3.0 / max(1, math.prod(whole[:-1])))
         return variates.random_uniform(dims, -limit, limit, dtype, self.seed)
 
@@ -210,12 +210,14 @@ class Identity(Initializer):
         self.gain = gain
         self.dtype = dtypes.as_dtype(dtype)
 
-    def make(self, dims: Any, dtype: dtypes.DType) -> Tensor:
+    def make_part(self, dims: Any, dtype: dtypes.DType, part: Any) -> Tensor:
         if len(dims) != 2:
             raise ValueError(
                 at_user_line(f"the identity initializer makes matrices, not {shapes.text(dims)}")
             )
-        return constants.constant(self.gain * np.eye(*dims), dtype, name="mul")
+        row, column = [0, 0] if part is None else part.var_offset
+        eye = np.eye(dims[0], dims[1], row - column)
+        return constants.constant(self.gain * eye, dtype, name="mul")
 
 
 class Orthogonal(Initializer):
@@ -311,8 +313,8 @@ class VarianceScaling(Initializer):
         self.scale, self.mode, self.distribution, self.seed = scale, mode, distribution, seed
         self.dtype = dtypes.as_dtype(dtype)
 
-    def make_part(self, dims: Any, dtype: dtypes.DType, whole: Any) -> Tensor:
-        fan_in, fan_out = _fans(whole)
+    def make_part(self, dims: Any, dtype: dtypes.DType, part: Any) -> Tensor:
+        fan_in, fan_out = _fans(dims if part is None else part.full_shape)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, n)
         if self.distribution == "uniform":

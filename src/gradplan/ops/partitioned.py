@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import DType
 from gradplan.graph import Graph, Tensor, at_user_line
 from gradplan.opdef import register_tensor_conversion_function, to_tensor
+from gradplan.ops import strided
 from gradplan.ops.array import identity
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.slicing import concat
-from gradplan.ops.state import Variable
+from gradplan.ops.splitting import split
+from gradplan.ops.state import SaveSliceInfo, Variable
 from gradplan.shapes import TensorShape
 
 __all__ = [
@@ -25,26 +29,12 @@ __all__ = [
 Partitioner = Callable[..., list[int]]
 
 
-class PartInfo(NamedTuple):
-    """What an initializer is told of the part that it makes.
-
-    Attributes
-    ----------
-    full_shape : list of int
-        Of all parts together.
-    var_offset : list of int
-        Where the part begins.
-    """
-
-    full_shape: list[int]
-    var_offset: list[int]
-
-
 class PartitionedVariable:
     """A variable in parts: what :func:`get_variable` gives where there is a partitioner.
 
-    It stands for the tensor of all parts joined wherever one is expected; optimizers and savers
-    know its parts, which are variables of their own.
+    It stands for the tensor of all parts joined wherever one is expected. Its parts are variables
+    of their own, which optimizers and :func:`gradients` take (``list(w)``). A Saver keeps the
+    whole under its name, so that a checkpoint fits any number of parts.
 
     Attributes
     ----------
@@ -103,31 +93,41 @@ class PartitionedVariable:
                     whole = concat([v.value() for v in self._parts], self._axis)
             return identity(whole, name=self._name)
 
-    def assign(self, value: Any, use_locking: bool = False, name: Any = None) -> list[Tensor]:
-        """Write ``value``, of the whole shape; gives the new values of the parts."""
-        return self._each("assign", value, name)
+    def assign(
+        self, value: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
+    ) -> list[Any]:
+        """Write ``value``: a tensor of the whole shape, a list with one for each part, or another
+        variable in as many parts. Gives the new values of the parts, or with ``read_value=False``
+        the operations."""
+        return self._each("assign", value, name, read_value)
 
-    def assign_add(self, value: Any, use_locking: bool = False, name: Any = None) -> list[Tensor]:
-        """Add ``value``, of the whole shape; gives the new values of the parts."""
-        return self._each("assign_add", value, name)
+    def assign_add(
+        self, value: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
+    ) -> list[Any]:
+        """Add ``value``; as :meth:`assign`."""
+        return self._each("assign_add", value, name, read_value)
 
-    def assign_sub(self, value: Any, use_locking: bool = False, name: Any = None) -> list[Tensor]:
-        """Subtract ``value``, of the whole shape; gives the new values of the parts."""
-        return self._each("assign_sub", value, name)
+    def assign_sub(
+        self, value: Any, use_locking: bool = False, name: Any = None, read_value: bool = True
+    ) -> list[Any]:
+        """Subtract ``value``; as :meth:`assign`."""
+        return self._each("assign_sub", value, name, read_value)
 
-    def _each(self, how: str, value: Any, name: Any) -> list[Tensor]:
+    def _each(self, how: str, value: Any, name: Any, read_value: bool) -> list[Any]:
         with self.graph.as_default():
-            value = convert_to_tensor(value, self.dtype)
-            if shapes.merge(value._shape, self.shape._dims) is False:
-                raise ValueError(
+            if not isinstance(value, (list, PartitionedVariable)):
+                value = split(value, [int(v.shape[self._axis]) for v in self._parts], self._axis)
+            if len(value) != len(self):
+                raise AssertionError(  # TensorFlow's class
                     at_user_line(
-                        f"{how}: a value of shape {value.shape} does not fit {self._name} of shape "
-                        f"{self.shape}"
+                        f"{how}: a list holds a value for each part, and {self._name} has "
+                        f"{len(self)}, not {len(value)}; one value of all parts is an array"
                     )
                 )
-            sizes = [int(v.shape[self._axis]) for v in self._parts]
-            cuts = [value[cut] for cut in _cuts(self._axis, sizes)]
-            return [getattr(v, how)(x, name=name) for v, x in zip(self._parts, cuts, strict=True)]
+            return [
+                getattr(v, how)(x, name=name, read_value=read_value)
+                for v, x in zip(self._parts, value, strict=True)
+            ]
 
     def __repr__(self) -> str:
         return (
@@ -136,18 +136,12 @@ class PartitionedVariable:
         )
 
 
-def _cuts(axis: int, sizes: Sequence[int]) -> Iterator[tuple[slice, ...]]:
-    at = 0
-    for size in sizes:
-        yield (*[slice(None)] * axis, slice(at, at + size))
-        at += size
-
-
-def parts_of(
+def partitions_of(
     name: str, dims: tuple[int, ...], dtype: DType, partitioner: Any
-) -> tuple[int, list[tuple[tuple[int, ...], PartInfo, tuple[slice, ...]]]]:
-    """The dimension that is cut, and of each part its shape, what its initializer is told, and its
-    place in a whole value."""
+) -> tuple[int, int]:
+    """The dimension that is cut, and into how many parts."""
+    if not callable(partitioner):
+        raise ValueError(at_user_line(f"Partitioner must be callable, but received: {partitioner}"))
     counts = partitioner(shape=TensorShape(dims), dtype=dtype)
     if not isinstance(counts, Sequence) or len(counts) != len(dims):
         raise ValueError(
@@ -157,19 +151,55 @@ def parts_of(
     if len(cut) > 1:
         raise ValueError(at_user_line(f"Can only slice a variable along one dimension: {counts}"))
     axis = cut[0] if cut else 0
-    n, size = int(counts[axis]), dims[axis]
-    if not 1 <= n <= max(size, 1):
+    if not 1 <= counts[axis] <= max(dims[axis], 1):
         raise ValueError(
-            at_user_line(f"{name}: {size} rows along dimension {axis} cannot be {n} parts")
+            at_user_line(
+                f"{name}: {dims[axis]} rows along dimension {axis} cannot be {counts[axis]} parts"
+            )
         )
-    sizes = [size // n + (i < size % n) for i in range(n)]
-    out = []
-    for part, where in zip(sizes, _cuts(axis, sizes), strict=True):
-        offset = [0] * len(dims)
-        offset[axis] = where[-1].start
-        shape = (*dims[:axis], part, *dims[axis + 1 :])
-        out.append((shape, PartInfo(list(dims), offset), where))
-    return axis, out
+    return axis, int(counts[axis])
+
+
+def make_in_parts(
+    make: Callable[..., Variable],
+    name: str,
+    dims: Any,
+    dtype: DType,
+    given: Any,
+    partitioner: Any,
+    **how: Any,
+) -> PartitionedVariable:
+    """A variable for each part, ``<name>/part_0`` and so on; ``given`` is a value of them all or
+    the function that initialises each."""
+    value = None if callable(given) else convert_to_tensor(given, dtype)
+    dims = dims if value is None else value._shape
+    if dims is None or None in dims:
+        raise ValueError(
+            f"Shape of a new partitioned variable ({name}) must be fully defined, but instead was "
+            f"{shapes.text(dims)}."
+        )
+    told = value is None and "partition_info" in inspect.signature(given).parameters
+    axis, count = partitions_of(name, dims, dtype, partitioner)
+    made: list[Variable] = []
+    for i, info in enumerate(_slices(name, dims, axis, count)):
+        initial = functools.partial(given, partition_info=info) if told else given
+        shape: Any = info.var_shape
+        if value is not None:
+            with value.graph.name_scope(f"{name}/part_{i}/PartitionedInitializer"):
+                initial, shape = strided.slice(value, info.var_offset, shape), None
+        made.append(make(f"{name}/part_{i}", shape, dtype, initial, **how))
+        made[-1]._save_slice_info = info
+    return PartitionedVariable(name, made, axis)
+
+
+def _slices(name: str, dims: tuple[int, ...], axis: int, count: int) -> Iterator[SaveSliceInfo]:
+    """Where the parts lie; the first ones have a row more where ``count`` does not divide."""
+    at = 0
+    for i in range(count):
+        offset, shape = [0] * len(dims), list(dims)
+        offset[axis], shape[axis] = at, dims[axis] // count + (i < dims[axis] % count)
+        yield SaveSliceInfo(name, list(dims), offset, shape)
+        at += shape[axis]
 
 
 def fixed_size_partitioner(num_shards: int, axis: int = 0) -> Partitioner:

@@ -447,7 +447,6 @@ def _sampled_logits(
     """Logits and labels of the true and, after them, of the sampled classes of each row."""
     from gradplan.ops import nn  # which holds this module's names too
 
-    weights = list(weights) if isinstance(weights, (list, tuple)) else [weights]
     labels = cast(convert_to_tensor(labels, name="labels"), int64)
     inputs = convert_to_tensor(inputs, name="inputs")
     if sampled_values is None:

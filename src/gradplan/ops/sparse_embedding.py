@@ -11,12 +11,12 @@ from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, graph_of, op
 from gradplan.ops.array import expand_dims, identity, ones_like, reshape, shape, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
+from gradplan.ops.embedding import shards_of
 from gradplan.ops.entries import entries_dots, scatter_entries
 from gradplan.ops.gather import gather_rows, merged_shape, scalar_argument
 from gradplan.ops.logic import equal, greater
 from gradplan.ops.math import cast, floordiv, floormod, maximum, minimum, sqrt, square
 from gradplan.ops.matrices import equal_shapes, merge_dims, number_of
-from gradplan.ops.partitioned import PartitionedVariable
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.slicing import concat, where
 from gradplan.ops.sparse_tensor import to_sparse
@@ -154,7 +154,7 @@ def embedding_lookup_sparse(
     given = None if sp_weights is None else to_sparse(sp_weights, "sp_weights")
     graph = graph_of([ids.values])
     with graph.as_default(), graph.name_scope(name or "embedding_lookup_sparse") as scope:
-        tables = [convert_to_tensor(p) for p in _parts(params)]
+        tables = [convert_to_tensor(p) for p in shards_of(params)]
         if not tables:
             raise ValueError(at_user_line("embedding_lookup_sparse: there is no table"))
         kind = tables[0].dtype
@@ -185,16 +185,6 @@ def embedding_lookup_sparse(
             first = ids.shape.as_list()[0] if ids.shape.ndims else None
             out.set_shape([first, *whole[1:]])
         return out
-
-
-def _parts(params: Any) -> Sequence[Any]:
-    """The parts of a table; a list of numbers is a table itself."""
-    if isinstance(params, PartitionedVariable):
-        return list(params)
-    if isinstance(params, (list, tuple)):
-        if not params or all(hasattr(p, "graph") or getattr(p, "ndim", 0) for p in params):
-            return params
-    return [params]
 
 
 def _owned(numbers: Tensor, tables: Sequence[Tensor], strategy: str) -> list[Any]:

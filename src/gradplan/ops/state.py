@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import Any
+from typing import Any, NamedTuple
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, REALS, DType
@@ -94,6 +94,7 @@ def _declare_write(name: str, kernel: str, T: Any) -> Any:
 _assign = _declare_write("Assign", "copy", ALL)
 _assign_add = _declare_write("AssignAdd", "add", REALS)
 _assign_sub = _declare_write("AssignSub", "sub", REALS)
+_WRITES = {"assign": _assign, "assign_add": _assign_add, "assign_sub": _assign_sub}
 
 
 def reference(variable: Any) -> Tensor:
@@ -102,6 +103,13 @@ def reference(variable: Any) -> Tensor:
     if not isinstance(tensor, Tensor) or tensor.op.type != "VariableV2":
         raise TypeError(f"only a Variable can be assigned to, not {variable!r}")
     return tensor
+
+
+def _write(how: str, ref: Any, value: Any, name: str | None) -> Any:
+    """By an operation, or by the method of a variable in parts, which makes one for each."""
+    if not isinstance(ref, (Variable, Tensor)) and hasattr(ref, how):
+        return getattr(ref, how)(value, name=name)
+    return _WRITES[how](reference(ref), value, name=name)
 
 
 def assign(
@@ -116,6 +124,7 @@ def assign(
     Parameters
     ----------
     ref : Variable
+        Of one in parts each is written, and the result is a list.
     value : tensor_like
         Of the variable's type and shape.
     validate_shape, use_locking : bool, optional
@@ -136,7 +145,7 @@ def assign(
     >>> float(sess.run(gp.assign(v, 5.0)))
     5.0
     """
-    return _assign(reference(ref), value, name=name)
+    return _write("assign", ref, value, name)
 
 
 def assign_add(
@@ -153,7 +162,7 @@ def assign_add(
     >>> float(sess.run(gp.assign_add(v, 5.0)))
     6.0
     """
-    return _assign_add(reference(ref), value, name=name)
+    return _write("assign_add", ref, value, name)
 
 
 def assign_sub(
@@ -170,10 +179,36 @@ def assign_sub(
     >>> float(sess.run(gp.assign_sub(v, 5.0)))
     -4.0
     """
-    return _assign_sub(reference(ref), value, name=name)
+    return _write("assign_sub", ref, value, name)
 
 
 # ---- Variable ------------------------------------------------------------------------------------
+
+
+class SaveSliceInfo(NamedTuple):
+    """Of which variable another one is a part, and where it lies in it.
+
+    Attributes
+    ----------
+    full_name : str
+    full_shape : list of int
+        Of all parts together.
+    var_offset : list of int
+        Where the part begins.
+    var_shape : list of int
+        Of the part.
+    """
+
+    full_name: str
+    full_shape: list[int]
+    var_offset: list[int]
+    var_shape: list[int]
+
+    @property
+    def place(self) -> tuple[slice, ...]:
+        """What cuts the part out of the whole."""
+        ends = zip(self.var_offset, self.var_shape, strict=True)
+        return tuple([slice(at, at + size) for at, size in ends])
 
 
 class _Created(type):
@@ -235,6 +270,7 @@ class Variable(metaclass=_Created):
     """
 
     __array_priority__ = 100
+    _save_slice_info: SaveSliceInfo | None = None  # of a part
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -13,13 +13,13 @@ from gradplan import dtypes, shapes
 from gradplan.dtypes import DType
 from gradplan.graph import Graph, GraphKeys, at_user_line, default_graph, get_default_graph
 from gradplan.ops import initializers
-from gradplan.ops.constant import convert_to_tensor
-from gradplan.ops.partitioned import PartitionedVariable, parts_of
+from gradplan.ops.partitioned import PartitionedVariable, make_in_parts, partitions_of
 from gradplan.ops.state import Variable
 
 __all__ = [
     "AUTO_REUSE",
     "VariableScope",
+    "create_partitioned_variables",
     "get_local_variable",
     "get_variable",
     "get_variable_scope",
@@ -459,6 +459,65 @@ def get_local_variable(
     )
 
 
+def create_partitioned_variables(
+    shape: Any,
+    slicing: Sequence[int],
+    initializer: Any,
+    dtype: Any = dtypes.float32,
+    trainable: bool = True,
+    collections: Any = None,
+    name: str | None = None,
+    reuse: Any = None,
+) -> list[Variable]:
+    """The parts of a variable that is cut along one dimension.
+
+    Parameters
+    ----------
+    shape : shape
+        Of all of them together.
+    slicing : list of int
+        Into how many parts each dimension is cut, at most one into more than one.
+    initializer : callable or tensor_like
+    dtype, trainable, collections : optional
+        As for :func:`get_variable`.
+    name : str, optional
+        Default: ``"PartitionedVariable"``, made unique.
+    reuse : bool or AUTO_REUSE, optional
+        As for :func:`variable_scope`.
+
+    Raises
+    ------
+    ValueError
+        If ``slicing`` has another length than ``shape``, or cuts several dimensions.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.create_partitioned_variables([5, 2], [2, 1], gp.zeros_initializer(), name="w")
+    [<gp.Variable 'w/part_0:0' shape=(3, 2) dtype=float32>, \
+<gp.Variable 'w/part_1:0' shape=(2, 2) dtype=float32>]
+    """
+    dims = shapes.as_shape(shape)
+    if not dims or len(dims) != len(slicing):
+        raise ValueError(
+            f"shape {shapes.text(dims)} and slicing {slicing} must be of one length, at least 1"
+        )
+    with variable_scope(name, "PartitionedVariable", reuse=reuse) as scope:
+        graph = get_default_graph().root
+        with graph.as_default(), graph.name_scope(None):
+            parts = _make_or_find(
+                scope.name,
+                dims,
+                dtype,
+                initializer,
+                reuse=scope.reuse,
+                trainable=trainable,
+                collections=collections,
+                partitioner=lambda shape, dtype: slicing,
+            )
+    return list(parts)
+
+
 def no_regularizer(_: Any) -> None:
     """No regularization: for a variable in a scope that has a regularizer."""
 
@@ -486,17 +545,19 @@ def _make_or_find(
     wanted = None if dtype is None else dtypes.as_dtype(dtype)
     dims = shapes.as_shape(shape)
     if found is not None:
+        in_parts = isinstance(found, PartitionedVariable)
         if not reuse:
-            first = next(iter(found)) if isinstance(found, PartitionedVariable) else found
+            first = next(iter(found)) if in_parts else found
             made = first.op.source
             raise ValueError(
                 f"Variable {name} already exists, disallowed. Did you mean to set reuse=True or "
                 f"reuse=tf.AUTO_REUSE in VarScope? Originally defined at {made[0]}:{made[1]}"
             )
-        if isinstance(found, PartitionedVariable) != (partitioner is not None and dims != ()):
+        wants_parts = partitioner is not None and dims != ()
+        if in_parts != wants_parts and not (in_parts and reuse is True):
             raise ValueError(
                 f"Trying to share variable {name}, which was made "
-                f"{'with' if isinstance(found, PartitionedVariable) else 'without'} a partitioner."
+                f"{'with' if in_parts else 'without'} a partitioner."
             )
         if shapes.merge(dims, found.shape._dims) is False:
             raise ValueError(
@@ -508,14 +569,23 @@ def _make_or_find(
                 f"Trying to share variable {name}, but specified dtype {wanted.name} and found "
                 f"dtype {found.dtype.name}."
             )
+        if wants_parts:
+            wanted_parts = partitions_of(name, found.shape._dims, found.dtype, partitioner)
+            if wanted_parts != (found._axis, len(found)):
+                raise ValueError(
+                    f"Trying to share variable {name}, but specified {wanted_parts[1]} parts along "
+                    f"dimension {wanted_parts[0]} and found {found!r}."
+                )
         return found
     if reuse is True:
         raise ValueError(
             f"Variable {name} does not exist, or was not created with tf.get_variable(). Did you "
             "mean to set reuse=tf.AUTO_REUSE in VarScope?"
         )
+    initializer = _initializer(initializer, wanted or store.scope.dtype)
     if partitioner is not None and dims != ():
-        store.variables[name] = in_parts = _in_parts(
+        store.variables[name] = whole = make_in_parts(
+            _make_or_find,
             name,
             dims,
             wanted or store.scope.dtype,
@@ -527,7 +597,7 @@ def _make_or_find(
             collections=collections,
             constraint=constraint,
         )
-        return in_parts
+        return whole
     initial, dtype_made = _initial_value(name, dims, wanted, initializer, store.scope.dtype)
     variable = Variable(
         initial,
@@ -546,32 +616,12 @@ def _make_or_find(
     return variable
 
 
-def _in_parts(
-    name: str, dims: Any, dtype: DType, given: Any, partitioner: Any, **how: Any
-) -> PartitionedVariable:
-    """A variable for each part, ``<name>/part_0`` and so on."""
-    value = None
-    if given is not None and not callable(given):
-        value = convert_to_tensor(given, dtype)
-        dims = value._shape
-    if dims is None or None in dims:
-        raise ValueError(
-            f"Shape of a new partitioned variable ({name}) must be fully defined, but instead was "
-            f"{shapes.text(dims)}."
-        )
+def _initializer(given: Any, dtype: DType) -> Any:
+    """What an ``initializer`` stands for: a function, or a value."""
     if given is None:
         glorot = initializers.glorot_uniform_initializer
         given = glorot() if dtype.is_floating else initializers.Zeros()
-    given = given() if isinstance(given, type) else given
-    told = value is None and "partition_info" in inspect.signature(given).parameters
-    axis, parts = parts_of(name, dims, dtype, partitioner)
-    made = []
-    for i, (shape, info, where) in enumerate(parts):
-        initial = functools.partial(given, partition_info=info) if told else given
-        if value is not None:
-            initial, shape = value[where], None  # type: ignore[assignment]
-        made.append(_make_or_find(f"{name}/part_{i}", shape, dtype, initial, **how))
-    return PartitionedVariable(name, made, axis)
+    return given() if isinstance(given, type) else given
 
 
 def _initial_value(
@@ -580,11 +630,6 @@ def _initial_value(
     """What to hand to Variable: a tensor, or a callable that makes one in the variable's own
     scope."""
     dtype = wanted or default
-    if given is None:
-        glorot = initializers.glorot_uniform_initializer
-        given = glorot() if dtype.is_floating else initializers.Zeros()
-    if isinstance(given, type):
-        given = given()
     if not callable(given):
         if dims is not None:
             raise ValueError("If initializer is a constant, do not specify shape.")

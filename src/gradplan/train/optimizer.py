@@ -16,6 +16,7 @@ from gradplan.ops.gather import gather
 from gradplan.ops.indexed_slices import IndexedSlices
 from gradplan.ops.initializers import constant_initializer
 from gradplan.ops.math import cast
+from gradplan.ops.partitioned import PartitionedVariable
 from gradplan.ops.scatter import scatter_update
 from gradplan.ops.segment import unsorted_segment_sum
 from gradplan.ops.sets import unique
@@ -199,8 +200,7 @@ class Optimizer:
         if not given:
             raise ValueError("No variables provided.")
         for _, v in given:
-            if not isinstance(v, Variable):
-                raise TypeError(f"a Variable is expected with every gradient, not {v!r}")
+            _require_variable(v)
         pairs = [(g, v) for g, v in given if g is not None]
         if not pairs:
             raise ValueError(
@@ -343,9 +343,15 @@ class StepOptimizer(Optimizer):
 def _variables(var_list: Any) -> list[Variable]:
     variables = list(var_list) if isinstance(var_list, (list, tuple)) else [var_list]
     for v in variables:
-        if not isinstance(v, Variable):
-            raise TypeError(f"Argument is not a variable: {v!r}")
+        _require_variable(v)
     return variables
+
+
+def _require_variable(v: Any) -> None:
+    if isinstance(v, PartitionedVariable):
+        raise AttributeError(f"{v!r} is no variable of its own: give its parts, as a list")
+    if not isinstance(v, Variable):
+        raise TypeError(f"Argument is not a variable: {v!r}")
 
 
 def _require_float(t: Any) -> None:

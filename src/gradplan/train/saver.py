@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from gradplan.dtypes import bfloat16
 from gradplan.graph import Operation, Tensor
+from gradplan.ops.partitioned import PartitionedVariable
 from gradplan.ops.state import Variable, global_variables
 from gradplan.train import checkpoint
 
@@ -24,7 +26,9 @@ class Saver:
     var_list : list of Variable, or dict of str to Variable, optional
         What to save; a dict gives the names in the file. Default: all variables made so far,
         optimizer slots among them, and the state of random operations, so that training goes on
-        bit for bit.
+        bit for bit. The parts of a PartitionedVariable, or of a slot of it, are one array under the
+        name of the whole: it may be restored to a variable in other parts, or in none. Where only
+        some of them are given, each goes by its own name.
     max_to_keep : int, optional
         Older files of this Saver are deleted beyond so many; 0 or None keeps all. Default: 5.
     reshape, sharded, keep_checkpoint_every_n_hours, name, restore_sequentially, saver_def,
@@ -35,7 +39,9 @@ defer_build, allow_empty, write_version, pad_step_number, save_relative_paths, f
     Raises
     ------
     ValueError
-        If there is nothing to save, or two variables have one name.
+        If there is nothing to save, two variables have one name, or one is there twice.
+    TypeError
+        If ``var_list`` is neither list nor dict, or holds what is no variable.
 
     Notes
     -----
@@ -75,19 +81,9 @@ defer_build, allow_empty, write_version, pad_step_number, save_relative_paths, f
         filename: str | None = None,
     ) -> None:
         self._everything = var_list is None
-        variables = global_variables() if var_list is None else var_list
-        if not isinstance(variables, dict):
-            named: dict[str, Variable] = {}
-            for v in variables:
-                _require_variable(v)
-                if named.setdefault(v.op.name, v) is not v:
-                    raise ValueError(f"At least two variables have the same name: {v.op.name}")
-            variables = named
-        for v in variables.values():
-            _require_variable(v)
-        if not variables and not allow_empty:
+        self._variables = _by_name(global_variables() if var_list is None else var_list)
+        if not self._variables and not allow_empty:
             raise ValueError("No variables to save")
-        self._variables: dict[str, Variable] = dict(variables)
         self._max_to_keep = max_to_keep or 0
         self._pad = pad_step_number
         self._kept: list[str] = []
@@ -150,13 +146,16 @@ defer_build, allow_empty, write_version, pad_step_number, save_relative_paths, f
         directory = os.path.dirname(prefix) or "."
         if not os.path.isdir(directory):
             raise ValueError(f"Parent directory of {save_path} doesn't exist, can't save.")
-        names = list(self._variables)
-        saved = [self._variables[n] for n in names]
-        if any(v.dtype is bfloat16 for v in saved):
-            values = sess._make_step(saved, [], raw=True)()
+        variables = [v for saved in self._variables.values() for v, _ in saved.parts]
+        if any(v.dtype is bfloat16 for v in variables):
+            values = iter(sess._make_step(variables, [], raw=True)())
         else:
-            values = sess.run(saved)
-        arrays = {n: np.asarray(v) for n, v in zip(names, values, strict=True)}
+            values = iter(sess.run(variables))
+        arrays = {}
+        for name, saved in self._variables.items():
+            arrays[name] = np.empty(saved.shape, saved.parts[0][0].dtype.np)
+            for _, place in saved.parts:
+                arrays[name][place] = next(values)
         if self._everything:
             for op, state in sess.random_states().items():
                 arrays[op.name + _RANDOM] = state
@@ -195,21 +194,85 @@ defer_build, allow_empty, write_version, pad_step_number, save_relative_paths, f
             raise ValueError("Can't load save_path when it is None.")
         path = os.fspath(save_path)
         path = path if path.endswith(".npz") else path + ".npz"
-        places: dict[str, Operation] = {n: v.op for n, v in self._variables.items()}
         wanted: dict[str, Any] = {
-            n: (v.dtype.np, tuple(v.shape.as_list())) for n, v in self._variables.items()
+            name: (saved.parts[0][0].dtype.np, saved.shape)
+            for name, saved in self._variables.items()
         }
-        random = []
+        random: dict[str, Operation] = {}
         if self._everything:
             for op in sess.graph.get_operations():
                 if "seed2" in op.attrs:
-                    random.append(op.name + _RANDOM)
-                    places[random[-1]] = op
-                    wanted[random[-1]] = (np.dtype(np.int64), (2,))
+                    random[op.name + _RANDOM] = op
+                    wanted[op.name + _RANDOM] = (np.dtype(np.int64), (2,))
         arrays = checkpoint.read_arrays(path, wanted, random)
-        sess._write({places[n]: a for n, a in arrays.items()})
+        values = {random[name]: arrays[name] for name in arrays if name in random}
+        for name, saved in self._variables.items():
+            values |= {v.op: arrays[name][place] for v, place in saved.parts}
+        sess._write(values)
 
 
-def _require_variable(v: Any) -> None:
-    if not isinstance(v, Variable):
-        raise TypeError(f"var_list must hold Variables, not {v!r}")
+class _Saved(NamedTuple):
+    """What is one array in a file: a variable, or all parts of one, and where in it each lies."""
+
+    shape: tuple[int, ...]
+    parts: list[tuple[Variable, Any]]
+
+
+def _by_name(var_list: Any) -> dict[str, _Saved]:
+    named: dict[str, list[Variable]] = {}
+    if isinstance(var_list, dict):
+        named = {name: _variables_in([v]) for name, v in var_list.items()}
+    elif isinstance(var_list, (list, tuple, set)):
+        variables = _variables_in(var_list)
+        parts: dict[str, list[Variable]] = {}
+        for v in variables:
+            if v._save_slice_info is not None:
+                parts.setdefault(v._save_slice_info.full_name, []).append(v)
+        whole = {name for name, group in parts.items() if _is_whole(group)}
+        for v in variables:
+            part = v._save_slice_info
+            name = part.full_name if part and part.full_name in whole else v.op.name
+            named.setdefault(name, []).append(v)
+    else:
+        raise TypeError(f"Variables to save should be passed in a dict or a list, not {var_list!r}")
+    known: set[Variable] = set()
+    for name, group in named.items():
+        if len(group) != 1 and not _is_whole(group):
+            raise ValueError(
+                f"At least two variables have the same name, and are not all the parts of one: "
+                f"{name} is {group}"
+            )
+        if not known.isdisjoint(group):
+            raise ValueError(f"The same variable would be restored twice: {name} is {group}")
+        known.update(group)
+    return {name: _saved(group) for name, group in named.items()}
+
+
+def _variables_in(nest: Any) -> list[Variable]:
+    out: list[Variable] = []
+    for v in nest:
+        if isinstance(v, (list, tuple, PartitionedVariable)):
+            out += _variables_in(v)
+        elif isinstance(v, Variable):
+            out.append(v)
+        else:
+            raise TypeError(f"var_list must hold Variables, not {v!r}")
+    return out
+
+
+def _is_whole(group: list[Variable]) -> bool:
+    """Whether these are all the parts of one variable."""
+    infos = [v._save_slice_info for v in group if v._save_slice_info is not None]
+    if not len(infos) == len(group) == len(set(group)) > 0:
+        return False
+    if any(info.full_name != infos[0].full_name for info in infos):
+        return False
+    return sum([math.prod(i.var_shape) for i in infos]) == math.prod(infos[0].full_shape)
+
+
+def _saved(group: list[Variable]) -> _Saved:
+    infos = [v._save_slice_info for v in group if v._save_slice_info is not None]
+    if len(group) > 1:
+        places: list[Any] = [info.place for info in infos]
+        return _Saved(tuple(infos[0].full_shape), list(zip(group, places, strict=True)))
+    return _Saved(tuple(group[0].shape.as_list()), [(group[0], ...)])  # type: ignore[arg-type]
