@@ -1,0 +1,129 @@
+"""Random programs of nested conditionals and loops, some of which write a variable as they go."""
+
+import random
+
+#: What takes two tensors of shape [3] and gives a third.
+STEPS = (
+    "tf.tanh({a})",
+    "{a} * {b}",
+    "{a} - 0.5 * {b}",
+    "tf.maximum({a}, {b})",
+    "tf.where({a} > {b}, {a}, {b})",
+    "tf.reverse({a}, [0])",
+    "{a} * tf.reduce_mean({b})",
+    "tf.concat([{a}[1:], {b}[:1]], 0)",
+    "tf.squeeze(tf.matmul(tf.reshape({a}, [1, 3]), w), 0)",
+    "tf.cumsum({a}) / 3.0",
+    "tf.nn.softmax({a})",
+    "tf.stop_gradient({a}) * {b}",
+    "v.read_value() * {a}",
+    "v.read_value() + {b}",
+)
+WRITES = (
+    "tf.identity(tf.assign(v, tf.tanh({a})))",
+    "tf.identity(tf.assign_add(v, 0.1 * {a}))",
+    "tf.identity(tf.assign_sub(v, 0.1 * {a})) * {b}",
+)
+START = """
+v = tf.get_variable("v", initializer=np.array([0.3, -0.2, 0.1]), use_resource=True)
+w = tf.constant(np.linspace(-0.5, 0.5, 9).reshape(3, 3))
+"""
+
+
+class Writer:
+    """Writes the text of one program. Where it writes a variable, each step waits for the one
+    before it, so that there is but one order in which to run."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.writes = self.random.random() < 0.5
+        self.lines = []
+        self.count = 0
+        self.before = None  # what the next step waits for
+        env = ["x", "y"]
+        for _ in range(self.random.randint(3, 6)):
+            env.append(self.step(env, "", 2))
+        wanted = env[-1:] if self.writes else env[-3:]
+        out = f"out = [{', '.join(wanted)}]\n"
+        if self.writes:
+            out += "with tf.control_dependencies(out): out = [*out, v.read_value()]\n"
+        self.text = START + "\n".join(self.lines) + "\n" + out
+
+    def name(self, start="t"):
+        self.count += 1
+        return f"{start}{self.count}"
+
+    def emit(self, indent, name, value):
+        wait = f"with tf.control_dependencies([{self.before}]): " if self.before else ""
+        self.lines.append(f"{indent}{wait}{name} = {value}")
+        if self.writes:
+            self.before = name.split(", ")[-1]
+        return self.before
+
+    def function(self, indent, head, env, depth, first=None):
+        """A function of some steps: the name of its result and of the step before it."""
+        self.lines.append(f"{indent}def {head}:")
+        indent, outside, self.before = indent + "    ", self.before, first
+        env = list(env)
+        for _ in range(self.random.randint(1, 3)):
+            env.append(self.step(env, indent, depth))
+        if self.writes and self.random.random() < 0.5:
+            written = self.name()
+            value = f"tf.tanh(v.read_value() + {env[-1]})"
+            self.emit(indent, written, f"tf.identity(tf.assign(v, {value}))")
+        result = self.name()
+        self.emit(indent, result, f"tf.identity({env[-1]})")
+        self.before = outside
+        return result, env[-2], indent
+
+    def step(self, env, indent, depth):
+        kind = self.random.random() if depth else 0.0
+        a, b = self.random.choice(env), self.random.choice(env)
+        made = self.name()
+        if kind < 0.4:
+            steps = WRITES if self.writes and self.random.random() < 0.25 else STEPS
+            self.emit(indent, made, self.random.choice(steps).format(a=a, b=b))
+        elif kind < 0.6:
+            branches = [self.name("f"), self.name("f")]
+            for f in branches:
+                result, _, inner = self.function(indent, f"{f}()", env, depth - 1)
+                self.lines.append(f"{inner}return {result}")
+            least = self.random.choice(["0.0", "0.3", "-0.5"])
+            self.emit(indent, made, f"tf.cond(tf.reduce_sum({a}) > {least}, {', '.join(branches)})")
+        elif kind < 0.85 or self.writes:
+            f = self.name("f")
+            own = f"p_{f}", f"q_{f}"
+            head = f"{f}(i, {', '.join(own)})"
+            result, before, inner = self.function(indent, head, [*env, *own], depth - 1, own[0])
+            other = self.random.choice([*own, f"tf.tanh({before})"])
+            self.lines.append(f"{inner}return i + 1, tf.tanh({result}), {other}")
+            most = self.random.randint(0, 3)
+            test = self.random.choice(["", " & (tf.reduce_sum(p) < 2.5)"])
+            self.emit(
+                indent,
+                f"_, _, {made}" if self.random.random() < 0.2 else f"*_, {made}, _",
+                f"tf.while_loop(lambda i, p, q: (i < {most}){test}, {f}, [0, {a}, {b}], "
+                "parallel_iterations=1)",
+            )
+            if self.writes:
+                self.before = made
+        else:
+            f = self.name("f")
+            own = f"p_{f}", f"q_{f}"
+            result, _, inner = self.function(
+                indent, f"{f}({', '.join(own)})", [*env, *own], depth - 1
+            )
+            self.lines.append(f"{inner}return tf.tanh({result})")
+            rows = f"tf.stack([{a}, {b}, {a} * 0.5])"
+            over = (
+                f"tf.scan({f}, {rows}, initializer={b})[-1]",
+                f"tf.foldr({f}, {rows}, initializer={b})",
+                f"tf.reduce_sum(tf.map_fn(lambda row: {f}(row, {a}), {rows}), 0)",
+            )
+            self.emit(indent, made, self.random.choice(over))
+        return made
+
+
+def program(seed):
+    """The text of a program that takes x and y, of shape [3], and leaves its results in ``out``."""
+    return Writer(seed).text
