@@ -187,6 +187,17 @@ def test_gradients_that_meet_are_one_instruction():
     assert len(gp.Session().plan(g, feed).insns) == 1
 
 
+def test_sums_are_numbered_as_tensorflow_meets_them():
+    """Breadth first: z comes before x and y, of which one product is further down."""
+    x, y, z = (gp.placeholder(gp.float32, [2], name=n) for n in "xyz")
+    late = gp.tanh(gp.sin(x * y))
+    out = late + x * y + z * z
+    names = [g.op.name for g in gp.gradients(out, [x, y, z])]
+    assert names == ["gradients/AddN_1", "gradients/AddN_2", "gradients/AddN"]
+    more = gp.gradients(out + gp.cast(gp.shape(x)[0], gp.float32) * y, [y, z])
+    assert [g.op.name for g in more] == ["gradients_1/AddN_1", "gradients_1/AddN"]
+
+
 def test_add_n_of_one_and_of_what_does_not_fit():
     x = gp.constant([1, 2])
     assert gp.add_n([x]) is x

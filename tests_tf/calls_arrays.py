@@ -1,6 +1,8 @@
 """Calls that shape, join, cut, pad and index; segments, sorting, and sizes that depend on data."""
 
-from table import Bad, Call, rows
+from table import BAND, FILL, Bad, Call, rows
+
+PARTS = {"gradient": "along an axis that a run tells: the results of one split, not slices"}
 
 CALLS = rows(
     Call,
@@ -27,15 +29,18 @@ CALLS = rows(
     "tf.squeeze(row)", "tf.squeeze(column, axis=1)",
     "tf.squeeze(column[None], squeeze_dims=[0, 2])",
     "tf.squeeze(tf.reshape(x, [1, 2, 1, 3]), [0])", "tf.expand_dims(x, one)",
-    "tf.concat([x, y], one)", "tf.size(x)", "tf.size(c, out_type=tf.int64)", "tf.rank(c)",
+    Call("tf.concat([x, y], one)", differs=PARTS), "tf.size(x)",
+    "tf.size(c, out_type=tf.int64)", "tf.rank(c)",
     "tf.shape_n([x, c])", "tf.range(5)", "tf.range(1, 9, 3)", "tf.range(start=0.0, limit=1.0, "
     "delta=0.25)", "tf.range(3, 3)", "tf.range(one, 4)", "tf.range(5, 1, -2, dtype=tf.int64)",
     Call("tf.linspace(0.0, 1.0, 5)", differs={"name": "TensorFlow 1's name"}),
     "tf.lin_space(start=s, stop=1.0, num=3, name='l')",
     "tf.eye(3)", "tf.eye(2, num_columns=3)", "tf.eye(2, batch_shape=[2], dtype=tf.float64)",
     "tf.diag(v)", "tf.diag_part(m)", "tf.matrix_diag(x)", "tf.matrix_diag_part(mm)",
-    "tf.matrix_set_diag(mm, tall[:2])", "tf.matrix_band_part(mm, 1, 0)", "tf.trace(mm)",
-    "tf.matrix_band_part(input=m, num_lower=-1, num_upper=1)", "tf.broadcast_dynamic_shape([2, 1], "
+    "tf.matrix_set_diag(mm, tall[:2])", "tf.trace(mm)",
+    Call("tf.matrix_band_part(mm, 1, 0)", differs=BAND),
+    Call("tf.matrix_band_part(input=m, num_lower=-1, num_upper=1)", differs=BAND),
+    "tf.broadcast_dynamic_shape([2, 1], "
     "[3])", "tf.meshgrid(v, w)", "tf.meshgrid(v, w, indexing='ij')", "tf.sequence_mask(lengths, 4)",
     "tf.sequence_mask(lengths)", "tf.sequence_mask(lengths, maxlen=3, dtype=tf.float32)",
     "tf.roll(x, 1, 1)", "tf.roll(input=c, shift=[1, -1], axis=[0, 2])", "tf.manip.roll(v, one, 0)",
@@ -44,13 +49,15 @@ CALLS = rows(
     "tf.batch_to_space_nd(tf.ones([4, 2, 2, 1]), [2, 2], [[0, 1], [0, 0]])",
     "tf.extract_image_patches(image, [1, 2, 2, 1], [1, 2, 2, 1], [1, 1, 1, 1], 'VALID')",
     "tf.identity_n([x, n])", "tf.guarantee_const(x)", "tf.ensure_shape(x, [None, 3])",
-    "tf.zeros(tf.shape(x))", "tf.zeros([tf.shape(c)[0], 2])", "tf.fill([one, 2], s)",
+    "tf.zeros(tf.shape(x))", "tf.zeros([tf.shape(c)[0], 2])",
+    Call("tf.fill([one, 2], s)", differs=FILL),
     "tf.ones(tf.stack([one, 3]))", "tf.reshape(c, tf.stack([tf.shape(c)[0], -1]))",
     "tf.ones([2, tf.shape(x)[1]])", "tf.reshape(c, [-1, c.get_shape()[2]])",
     # ---- gathering and scattering
     "tf.gather(v, i)", "tf.gather(m, at)", "tf.gather(params=x, indices=[1, 0, 1])",
     "tf.gather(x, i, axis=1)", "tf.gather(c, at, axis=1, name='g')", "tf.gather(x, one)",
-    "tf.gather(c, at, batch_dims=1, axis=1)", "tf.batch_gather(x, at)",
+    "tf.gather(c, at, batch_dims=1, axis=1)", "tf.gather(c, zero[:, :, None], batch_dims=2)",
+    "tf.gather(c, zero, axis=2, batch_dims=-1)", "tf.batch_gather(x, at)",
     "tf.gather_nd(c, [[0, 1], [1, 2]])", "tf.gather_nd(x, at[:, :1] // 2)",
     "tf.gather_nd(params=c, indices=[[[0, 1, 3]], [[1, 0, 0]]])",
     "tf.scatter_nd([[1], [3]], [s, s], [5])", "tf.scatter_nd(at[:, :1], x, [3, 3])",

@@ -1,6 +1,6 @@
 """Calls of products, decompositions, solvers and sparse tensors."""
 
-from table import Bad, Call, rows
+from table import BAND, Bad, Call, rows
 
 #: A sparse matrix of shape (3, 3), and what can be said of a decomposition whatever its signs.
 SPARSE = "a = tf.SparseTensor([[0, 1], [2, 0], [2, 2]], d[0], [3, 3])\n"
@@ -30,11 +30,13 @@ CALLS = rows(
     "tf.matrix_determinant(m)", "tf.matrix_determinant(mm)", "tf.linalg.det(goods)",
     "tf.linalg.logdet(good)", "tf.linalg.slogdet(mm)", "tf.linalg.trace(mm)", "tf.trace(m)",
     "tf.linalg.inv(good)", "tf.linalg.solve(good, rhs)", "tf.linalg.expm(m)",
-    "tf.linalg.diag(d)", "tf.linalg.diag_part(m)", "tf.linalg.band_part(m, 0, -1)",
+    "tf.linalg.diag(d)", "tf.linalg.diag_part(m)",
+    Call("tf.linalg.band_part(m, 0, -1)", differs=BAND),
     "tf.linalg.norm(d, axis=1)", "tf.linalg.eye(2)", "tf.linalg.triangular_solve(lower, rhs)",
     "tf.cross(x, y)", "tf.self_adjoint_eigvals(good)", "tf.linalg.eigvalsh(goods)",
     EIGEN + "out = e, tf.matmul(w * e[:, None], w, transpose_b=True)",
-    "tf.svd(tall, compute_uv=False)", "tf.linalg.svd(tensor=mm, compute_uv=False)",
+    "tf.svd(tall, compute_uv=False)", "tf.svd(mm)[0]", "tf.svd(tf.transpose(tall))[0]",
+    "tf.matmul(goods, mm[:1])", "tf.linalg.svd(tensor=mm, compute_uv=False)",
     SVD.format("") + "out = s, tf.matmul(u * s, v, transpose_b=True)",
     SVD.format(", full_matrices=True") + "out = s, tf.shape(u), tf.shape(v)",
     QR.format("tall") + "out = tf.matmul(q, r)",

@@ -5,7 +5,10 @@ from table import Bad, Call, rows
 TYPES = "uint8 int8 int16 float16 bfloat16"
 
 ZEROS = {"second": "TensorFlow divides by the elements and takes 0 where they are 0"}
-MOMENTS = {"second": "TensorFlow takes the mean within the variance for a constant"}
+MOMENTS = {
+    "second": "TensorFlow takes the mean within the variance for a constant",
+    "gradient": "so the mean, which has two gradients here, has the first of the sums",
+}
 
 CALLS = rows(
     Call,
@@ -33,7 +36,9 @@ CALLS = rows(
     "tf.constant([300, 7], tf.int16) * tf.constant([300, 7], tf.int16)",
     "tf.reduce_prod(x)", Call("tf.reduce_prod(zeros, 1)", differs=ZEROS),
     "tf.reduce_prod(c, axis=[0, 2], keepdims=True)",
-    "tf.reduce_prod(n, 0)", "tf.cumsum(x)", "tf.cumsum(x, 1, exclusive=True)", "tf.cumsum(n)",
+    "tf.reduce_prod(n, 0)", "tf.math.xlogy(x, p[0])",
+    "tf.unsorted_segment_prod(m, rows, 3)", "tf.cumsum(x)",
+    "tf.cumsum(x, 1, exclusive=True)", "tf.cumsum(n)",
     "tf.cumsum(c, axis=-1, reverse=True, name='sums')", "tf.cumprod(x, 1)",
     Call("tf.cumprod(zeros, 1)", differs=ZEROS | {"first": ZEROS["second"]}),
     "tf.cumprod(x, axis=0, exclusive=True, reverse=True)", "tf.count_nonzero(zeros)",

@@ -20,8 +20,9 @@ class Call:
     values : bool
         False for random numbers: types, shapes and names alone.
     differs : dict of str to str
-        Aspect (``value``, ``first``, ``second``, ``dtype``, ``shape``, ``name``, ``error``) to the
-        reason why gradplan's is another on purpose. It must differ, or else go from here.
+        Aspect (``value``, ``first``, ``second``, ``dtype``, ``shape``, ``name``, ``error``, or
+        ``gradient``, the name of one) to the reason why gradplan's is another on purpose. It must
+        differ, or else go from here.
     """
 
     text: str
@@ -53,6 +54,11 @@ class Bad(Call):
     """
 
     ours: str = ""
+
+
+#: What a composition is made of decides how its gradient ends.
+FILL = {"gradient": "a fill is a scalar broadcast, whose gradient ends in a Reshape"}
+BAND = {"gradient": "a band is chosen by where, whose gradient ends in a Select"}
 
 
 def statements(text):

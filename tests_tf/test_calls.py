@@ -77,25 +77,12 @@ def differences(ours, theirs, tol=None, values=True):
     return found
 
 
-#: Scopes in which TensorFlow 1 has other steps on the way, so that what ends them has another
-#: number or name; SelectV2 is what TensorFlow 2 made of Select.
-OTHER_STEPS = """Fill_grad Minimum_grad Maximum_grad UnsortedSegmentSum_grad Svd_grad Prod_grad
-    SelfAdjointEigV2_grad MatMul_grad UnsortedSegmentMin_grad UnsortedSegmentMax_grad Xlogy_grad
-    SegmentMin_grad SegmentMax_grad MaxPoolWithArgmax_grad concat_grad MatrixBandPart_grad
-    UnsortedSegmentProd_grad""".split()
-
-
 def same_gradient(slices, name, theirs_slices, theirs):
-    """Whether a gradient is of one kind and has one name; how a composition of operations is made,
-    and so the scopes in it, are its own affair."""
-    scope, _, last = name.rpartition("/")
+    """Whether a gradient is of one kind and, in one scope, has one name; how a composition of
+    operations is made, and so the scopes in it, are its own affair."""
     if slices is not theirs_slices:
         return False
-    if scope != theirs.rpartition("/")[0] or scope.rpartition("/")[2] in OTHER_STEPS:
-        return True
-    if scope.endswith("GatherV2_grad"):
-        return last.startswith("Reshape")
-    return name == theirs or last.startswith("AddN")
+    return name == theirs or name.rpartition("/")[0] != theirs.rpartition("/")[0]
 
 
 def as_sharp(ours, theirs):

@@ -359,6 +359,9 @@ def test_program(tensorflow, steps, picks):
     ours = evaluate(gp, text, arrays, orders=1)
     theirs = tensorflow.evaluate(text, arrays, orders=1)
     narrow = "float32" in kinds(arrays, text) or "tf.losses." in text  # which compute in float32
+    for answer in ours, theirs:  # sums are numbered, and a composition may have one more
+        for gradient in filter(None, answer.get("first names", ())):
+            gradient[1] = gradient[1].split("AddN")[0]
     found = differences(ours, theirs, tol=2e-4 if narrow else 1e-8)
     # Names are numbered after what compositions are made of. What is known of a shape is a matter
     # for the table of calls; here it has only to be true.

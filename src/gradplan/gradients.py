@@ -7,6 +7,8 @@ and A. Walther, *Evaluating Derivatives*, 2nd ed., SIAM 2008, chapter 3.
 from __future__ import annotations
 
 import enum
+import itertools
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -163,7 +165,8 @@ def dense_gradients(
             received.setdefault(y, []).append(dy)
         stopped = set(stops)
         totals: dict[Tensor, Tensor] = {}
-        for op in reversed(between(sum(inside, []), y_list, stopped)):
+        path = between(sum(inside, []), y_list, stopped)
+        for op in reversed(path):
             dys = [None if t in stopped else _total(received, totals, t) for t in op.outputs]
             if any([dy is not None for dy in dys]):
                 _step_back(op, dys, received, gate_gradients)
@@ -172,6 +175,7 @@ def dense_gradients(
             terms = [_total(received, totals, x) for x in same]
             found = [dx for dx in terms if dx is not None]
             out.append(_sum(found) if len(found) > 1 else found[0] if found else None)
+        _number([t for t in totals if len(received[t]) > 1], totals, y_list, path)
     if unconnected is UnconnectedGradients.ZERO:
         return [zeros_like(x) if dx is None else dx for x, dx in zip(x_list, out, strict=True)]
     return out
@@ -240,7 +244,8 @@ def _initial(ys: Sequence[Tensor], grad_ys: Any) -> list[Tensor]:
 
 
 def between(xs: Sequence[Tensor], ys: Sequence[Tensor], stopped: set[Tensor]) -> list[Operation]:
-    """The operations on the paths from ``xs`` to ``ys``, in the order in which they were made."""
+    """The operations on the paths from ``xs`` to ``ys`` through floats, in the order in which they
+    were made."""
     above: set[Operation] = set()
     stack = [y.op for y in ys if y not in stopped]
     while stack:
@@ -251,8 +256,9 @@ def between(xs: Sequence[Tensor], ys: Sequence[Tensor], stopped: set[Tensor]) ->
     depends = set(xs)
     path = []
     for op in sorted(above, key=lambda op: op.id):
-        if any([t in depends for t in op.inputs]):
-            depends.update([t for t in op.outputs if t not in stopped])
+        flows = [t for t in op.outputs if t.dtype.is_floating and t not in stopped]
+        if flows and any([t in depends for t in op.inputs]):
+            depends.update(flows)
             path.append(op)
     return path
 
@@ -267,6 +273,31 @@ def _total(
         terms = received[t]
         totals[t] = terms[0] if len(terms) == 1 else _sum(terms)
     return totals[t]
+
+
+def _number(
+    summed: Sequence[Tensor],
+    totals: dict[Tensor, Tensor],
+    ys: Sequence[Tensor],
+    path: Sequence[Operation],
+) -> None:
+    """Give sums TensorFlow's numbers: there operations stand in line, each from when all that take
+    its results have been walked over. (Here the last one made comes first: fewer gradients live.)
+    """
+    if len(summed) < 2:
+        return
+    inputs = {op: [t.op for t in op.inputs] for op in path}
+    awaited = Counter(itertools.chain.from_iterable(inputs.values()))
+    line = [op for op in dict.fromkeys([y.op for y in ys]) if not awaited[op]]
+    for op in line:  # it grows
+        for before in inputs.get(op, ()):
+            awaited[before] -= 1
+            if not awaited[before]:
+                line.append(before)
+    place = {op: i for i, op in enumerate(line)}
+    sums = [totals[t].op for t in sorted(summed, key=lambda t: place.get(t.op, len(line)))]
+    for i, op in enumerate([op for op in sums if op.type == "AddN"]):
+        op.graph.rename(op, f"AddN_{i}" if i else "AddN")
 
 
 def _sum(terms: Sequence[Tensor]) -> Tensor:
@@ -296,7 +327,8 @@ def _step_back(
         # what is computed again in a loop or conditional reads variables when that read them
         with graph.control_dependencies(op.control_inputs if "bodies" in op.attrs else ()):
             dxs = as_list(gradient(op, *dys))
-        for dx, name in zip(dxs, getattr(gradient, "names", ()), strict=False):
+        names = gradient.names(op) if hasattr(gradient, "names") else ()
+        for dx, name in zip(dxs, names, strict=False):
             made = name and dx is not None and dx.op.id >= before
             if made and "Reshape" not in dx.op.name.rpartition("/")[2]:  # of what was broadcast
                 graph.rename(dx.op, name)

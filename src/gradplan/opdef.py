@@ -259,14 +259,15 @@ def op(
     return decorate
 
 
-def named(*names: str | None) -> Callable[[Any], Any]:
+def named(*names: Any) -> Callable[[Any], Any]:
     """For a gradient: TensorFlow's names of its results, where its last operation has another.
 
-    A single name is that of the first result; ``gradients`` gives it to what was made for it.
+    A single name is that of the first result; ``gradients`` gives it to what was made for it. One
+    function of the operation gives them all where they depend on it.
     """
 
     def attach(gradient: Any) -> Any:
-        gradient.names = names
+        gradient.names = names[0] if callable(names[0]) else lambda op: names
         return gradient
 
     return attach

@@ -7,7 +7,7 @@ from typing import Any
 
 from gradplan import shapes
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, VIEW, apply, op
+from gradplan.opdef import CALL, VIEW, apply, named, op
 from gradplan.ops.array import expand_dims, zeros_like
 from gradplan.ops.math import square
 from gradplan.ops.matmul import matmul
@@ -133,6 +133,7 @@ _eigvalsh.lower(_lower_eigh)
 
 
 @_eigh.gradient
+@named("set_diag_1")
 def _(op: Any, de: Any, dv: Any) -> Any:
     e, v = op.outputs
     inner = None if de is None else _diagonal(de)
@@ -143,6 +144,7 @@ def _(op: Any, de: Any, dv: Any) -> Any:
 
 
 @_eigvalsh.gradient
+@named("set_diag")
 def _(op: Any, de: Any) -> Any:
     _, v = self_adjoint_eig(op.inputs[0])
     return _of_lower_triangle(matmul(v * expand_dims(de, -2), v, adjoint_b=True))
@@ -261,12 +263,23 @@ _svd_values.lower(_lower_svd)
 
 
 @_svd_values.gradient
+@named("MatMul_1")
 def _(op: Any, ds: Any) -> Any:
     _, u, v = svd(op.inputs[0])
     return matmul(u * expand_dims(ds, -2), v, adjoint_b=True)
 
 
+def _svd_result(op: Any) -> tuple[str | None]:
+    """TensorFlow's way depends on which side is longer."""
+    shape = op.inputs[0]._shape
+    if shape is None or None in shape[-2:]:
+        return (None,)
+    m, n = shape[-2:]
+    return ("MatMul_5" if m == n else "add_4" if m < n else "matrix_transpose_1/transpose",)
+
+
 @_svd.gradient
+@named(_svd_result)
 def _(op: Any, ds: Any, du: Any, dv: Any) -> Any:
     (a,), (s, u, v) = op.inputs, op.outputs
     m: Any

@@ -158,8 +158,14 @@ def _(binder: Any, op: Any) -> None:
     binder.emit("gather", [out], [params.reshaped(dims), indices], [int(op.attrs["drop"])])
 
 
+def _last_reshape(op: Any) -> tuple[str]:
+    batch, indices = op.attrs["batch_dims"], op.inputs[1]._shape
+    batch += len(indices) if batch < 0 and indices is not None else 0
+    return (f"Reshape_{4 + batch if batch else 2}",)
+
+
 @gather_rows.gradient
-@named("Reshape_2")
+@named(_last_reshape)
 def _(op: Any, dy: Any) -> Any:
     params, indices, axis = op.inputs
     return gather_grad(dy, indices, shape(params), axis, **op.attrs), None, None

@@ -318,11 +318,13 @@ def _choose(op: Any, dy: Any, to_x: Any) -> Any:
 
 
 @maximum.gradient
+@named("SelectV2", "SelectV2_1")
 def _(op: Any, dy: Any) -> Any:
     return _choose(op, dy, greater_equal(*op.inputs))
 
 
 @minimum.gradient
+@named("SelectV2", "SelectV2_1")
 def _(op: Any, dy: Any) -> Any:
     return _choose(op, dy, less_equal(*op.inputs))
 

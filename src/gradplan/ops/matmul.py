@@ -7,7 +7,7 @@ from typing import Any
 from gradplan import shapes
 from gradplan.dtypes import NUMBERS
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, apply, graph_of, op
+from gradplan.opdef import CALL, apply, graph_of, named, op
 from gradplan.ops.array import expand_dims, shape, sum_to_shape
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.matrices import at_least_matrix, merge_dims, swapped
@@ -199,7 +199,13 @@ def _(binder: Any, op: Any) -> None:
     binder.emit("matmul_batch", [out], factors)
 
 
+def _may_be_repeated(op: Any) -> tuple[str, ...]:
+    a, b = [None if t._shape is None else t._shape[:-2] for t in op.inputs]
+    return () if a is not None and None not in a and a == b else ("Reshape", "Reshape_1")
+
+
 @_batch_matmul.gradient
+@named(_may_be_repeated)
 def _(op: Any, dy: Any) -> Any:
     a, b = op.inputs
     ta, tb = op.attrs["transpose_a"], op.attrs["transpose_b"]

@@ -64,10 +64,12 @@ def batch_normalization(
         factor = rsqrt(variance + constant(variance_epsilon, x.dtype))
         if scale is not None:
             factor = factor * convert_to_tensor(scale, x.dtype)
-        shift = -mean * factor
-        if offset is not None:
-            shift = convert_to_tensor(offset, x.dtype) + shift
-        return math.add(x * factor, shift, name=full)  # type: ignore[no-any-return]
+        scaled = x * factor
+        if offset is None:
+            shift = -mean * factor
+        else:
+            shift = convert_to_tensor(offset, x.dtype) - mean * factor
+        return math.add(scaled, shift, name=full)  # type: ignore[no-any-return]
 
 
 def batch_norm_with_global_normalization(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradplan import dtypes, shapes, tiling
-from gradplan.opdef import CALL, op
+from gradplan.opdef import CALL, named, op
 from gradplan.ops import window
 from gradplan.ops.array import shape
 from gradplan.ops.conv_kernels import transposed_sums
@@ -371,6 +371,7 @@ max_pool_with_argmax_op.lower(_lower_max)
 
 
 @max_pool_with_argmax_op.gradient
+@named("MaxPoolGradWithArgmax")
 def _(op: Any, dy: Any, _: Any) -> Any:
     of_max = {k: v for k, v in op.attrs.items() if k not in ("Targmax", "include_batch_in_index")}
     return None if dy is None else max_pool_grad_op(op.inputs[0], op.outputs[0], dy, **of_max)

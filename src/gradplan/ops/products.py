@@ -188,6 +188,7 @@ reduce_prod.__doc__ = (reduce_prod.__doc__ or "").replace("{doc}", REDUCTION_DOC
 
 
 @reduce_prod.gradient
+@named(lambda op: ("Reshape_3" if op.attrs["keepdims"] else "Reshape_4",))
 def _(op: Any, dy: Any) -> Any:
     x, axes = op.inputs[0], op.attrs["axis"]
     if x._shape is not None:

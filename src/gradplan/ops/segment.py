@@ -114,6 +114,7 @@ def _of_rows(op: Any, x: Any) -> Tensor:
 
 @_unsorted_sum.gradient
 @_sorted_sum.gradient
+@named(lambda op: ("SelectV2" if op.type == "UnsortedSegmentSum" else "GatherV2",))
 def _(op: Any, dy: Any) -> Any:
     return _of_rows(op, dy), None, None
 
@@ -122,6 +123,7 @@ def _(op: Any, dy: Any) -> Any:
 @_unsorted_max.gradient
 @_sorted_min.gradient
 @_sorted_max.gradient
+@named(lambda op: ("SelectV2_2" if op.type.startswith("Unsorted") else "SelectV2",))
 def _(op: Any, dy: Any) -> Any:
     data, ids, count = op.inputs
     chosen = cast(equal(data, _of_rows(op, op.outputs[0])), dy.dtype)
