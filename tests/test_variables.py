@@ -515,3 +515,27 @@ def test_a_run_sees_what_it_has_initialised(optimize):
     with gp.Session(config=gp.ConfigProto(optimize=optimize)) as sess:
         assert sess.run([before, after, elsewhere]) == [False, True, False]
         assert sess.run([before, elsewhere]) == [True, False]
+
+
+def test_variables_that_start_from_others():
+    """One call of global_variables_initializer initialises them all, whatever the order."""
+    first = gp.Variable([1.0, 2.0], name="first")
+    noise = gp.random_uniform([2], seed=1)
+    second = gp.Variable(first * 2.0 + noise, name="second")
+    third = gp.get_variable("third", initializer=gp.reduce_sum(second) + first)
+    fourth = gp.Variable(lambda: third.read_value() * 2.0, name="fourth")
+    fifth = gp.Variable(noise)
+    sess = gp.Session()
+    sess.run(gp.global_variables_initializer())
+    a, b, c, d, e = sess.run([first, second, third, fourth, fifth])
+    np.testing.assert_array_equal(b, a * 2 + e)  # of one draw
+    np.testing.assert_allclose(c, b.sum() + a, 1e-6)
+    np.testing.assert_array_equal(d, c * 2)
+    sess.run(first.assign([5.0, 6.0]))
+    sess.run(third.initializer)  # a variable that has a value is read
+    np.testing.assert_allclose(sess.run(third), b.sum() + [5, 6], 1e-6)
+    np.testing.assert_array_equal(sess.run(fourth), d)
+    alone = gp.Session()
+    alone.run(fourth.initializer)
+    assert alone.run(gp.is_variable_initialized(fourth))
+    assert not alone.run(gp.is_variable_initialized(third))

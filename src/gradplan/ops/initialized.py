@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradplan import dtypes, errors
+from gradplan.body import behind
 from gradplan.composite import register_session_run_conversion_functions
 from gradplan.graph import Graph, GraphKeys, Operation, Tensor, get_default_graph
 from gradplan.opdef import HOST, apply, op
@@ -16,6 +17,7 @@ from gradplan.ops.logic import logical_not
 from gradplan.ops.slicing import stack
 from gradplan.ops.state import (
     Variable,
+    _read,
     assign_add,
     global_variables,
     global_variables_initializer,
@@ -151,6 +153,33 @@ def value_or_initial(variable: Variable) -> Tensor:
     with variable.graph.as_default(), variable.graph.control_dependencies(None):
         inputs = [variable._ref, variable.initial_value]
         return apply(_value_or_initial.opdef, inputs, {}, "initialized_value")
+
+
+def from_initial_values(value: Tensor, name: str) -> Tensor:
+    """What initialises the variable ``name``: ``value``, where variables that have none yet when
+    the run starts stand for their initial values, since nothing says which is initialised first."""
+    graph = value.graph
+    keys = GraphKeys.GLOBAL_VARIABLES, GraphKeys.LOCAL_VARIABLES
+    known = {v.op: v for key in keys for v in graph.get_collection(key)}
+    instead: dict[Tensor, Tensor] = {}
+    for step in sorted(behind([value]), key=lambda o: o.id):
+        if step.opdef is _read.opdef and step.inputs[0].op in known:
+            instead[step.outputs[0]] = value_or_initial(known[step.inputs[0].op])
+        elif any([t in instead for t in step.inputs]):
+            with graph.name_scope(None):
+                copy_name = graph.unique_name(f"{step.name}_{name}_0")
+            copy = Operation(
+                graph,
+                step.opdef,
+                copy_name,
+                tuple([instead.get(t, t) for t in step.inputs]),
+                step.attrs,
+                [(t.dtype, t._shape) for t in step.outputs],
+                source=step.source,
+            )
+            copy.asked = step.asked
+            instead.update(zip(step.outputs, graph.add(copy).outputs, strict=True))
+    return instead.get(value, value)
 
 
 @op("CountUpTo", HOST, types="T -> T", T=dtypes.INTEGERS, flops=0, fallible=True)

@@ -7,6 +7,7 @@ import inspect
 from typing import Any, NamedTuple
 
 from gradplan import dtypes, shapes
+from gradplan.body import behind
 from gradplan.dtypes import ALL, REALS, DType
 from gradplan.graph import Graph, GraphKeys, Operation, Tensor, default_graph, get_default_graph
 from gradplan.opdef import (
@@ -312,6 +313,10 @@ class Variable(metaclass=_Created):
                 )
             attrs = {"shape": value._shape, "dtype": value.dtype}
             self._ref: Tensor = apply(_variable.opdef, [], attrs, scope)
+            if any([op.opdef is _read.opdef for op in behind([value])]):
+                from gradplan.ops.initialized import from_initial_values
+
+                value = from_initial_values(value, scope[:-1])
             self._initial_value = value
             self._initializer: Operation = _assign(self._ref, value, name=f"{scope}Assign/").op
             self._snapshot: Tensor = _read(self._ref, name=f"{scope}read/")
