@@ -53,12 +53,11 @@ class Writer:
         self.count += 1
         return f"{start}{self.count}"
 
-    def emit(self, indent, name, value):
+    def emit(self, indent, made, value, others="{}"):
         wait = f"with tf.control_dependencies([{self.before}]): " if self.before else ""
-        self.lines.append(f"{indent}{wait}{name} = {value}")
+        self.lines.append(f"{indent}{wait}{others.format(made)} = {value}")
         if self.writes:
-            self.before = name.split(", ")[-1]
-        return self.before
+            self.before = made
 
     def function(self, indent, head, env, depth, first=None):
         """A function of some steps: the name of its result and of the step before it."""
@@ -99,14 +98,15 @@ class Writer:
             self.lines.append(f"{inner}return i + 1, tf.tanh({result}), {other}")
             most = self.random.randint(0, 3)
             test = self.random.choice(["", " & (tf.reduce_sum(p) < 2.5)"])
+            # the other result may be there before the last trip has written
+            third = not self.writes and self.random.random() < 0.2
             self.emit(
                 indent,
-                f"_, _, {made}" if self.random.random() < 0.2 else f"*_, {made}, _",
+                made,
                 f"tf.while_loop(lambda i, p, q: (i < {most}){test}, {f}, [0, {a}, {b}], "
                 "parallel_iterations=1)",
+                "*_, {}" if third else "*_, {}, _",
             )
-            if self.writes:
-                self.before = made
         else:
             f = self.name("f")
             own = f"p_{f}", f"q_{f}"
