@@ -91,6 +91,13 @@ def results(body: Body, returned: Any, dtypes_wanted: Sequence[DType | None] | N
             body.outputs.append(captured(body, out) if out.graph is not body else out)
 
 
+def apart(outs: Sequence[Tensor], counted: bool = False) -> list[Tensor]:
+    """The results of one operation by the names of TensorFlow's, where each has an operation: the
+    first that of this one, unless a counter comes before it."""
+    last = outs[0].op.name.rpartition("/")[2]
+    return [identity(t, name=last) if i or counted else t for i, t in enumerate(outs)]
+
+
 def _program(body: Body, inputs: Sequence[Tensor], binder: Any, given: Sequence[Any]) -> Any:
     """The body as a program, optimised as its graph is."""
     if not binder.optimised:

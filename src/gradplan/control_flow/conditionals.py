@@ -9,6 +9,7 @@ from gradplan import dtypes
 from gradplan.bind import evaluate
 from gradplan.body import Body, copy_into
 from gradplan.control_flow.bodies import (
+    apart,
     captured_views,
     declare,
     flatten,
@@ -211,7 +212,7 @@ def cond(
                     )
                 )
         types = [t.dtype for t in bodies[0].outputs]
-        outs = make(_IF, bodies, [pred], types, "Merge", settled=False)
+        outs = apart(make(_IF, bodies, [pred], types, "Merge", settled=False))
     sizes = iter(outs[len(first) :])
     out = pack(
         returned[0],

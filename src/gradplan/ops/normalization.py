@@ -58,16 +58,14 @@ def batch_normalization(
     array([-10.,  10.], dtype=float32)
     """
     graph, scope = window.in_scope([x, mean, variance], name, "batchnorm")
-    with graph, scope as full:
+    with graph, scope:
         x = convert_to_tensor(x)
         mean, variance = (convert_to_tensor(t, x.dtype) for t in (mean, variance))
         factor = rsqrt(variance + constant(variance_epsilon, x.dtype))
         if scale is not None:
             factor = factor * convert_to_tensor(scale, x.dtype)
-        shift = -mean * factor
-        if offset is not None:
-            shift = convert_to_tensor(offset, x.dtype) + shift
-        return math.add(x * factor, shift, name=full)  # type: ignore[no-any-return]
+        shift = -mean * factor if offset is None else offset - mean * factor
+        return x * factor + shift
 
 
 def batch_norm_with_global_normalization(

@@ -19,7 +19,7 @@ from gradplan.ops.slicing import where
 from gradplan.ops.variates import random_normal
 
 
-def _schedule(title: str) -> Callable[[Any], Any]:
+def _schedule(title: str, last: str | None = None) -> Callable[[Any], Any]:
     """A function of the rate and the step, both made floats of one type, under a name scope."""
 
     def decorate(function: Any) -> Any:
@@ -37,7 +37,7 @@ def _schedule(title: str) -> Callable[[Any], Any]:
             with graph.as_default(), graph.name_scope(name) as scope:
                 rate = convert_to_tensor(learning_rate, name="learning_rate")
                 step = cast(convert_to_tensor(global_step), rate.dtype)
-                return identity(function(rate, step, *args, **kwargs), name=scope)
+                return identity(function(rate, step, *args, **kwargs), name=last or scope)
 
         return schedule
 
@@ -90,7 +90,7 @@ def exponential_decay(
     )
 
 
-@_schedule("NaturalExpDecay")
+@_schedule("ExponentialDecay")
 def natural_exp_decay(
     learning_rate: Any,
     global_step: Any,
@@ -180,7 +180,7 @@ def polynomial_decay(
     return (learning_rate - end) * pow(left, _as(learning_rate, power)) + end
 
 
-@_schedule("CosineDecay")
+@_schedule("CosineDecay", "Mul_3")
 def cosine_decay(
     learning_rate: Any,
     global_step: Any,
@@ -399,7 +399,7 @@ def piecewise_constant(
             at_user_line("The length of boundaries should be 1 less than the length of values")
         )
     graph = graph_of([x, *boundaries, *values])
-    with graph.as_default(), graph.name_scope(name or "PiecewiseConstant") as scope:
+    with graph.as_default(), graph.name_scope(name or "PiecewiseConstant"):
         x = convert_to_tensor(x)
         limits = [convert_to_tensor(b) for b in boundaries]
         for b in limits:
@@ -422,4 +422,4 @@ def piecewise_constant(
         chosen = results[-1]
         for b, v in zip(reversed(limits), reversed(results[:-1]), strict=True):
             chosen = where(less_equal(x, cast(b, x.dtype)), v, chosen)
-        return identity(chosen, name=scope)
+        return identity(chosen, name="case/cond/Merge")
