@@ -7,7 +7,7 @@ from typing import Any
 from gradplan import shapes
 from gradplan.dtypes import int32
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, graph_of, op
+from gradplan.opdef import CALL, graph_of, named, op
 from gradplan.ops.array import expand_dims
 from gradplan.ops.constant import constant
 from gradplan.ops.math import log
@@ -463,6 +463,7 @@ def _(binder: Any, op: Any) -> None:
 
 
 @_triangular.gradient
+@named("MatrixBandPart")
 def _(op: Any, dx: Any) -> Any:
     a, x = op.inputs[0], op.outputs[0]
     lower, adjoint = bool(op.attrs["lower"]), bool(op.attrs["adjoint"])

@@ -19,7 +19,7 @@ from gradplan.ops.slicing import where
 from gradplan.ops.variates import random_normal
 
 
-def _schedule(title: str, last: str | None = None) -> Callable[[Any], Any]:
+def _schedule(title: str) -> Callable[[Any], Any]:
     """A function of the rate and the step, both made floats of one type, under a name scope."""
 
     def decorate(function: Any) -> Any:
@@ -37,7 +37,7 @@ def _schedule(title: str, last: str | None = None) -> Callable[[Any], Any]:
             with graph.as_default(), graph.name_scope(name) as scope:
                 rate = convert_to_tensor(learning_rate, name="learning_rate")
                 step = cast(convert_to_tensor(global_step), rate.dtype)
-                return identity(function(rate, step, *args, **kwargs), name=last or scope)
+                return identity(function(rate, step, *args, **kwargs), name=scope)
 
         return schedule
 
@@ -180,7 +180,7 @@ def polynomial_decay(
     return (learning_rate - end) * pow(left, _as(learning_rate, power)) + end
 
 
-@_schedule("CosineDecay", "Mul_3")
+@_schedule("CosineDecay")
 def cosine_decay(
     learning_rate: Any,
     global_step: Any,
