@@ -92,8 +92,8 @@ def results(body: Body, returned: Any, dtypes_wanted: Sequence[DType | None] | N
 
 
 def apart(outs: Sequence[Tensor], counted: bool = False) -> list[Tensor]:
-    """The results of one operation by the names of TensorFlow's, where each has an operation: the
-    first that of this one, unless a counter comes before it."""
+    """The results of one operation by the names that they have in TensorFlow, where each has an
+    operation, and the first of all is a counter if trips are ``counted``."""
     last = outs[0].op.name.rpartition("/")[2]
     return [identity(t, name=last) if i or counted else t for i, t in enumerate(outs)]
 

@@ -64,7 +64,8 @@ def batch_normalization(
         factor = rsqrt(variance + constant(variance_epsilon, x.dtype))
         if scale is not None:
             factor = factor * convert_to_tensor(scale, x.dtype)
-        shift = -mean * factor if offset is None else offset - mean * factor
+        shift = mean * factor
+        shift = -shift if offset is None else convert_to_tensor(offset, x.dtype) - shift
         return x * factor + shift
 
 

@@ -8,7 +8,7 @@ from gradplan import dtypes, shapes
 from gradplan.dtypes import FLOATS
 from gradplan.graph import GraphKeys, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import VIEW, graph_of, op
-from gradplan.ops.array import broadcast_to, identity, ones_like, shape, zeros_like
+from gradplan.ops.array import broadcast_to, ones_like, shape, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import equal
 from gradplan.ops.math import add, cast, multiply
@@ -137,7 +137,8 @@ def compute_weighted_loss(
         x = losses if losses.dtype is kind else cast(losses, kind)
         number = isinstance(weights, (int, float)) and not isinstance(weights, bool)
         w = _weights(weights, kind, x)
-        loss = identity(x, name="Mul") if number and weights == 1 else multiply(x, w)
+        alone = number and weights == 1 and reduction != Reduction.NONE
+        loss = x if alone else multiply(x, w)
         if reduction == Reduction.SUM_OVER_BATCH_SIZE or (
             reduction == Reduction.SUM_BY_NONZERO_WEIGHTS and number and weights != 0
         ):
