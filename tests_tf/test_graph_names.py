@@ -1,9 +1,13 @@
-"""What programs look up by name: the same names stand in both graphs."""
+"""What programs look up by name: the same names stand in both graphs.
+
+Those of results are compared for every call of the tables too (``test_calls.py``).
+"""
 
 import re
 
 import pytest
 from both import evaluate
+from inputs import used
 
 import gradplan as gp
 
@@ -106,6 +110,52 @@ out = tf.get_default_graph().get_operations()
 """
 
 
+ARRAY = "a = tf.TensorArray(tf.float32, 0, dynamic_size=True).write(0, x).write(1, y); "
+SUMS = "lambda a, r: (a[0] * r, a[1] + r), x, (v, v)"
+WINDOW = "'VALID', dilation_rate=[2]"
+RESULTS = [
+    "tf.map_fn(tf.exp, x)", "tf.map_fn(lambda r: (r, r * 2.0), x, (tf.float32, tf.float32))",
+    "tf.map_fn(lambda r: r[0] * r[1], (x, y), tf.float32, name='m')",
+    "tf.scan(tf.add, x)", "tf.scan(tf.add, x, v, reverse=True, name='s')", f"tf.scan({SUMS})",
+    "tf.foldl(tf.add, x)", "tf.foldr(tf.add, x, v, name='f')", f"tf.foldr({SUMS})",
+    "tf.while_loop(lambda i, m: i < 3, lambda i, m: (i + 1, m * 2.0), [0, x])",
+    "tf.while_loop(lambda i: i < 3, lambda i: i + 1, [0], maximum_iterations=5, name='w')",
+    "tf.cond(b[0, 0], lambda: (x, y, x), lambda: (y, x, x), name='c')",
+    "tf.case([(b[0, 0], lambda: (x, y))], default=lambda: (y, x))",
+    "tf.train.piecewise_constant(one, [1, 2], [0.1, 0.2, 0.3])",
+    "tf.train.natural_exp_decay(0.1, one, 10, 0.9)",
+    ARRAY + "out = [a.stack(), a.stack(), a.read(0), a.gather([1]), a.size(), a.concat()]",
+    ARRAY + "out = [a.stack('a'), a.read(0, 'b'), a.gather([1], 'c'), a.concat('d'), a.size('e')]",
+    "tf.py_func(abs, [x], tf.float32)", "tf.py_func(abs, [x], [tf.float32], name='p')",
+    "tf.py_func(abs, [x], tf.float32, stateful=False)", "tf.py_func(print, [x], [])",
+    "tf.nn.moments(x, [0], name='m')", "tf.nn.moments(c, [0, 1], keep_dims=True)",
+    "tf.nn.batch_normalization(x, v, p[0], v, v, 1e-3)",
+    "tf.nn.batch_normalization(x, v, p[0], None, v, 1e-3)",
+    "tf.nn.softmax_cross_entropy_with_logits_v2(labels=prob, logits=x, axis=0, name='s')",
+    "tf.nn.softmax_cross_entropy_with_logits(labels=c, logits=c)",
+    "tf.nn.sparse_softmax_cross_entropy_with_logits(labels=zero, logits=c)",
+    *[f"tf.losses.{f}(u, p, weights={w}, reduction='{r}')"
+      for f in ("absolute_difference", "hinge_loss", "log_loss", "mean_squared_error")
+      for w in ("1.0", "column")
+      for r in ("none", "weighted_sum", "weighted_sum_over_batch_size", "weighted_mean")],
+    "tf.losses.absolute_difference(u, p); out = tf.losses.absolute_difference(u, p)",
+    *[f"tf.norm(x, {how}, keepdims=True)"
+      for how in ("2", "1", "np.inf", "3", "'fro', [0, 1]", "1, [0, 1]", "np.inf, [0, 1]")],
+    "tf.norm(x, 1, [0, 1], name='n')", "tf.clip_by_global_norm([x, y], 1.0, name='c')",
+    f"tf.nn.convolution(signal, filters[0], {WINDOW})",
+    f"tf.nn.convolution(image, filters, {WINDOW.replace('2', '2, 1')}, name='c')",
+    f"tf.nn.pool(signal, [2], 'MAX', {WINDOW})", "tf.nn.pool(signal, [2], 'AVG', 'SAME')",
+    "tf.nn.max_pool1d(signal, 2, 1, 'SAME')", "tf.nn.atrous_conv2d(image, filters, 1, 'SAME')",
+    "tf.nn.depthwise_conv2d(image, depth, [1, 1, 1, 1], 'SAME', rate=[2, 2])",
+    "tf.nn.atrous_conv2d_transpose(tf.ones([2, 6, 5, 4]), filters, [2, 6, 5, 3], 2, 'SAME')",
+    "tf.nn.in_top_k(x, classes, 2, name='k')",
+    "tf.eye(3, 3)", "tf.eye(2, 3, [2])", "tf.eye(2, batch_shape=[2], name='e')", "tf.eye(one)",
+    "tf.sort(c, 1)", "tf.sort(c, 1, 'DESCENDING', name='s')", "tf.argsort(c, 1, name='s')",
+    "tf.nn.embedding_lookup([x, y], [0, 3, 2], 'div', max_norm=1.0)",
+    "tf.math.reduce_std(x)", "tf.math.reduce_variance(x, 0, name='r')", "tf.lbeta(p)",
+    "tf.linalg.lstsq(tall, tall[:, :2], fast=False)", "tf.math.multiply_no_nan(x, y)",
+    "tf.space_to_batch(image, [[0, 0], [0, 1]], 2)", "tf.SparseTensor([[0]], [s], [3]) * v",
+]  # fmt: skip
 PARTS = """
 out = []
 for g in gs:
@@ -113,11 +163,18 @@ for g in gs:
 """
 
 
-def both(tensorflow, text):
-    found = evaluate(gp, text, {}, run=False), tensorflow.evaluate(text, {}, run=False)
+def both(tensorflow, text, arrays=()):
+    arrays = dict(arrays)
+    found = evaluate(gp, text, arrays, run=False), tensorflow.evaluate(text, arrays, run=False)
     for answer in found:
         assert answer["error"] is None, answer["error"]
     return found[0]["names"], found[1]["names"]
+
+
+@pytest.mark.parametrize("text", RESULTS)
+def test_results(tensorflow, text):
+    ours, theirs = both(tensorflow, text if "out =" in text else f"out = {text}", used(text))
+    assert ours == theirs
 
 
 @pytest.mark.parametrize("network", NETWORKS)

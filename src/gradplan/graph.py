@@ -216,11 +216,6 @@ class Tensor:
             "test `is not None`"
         )
 
-    def __iter__(self) -> Iterator[Tensor]:
-        if not self._shape or self._shape[0] is None:
-            raise TypeError(f"{self} is not iterable: its first dimension is unknown")
-        return (self[i] for i in range(self._shape[0]))  # type: ignore[index]
-
     def __len__(self) -> int:
         raise TypeError(f"{self} has no len(); use its shape, or gp.shape(...) at run time")
 
@@ -230,6 +225,7 @@ class Tensor:
     if TYPE_CHECKING:  # attached by the modules of ops/, through overload
 
         def __getitem__(self, key: Any) -> Tensor: ...
+        def __iter__(self) -> Iterator[Tensor]: ...
         def __add__(self, other: Any) -> Tensor: ...
         def __radd__(self, other: Any) -> Tensor: ...
         def __sub__(self, other: Any) -> Tensor: ...

@@ -91,6 +91,13 @@ def results(body: Body, returned: Any, dtypes_wanted: Sequence[DType | None] | N
             body.outputs.append(captured(body, out) if out.graph is not body else out)
 
 
+def apart(outs: Sequence[Tensor], counted: bool = False) -> list[Tensor]:
+    """The results of one operation by the names that they have in TensorFlow, where each has an
+    operation, and the first of all is a counter if trips are ``counted``."""
+    last = outs[0].op.name.rpartition("/")[2]
+    return [identity(t, name=last) if i or counted else t for i, t in enumerate(outs)]
+
+
 def _program(body: Body, inputs: Sequence[Tensor], binder: Any, given: Sequence[Any]) -> Any:
     """The body as a program, optimised as its graph is."""
     if not binder.optimised:
@@ -227,8 +234,3 @@ def make(
     if attrs["roots"]:
         outs[0].op.asked = tuple(sorted({*outs[0].op.asked, *roots}))
     return outs
-
-
-def apart(outs: Sequence[Tensor], name: str) -> list[Tensor]:
-    """The results of one operation under names of their own, as TensorFlow's operations have."""
-    return [*outs[:1], *[identity(t, name=name) for t in outs[1:]]]

@@ -212,7 +212,7 @@ def cond(
                     )
                 )
         types = [t.dtype for t in bodies[0].outputs]
-        outs = apart(make(_IF, bodies, [pred], types, "Merge", settled=False), "Merge")
+        outs = apart(make(_IF, bodies, [pred], types, "Merge", settled=False))
     sizes = iter(outs[len(first) :])
     out = pack(
         returned[0],

@@ -358,7 +358,7 @@ def while_loop(
         changing = grows if any(map(_may_change, initial, inside.arguments)) else None
         types = [*[t.dtype for t in initial], dtypes.int64]
         outs = make(_WHILE, [test, inside], initial, types, "Exit", changing, starts, most=most)
-        ends = apart(outs[: len(flat)] if exact else outs[:-1], "Exit")
+        ends = apart(outs[: len(flat)] if exact else outs[:-1], counted=most is not None)
     out = pack([returned] if one else returned, _wrapped(like, ends))
     if several and len(out) == 1 and not return_same_structure:
         return out[0]

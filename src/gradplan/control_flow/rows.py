@@ -8,9 +8,10 @@ from typing import Any
 from gradplan import dtypes
 from gradplan.control_flow.bodies import flatten, pack, results, trace
 from gradplan.control_flow.scans import scan_loop
+from gradplan.control_flow.tensor_array import stacked
 from gradplan.graph import Tensor, at_user_line, get_default_graph
 from gradplan.opdef import graph_of
-from gradplan.ops.array import expand_dims
+from gradplan.ops.array import expand_dims, identity
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.slicing import concat
 
@@ -26,9 +27,11 @@ def _over_rows(
     name: str,
     reverse: bool,
     dtype: Any = None,
-    stacked: bool = True,
-) -> tuple[Any, Any]:
-    """What is carried at the end, and the stack of what was carried or made in every trip."""
+    fold: bool = False,
+    seeded: bool = False,
+) -> Any:
+    """What was made in every trip, stacked, after the initial value if that is the first row; of a
+    fold what is carried at the end."""
     if not callable(function):
         raise TypeError(at_user_line(f"{name}: fn must be callable"))
     graph = graph_of([x for x in flatten(elems) if isinstance(x, Tensor)] or [get_default_graph()])
@@ -66,13 +69,16 @@ def _over_rows(
                     at_user_line(f"{name}: {len(types)} dtypes for {len(leaves)} results")
                 )
         results(body, leaves, types)
-        if stacked and not maps:
+        if not (maps or fold):
             body.outputs += body.outputs[: len(carried)]
-        outs = scan_loop(0, body, carried, stacks, "loop", reverse)
-    n = len(carried)
-    return pack(like, outs[:n]) if n else None, pack(
-        like, outs[n : n + len(leaves)]
-    ) if stacked else None
+        outs, n = scan_loop(0, body, carried, stacks, "loop", reverse), len(carried)
+        if fold:  # the loop of TensorFlow's counts trips and rows first
+            return pack(like, [identity(t, f"while/Exit_{i}") for i, t in enumerate(outs[:n], 2)])
+        rows = outs[n : n + len(leaves)]
+        if seeded:
+            pairs = zip([expand_dims(t, 0) for t in carried], rows, strict=True)
+            rows = [concat(pair[::-1] if reverse else pair, 0) for pair in pairs]
+        return pack(like, [stacked(t) for t in rows])
 
 
 def map_fn(
@@ -104,7 +110,7 @@ def map_fn(
     >>> gp.Session().run(gp.map_fn(lambda x: x * x, np.array([1.0, 2.0, 3.0])))
     array([1., 4., 9.])
     """
-    return _over_rows(fn, elems, _NOTHING, name or "map", False, dtype)[1]
+    return _over_rows(fn, elems, _NOTHING, name or "map", False, dtype)
 
 
 def scan(
@@ -139,16 +145,10 @@ def scan(
     >>> gp.Session().run(gp.scan(lambda a, x: a + x, np.array([1.0, 2.0, 3.0])))
     array([1., 3., 6.])
     """
-    if initializer is not None:
-        return _over_rows(fn, elems, initializer, name or "scan", reverse)[1]
-    first, rest = _split_first(elems, reverse)
-    _, stack = _over_rows(fn, rest, first, name or "scan", reverse)
-
-    def join(a: Any, b: Any) -> Any:
-        parts = [b, expand_dims(a, 0)] if reverse else [expand_dims(a, 0), b]
-        return concat(parts, 0)
-
-    return pack(first, [join(a, b) for a, b in zip(flatten(first), flatten(stack), strict=True)])
+    seeded = initializer is None
+    if seeded:
+        initializer, elems = _split_first(elems, reverse)
+    return _over_rows(fn, elems, initializer, name or "scan", reverse, seeded=seeded)
 
 
 def foldl(
@@ -198,7 +198,7 @@ def foldr(
 def _fold(fn: Any, elems: Any, initializer: Any, name: str, reverse: bool) -> Any:
     if initializer is None:
         initializer, elems = _split_first(elems, reverse)
-    return _over_rows(fn, elems, initializer, name, reverse, stacked=False)[0]
+    return _over_rows(fn, elems, initializer, name, reverse, fold=True)
 
 
 def _split_first(elems: Any, reverse: bool) -> tuple[Any, Any]:

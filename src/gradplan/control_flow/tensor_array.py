@@ -288,8 +288,8 @@ class TensorArray:
     def size(self, name: str | None = None) -> Tensor:
         """The number of rows, an int32 scalar."""
         if self._size is not None:
-            return identity(self._size, name=name)
-        return reshape(shape(self._value)[0], [], name)
+            return identity(self._size, name=name or "TensorArraySizeV3")
+        return reshape(shape(self._value)[0], [], name or "TensorArraySizeV3")
 
     def read(self, index: Any, name: str | None = None) -> Tensor:
         """Row ``index``; InvalidArgumentError in a run where it is out of range."""
@@ -336,13 +336,14 @@ class TensorArray:
 
     def stack(self, name: str | None = None) -> Tensor:
         """All rows as one tensor, [size, ...]."""
-        if self._size is not None:
-            return take_first(self._value, self._size, name=name or "TensorArrayStack")
-        return identity(self._value, name=name or "TensorArrayStack")
+        return stacked(self._rows(), name)
+
+    def _rows(self) -> Tensor:
+        return self._value if self._size is None else take_first(self._value, self._size)
 
     def gather(self, indices: Any, name: str | None = None) -> Tensor:
         """The rows of these numbers, [n, ...]."""
-        return gather(self.stack(), indices, name=name or "TensorArrayGather")
+        return gather(self._rows(), indices, name=name or "TensorArrayGatherV3")
 
     def scatter(self, indices: Any, value: Any, name: str | None = None) -> TensorArray:
         """The array with the rows of ``value``, [n, ...], as its rows ``indices``, an int32 vector.
@@ -382,7 +383,7 @@ class TensorArray:
 
     def concat(self, name: str | None = None) -> Tensor:
         """The rows, themselves of rank 1 or more, end to end."""
-        rows = self.stack()
+        rows, name = self._rows(), name or "TensorArrayConcatV3"
         return reshape(rows, concat([np.array([-1], np.int32), shape(rows)[2:]], 0), name)
 
     def identity(self) -> TensorArray:
@@ -390,6 +391,12 @@ class TensorArray:
 
     def close(self, name: str | None = None) -> None:
         """Nothing: memory is the plan's."""
+
+
+def stacked(rows: Tensor, name: str | None = None) -> Tensor:
+    """The rows of an array, by the name that they have in TensorFlow when they are put together."""
+    with graph_of([rows]).name_scope(name or "TensorArrayStack"):
+        return identity(rows, name=name or "TensorArrayGatherV3")  # type: ignore[no-any-return]
 
 
 def with_rows_of(array: TensorArray, other: TensorArray) -> Tensor:

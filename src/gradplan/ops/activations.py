@@ -200,6 +200,7 @@ def crelu(features: Any, name: str | None = None, axis: int = -1) -> Tensor:
     array([0., 2., 1., 0.], dtype=float32)
     """
     graph = graph_of([features])
-    with graph.as_default(), graph.name_scope(name or "CRelu") as scope:
+    with graph.as_default(), graph.name_scope(name or "CRelu"):
         features = convert_to_tensor(features)
-        return concat([relu(features), relu(-features)], axis, name=scope)
+        parts = [relu(features, name="positive"), relu(-features, name="negative")]
+        return concat(parts, axis, name="Relu")

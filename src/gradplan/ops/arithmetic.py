@@ -102,7 +102,7 @@ def _(op: Any, dy: Any) -> Any:
 
 
 @op("MulNoNan", MAP, kernel="mul_no_nan")
-def multiply_no_nan(x: Any, y: Any, name: str | None = None) -> Any:
+def multiply_no_nan(x: Any, y: Any, name: str | None = "multiply_no_nan") -> Any:
     """``x * y``, and 0 where ``y`` is 0 even if ``x`` is NaN or infinite, with broadcasting.
 
     Examples
@@ -120,7 +120,11 @@ def _(op: Any, dy: Any) -> Any:
 
 
 @op("Xdivy", MAP, kernel="xdivy")
-def xdivy(x: Any, y: Any, name: str | None = "xdivy") -> Any:
+def _xdivy(x: Any, y: Any, name: str | None = None) -> Any:
+    """See :func:`xdivy`."""
+
+
+def xdivy(x: Any, y: Any, name: str | None = None) -> Tensor:
     """``x / y``, and 0 where ``x`` is 0 whatever ``y`` is, with broadcasting.
 
     Examples
@@ -129,12 +133,15 @@ def xdivy(x: Any, y: Any, name: str | None = "xdivy") -> Any:
     >>> gp.Session().run(gp.xdivy([1.0, 0.0], [4.0, 0.0]))
     array([0.25, 0.  ], dtype=float32)
     """
+    graph = graph_of([x, y])
+    with graph.as_default(), graph.name_scope(name or "xdivy"):
+        return _xdivy(x, y)  # type: ignore[no-any-return]
 
 
-@xdivy.gradient
+@_xdivy.gradient
 def _(op: Any, dy: Any) -> Any:
     x, y = op.inputs
-    dx, dy_ = dy * xdivy(_where_not_zero(x), y), dy * xdivy(-x, square(y))
+    dx, dy_ = dy * _xdivy(_where_not_zero(x), y), dy * _xdivy(-x, square(y))
     return sum_to_like(dx, x, op), sum_to_like(dy_, y, op)
 
 
@@ -155,7 +162,7 @@ def xlogy(x: Any, y: Any, name: str | None = None) -> Any:
 def _(op: Any, dy: Any) -> Any:
     x, y = op.inputs
     dx = dy * xlogy(_where_not_zero(x), y)
-    return sum_to_like(dx, x, op), sum_to_like(dy * xdivy(x, y), y, op)
+    return sum_to_like(dx, x, op), sum_to_like(dy * _xdivy(x, y), y, op)
 
 
 def _where_not_zero(x: Tensor) -> Tensor:
@@ -432,4 +439,6 @@ def imag(input: Any, name: str | None = None) -> Tensor:
     >>> float(gp.Session().run(gp.imag(2.0)))
     0.0
     """
-    return zeros_like(input, name=name or "Imag")
+    graph = graph_of([input])
+    with graph.as_default(), graph.name_scope(name or "Imag"):
+        return zeros_like(input)

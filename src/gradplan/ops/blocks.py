@@ -423,8 +423,8 @@ def required_space_to_batch_paddings(
         else:
             before, after = unstack(convert_to_tensor(base_paddings), 2, 1)
         extra = floormod(-(sizes + before + after), block)
-        crops = stack([zeros_like(extra), extra], 1)
-        return stack([before, after + extra], 1), crops
+        crops = stack([zeros_like(extra), extra], 1, "crops")
+        return stack([before, after + extra], 1, "paddings"), crops
 
 
 def _square(block_size: Any) -> Any:
@@ -451,7 +451,7 @@ def space_to_batch(
     [4, 2, 2, 3]
     """
     block = _square(block_size) if block_shape is None else block_shape
-    return space_to_batch_nd(input, block, paddings, name=name or "SpaceToBatch")
+    return space_to_batch_nd(input, block, paddings, name=name)
 
 
 def batch_to_space(
@@ -470,4 +470,4 @@ def batch_to_space(
     [1, 4, 4, 3]
     """
     block = _square(block_size) if block_shape is None else block_shape
-    return batch_to_space_nd(input, block, crops, name=name or "BatchToSpace")
+    return batch_to_space_nd(input, block, crops, name=name)

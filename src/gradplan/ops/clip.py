@@ -175,7 +175,7 @@ def clip_by_global_norm(
     5.0
     """
     given = _listed(t_list, "clip_by_global_norm")
-    norm = global_norm(given) if use_norm is None else convert_to_tensor(use_norm)
+    norm = global_norm(given, name) if use_norm is None else convert_to_tensor(use_norm)
     graph = norm.graph
     with graph.as_default(), graph.name_scope(name or "clip_by_global_norm") as scope:
         limit = convert_to_tensor(clip_norm, norm.dtype, "clip_norm")

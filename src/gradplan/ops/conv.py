@@ -357,8 +357,8 @@ def _along_width(value: Any, filters: Any, attrs: dict[str, Any], name: str) -> 
     at = window.inner(range(4), attrs["data_format"])[0]
     with graph, scope as full:
         image = expand_dims(convert_to_tensor(value), at)
-        made = conv2d_op(image, expand_dims(filters, 0), **attrs)
-        return window.without(made, at, full)
+        made = conv2d_op(image, expand_dims(filters, 0), **attrs, name=full)
+        return window.without(made, at)
 
 
 def conv1d_transpose(
@@ -401,8 +401,8 @@ def conv1d_transpose(
                 )
             sizes = [*dims[:at], 1, *dims[at:]]
         image = expand_dims(convert_to_tensor(input), at)
-        made = conv2d_input_op(sizes, expand_dims(filters, 0), image, **attrs)
-        return window.without(made, at, full)
+        made = conv2d_input_op(sizes, expand_dims(filters, 0), image, **attrs, name=full)
+        return window.without(made, at)
 
 
 # ---- other names ---------------------------------------------------------------------------------
@@ -418,7 +418,11 @@ def atrous_conv2d(value: Any, filters: Any, rate: Any, padding: Any, name: Any =
     >>> gp.Session().run(gp.nn.atrous_conv2d(x, gp.ones([1, 2, 1, 1]), 2, "VALID")).ravel()
     array([4.], dtype=float32)
     """
-    return conv2d(value, filters, 1, padding, dilations=[rate, rate], name=name or "convolution")
+    rates = [rate, rate]
+    graph, scope = window.in_scope([value, filters], name, "convolution")
+    with graph, scope as full:
+        made = conv2d(value, filters, 1, padding, dilations=rates, name=full)
+        return window.dilated(made, rates)
 
 
 def atrous_conv2d_transpose(
@@ -434,10 +438,11 @@ def atrous_conv2d_transpose(
     >>> gp.Session().run(y).ravel()
     array([1., 0., 1.], dtype=float32)
     """
-    name = name or "atrous_conv2d_transpose"
-    return conv2d_transpose(
-        value, filters, output_shape, 1, padding, name=name, dilations=[rate, rate]
-    )
+    rates = [rate, rate]
+    graph, scope = window.in_scope([value, filters], name, "atrous_conv2d_transpose")
+    with graph, scope:
+        made = conv2d_transpose(value, filters, output_shape, 1, padding, dilations=rates)
+        return window.dilated(made, rates)
 
 
 def convolution(
@@ -487,8 +492,10 @@ def convolution(
     attrs = window_attrs(rank - 2, strides, padding, data_format, rate)
     if any(s > 1 for s in attrs["strides"]) and any(d > 1 for d in attrs["dilations"]):
         raise ValueError(at_user_line("convolution: strides > 1 go not with dilation_rate > 1"))
-    name = name or "convolution"
-    if rank == 3:
-        return _along_width(x, f, _as_image(attrs), name)
-    made: Tensor = (conv2d_op if rank == 4 else conv3d_op)(x, f, **attrs, name=name)
-    return made
+    graph, scope = window.in_scope([x, f], name, "convolution")
+    with graph, scope as full:
+        if rank == 3:
+            made = _along_width(x, f, _as_image(attrs), full)
+        else:
+            made = (conv2d_op if rank == 4 else conv3d_op)(x, f, **attrs, name=full)
+        return window.dilated(made, attrs["dilations"])

@@ -99,7 +99,7 @@ def bincount(
     array([0, 2, 0, 1], dtype=int32)
     """
     graph = graph_of([arr, weights, minlength, maxlength])
-    with graph.as_default(), graph.name_scope("bincount") as scope:
+    with graph.as_default(), graph.name_scope("bincount"):
         arr = convert_to_tensor(arr)
         size = maximum(cast(reduce_max(arr), dtypes.int64), constant(-1, dtypes.int64)) + 1
         if minlength is not None:
@@ -108,7 +108,7 @@ def bincount(
             size = minimum(size, cast(maxlength, dtypes.int64))
         if weights is None:
             weights = broadcast_to(constant(1, dtypes.as_dtype(dtype)), shape(arr))
-        return _bincount(arr, size, weights, name=scope)
+        return _bincount(arr, size, weights)
 
 
 @op(

@@ -149,7 +149,9 @@ def depthwise_conv2d(
     array([2.], dtype=float32)
     """
     attrs = window_attrs(2, strides, padding, data_format, _dilations(rate, dilations))
-    return depthwise_op(input, filter, **attrs, name=name or "depthwise")  # type: ignore[no-any-return]
+    graph, scope = window.in_scope([input, filter], name, "depthwise")
+    with graph, scope as full:
+        return window.dilated(depthwise_op(input, filter, **attrs, name=full), attrs["dilations"])
 
 
 def separable_conv2d(

@@ -83,9 +83,7 @@ def embedding_lookup(
                 rows = _clipped(rows, max_norm, tables[0])
             return identity(rows)
         rows = _from_shards(tables, ids, partition_strategy)
-        if max_norm is not None:
-            rows = _clipped(rows, max_norm, tables[0])
-        return rows
+        return rows if max_norm is None else _clipped(rows, max_norm, tables[0])
 
 
 def shards_of(params: Any) -> list[Any]:
@@ -112,7 +110,7 @@ def _from_shards(tables: list[Tensor], ids: Tensor, strategy: str) -> Tensor:
     places = partition_rows(flat, owner, len(tables))
     parts = [gather(t, gather(row, at)) for t, at in zip(tables, places, strict=True)]
     rows = stitch(shape(flat)[0], concat(places, 0), concat(parts, 0))
-    return reshape(rows, concat([shape(ids), shape(tables[0])[1:]], 0))
+    return reshape(rows, concat([shape(ids), shape(tables[0])[1:]], 0), name="Reshape_1")
 
 
 def _clipped(rows: Tensor, max_norm: Any, table: Tensor) -> Tensor:
@@ -127,4 +125,4 @@ def _clipped(rows: Tensor, max_norm: Any, table: Tensor) -> Tensor:
     positive = greater(total, constant(0, rows.dtype))
     safe = where(positive, total, constant(1, rows.dtype))  # the root has a slope there
     norm = where(positive, sqrt(safe), total)
-    return divide(rows * most, maximum(norm, most))
+    return divide(rows * most, maximum(norm, most), name="clip_by_norm")

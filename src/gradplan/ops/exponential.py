@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradplan.opdef import CALL, VIEW, op
+from gradplan.graph import Tensor
+from gradplan.opdef import CALL, VIEW, graph_of, op
 from gradplan.ops.array import zeros_like
 from gradplan.ops.matrices import adjoint, square
 from gradplan.ops.slicing import concat
@@ -20,7 +21,11 @@ __all__ = ["expm"]
     flops=lambda attrs, in_shapes: 10 * cube(attrs, in_shapes),
     failure="The exponential was not computed. The input might not be valid.",
 )
-def expm(input: Any, name: str | None = "matrix_exponential") -> Any:
+def _expm(input: Any, name: str | None = None) -> Any:
+    """See :func:`expm`."""
+
+
+def expm(input: Any, name: str | None = None) -> Tensor:
     """The exponential ``I + A + A^2 / 2! + ...`` of square matrices.
 
     Parameters
@@ -48,14 +53,17 @@ def expm(input: Any, name: str | None = "matrix_exponential") -> Any:
     array([[1., 1.],
            [0., 1.]], dtype=float32)
     """
+    graph = graph_of([input])
+    with graph.as_default(), graph.name_scope(name or "matrix_exponential"):
+        return _expm(input, name="Reshape_1")  # type: ignore[no-any-return]
 
 
-@expm.shape
+@_expm.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     return square(in_shapes[0])
 
 
-@expm.lower
+@_expm.lower
 def _(binder: Any, op: Any) -> None:
     x = binder.contiguous(binder.view(op.inputs[0]))
     n = x.dims[-1]
@@ -63,11 +71,11 @@ def _(binder: Any, op: Any) -> None:
     binder.emit("lapack_expm", outs, [x])
 
 
-@expm.gradient
+@_expm.gradient
 def _(op: Any, dy: Any) -> Any:
     a = adjoint(op.inputs[0])
     upper, lower = concat([a, dy], -1), concat([zeros_like(a), a], -1)
-    whole = expm(concat([upper, lower], -2))
+    whole = _expm(concat([upper, lower], -2))
     return _upper_right(whole)
 
 

@@ -154,12 +154,14 @@ def py_func(
     several = isinstance(Tout, (list, tuple))
     wanted = tuple(dtypes.as_dtype(d) for d in (Tout if several else [Tout]))
     graph = graph_of([*inp, get_default_graph()])
-    with graph.as_default(), graph.name_scope(name or "PyFunc") as scope:
-        info = apply(_call.opdef, list(inp), {"func": func, "Tout": wanted}, scope)
+    name = name or ("PyFunc" if stateful else "PyFuncStateless")
+    with graph.as_default(), graph.name_scope(name) as scope:
+        attrs = {"func": func, "Tout": wanted}
+        info = apply(_call.opdef, list(inp), attrs, "call" if wanted else scope)
         out = []
         for i, dtype in enumerate(wanted):
             attrs = {"of": info.op, "index": i, "dtype": dtype}
-            out.append(apply(_result.opdef, [info], attrs, "result"))
+            out.append(apply(_result.opdef, [info], attrs, "result" if i else scope))
     if not several:
         return out[0]
     return out or info.op

@@ -290,7 +290,8 @@ def normalize_moments(
     graph = graph_of([counts, mean_ss, variance_ss, shift])
     with graph.as_default(), graph.name_scope(name or "normalize"):
         divisor = reciprocal(counts, name="divisor")
-        shifted = multiply(mean_ss, divisor, name="shifted_mean")
+        name = "mean" if shift is None else "shifted_mean"
+        shifted = multiply(mean_ss, divisor, name=name)
         mean = shifted if shift is None else add(shifted, shift, name="mean")
         variance = subtract(multiply(variance_ss, divisor), square(shifted), name="variance")
         return mean, variance

@@ -96,13 +96,13 @@ def matrix_solve_ls(
     >>> gp.Session().run(x).round(4).ravel().tolist()
     [1.0, 2.0]
     """
-    graph = graph_of([matrix, rhs])
-    with graph.as_default(), graph.name_scope(name or "matrix_solve_ls"):
+    graph, name = graph_of([matrix, rhs]), name or ("matrix_solve_ls" if fast else "MatrixSolveLs")
+    with graph.as_default(), graph.name_scope(name) as scope:
         a = convert_to_tensor(matrix, rhs.dtype if isinstance(rhs, Tensor) else None)
         b = convert_to_tensor(rhs, a.dtype)
         solution_shape((a._shape, b._shape), square_ones=False)
         if not fast:
-            return apply(_least_squares.opdef, [a, b], {})
+            return apply(_least_squares.opdef, [a, b], {}, scope)
         plain = not isinstance(l2_regularizer, Tensor) and float(l2_regularizer) == 0
         factor = None if plain else number_of(l2_regularizer, a.dtype)
         sizes = (None, None) if a._shape is None else a._shape[-2:]

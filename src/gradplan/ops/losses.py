@@ -309,7 +309,7 @@ def mean_pairwise_squared_error(
         pairs = maximum(n - constant(1.0), constant(0.0))
         squares = constant(2.0) * over_or_zero(reduce_sum(square(flat), 1, keepdims=True), pairs)
         sums = constant(2.0) * over_or_zero(square(reduce_sum(flat, 1, keepdims=True)), n * pairs)
-        loss = reduce_sum(multiply(squares - sums, w))
+        loss = reduce_sum(multiply(squares - sums, w), name="value")
         add_loss(loss, loss_collection)
         return loss
 

@@ -8,7 +8,7 @@ from gradplan import shapes
 from gradplan.dtypes import NUMBERS
 from gradplan.graph import Tensor
 from gradplan.opdef import CALL, apply, graph_of, named, op
-from gradplan.ops.array import expand_dims, shape, sum_to_shape
+from gradplan.ops.array import expand_dims, identity, shape, sum_to_shape
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.matrices import at_least_matrix, merge_dims, swapped
 
@@ -277,4 +277,5 @@ def matvec(
     with graph.as_default(), graph.name_scope(name or "MatVec"):
         a = convert_to_tensor(a, getattr(b, "dtype", None) if isinstance(b, Tensor) else None)
         b = convert_to_tensor(b, a.dtype)
-        return matmul(a, expand_dims(b, -1), transpose_a, adjoint_a=adjoint_a)[..., 0]
+        product = matmul(a, expand_dims(b, -1), transpose_a, adjoint_a=adjoint_a)
+        return identity(product[..., 0], name="Squeeze")

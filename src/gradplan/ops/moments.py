@@ -17,7 +17,6 @@ from gradplan.ops.math import cast, multiply, square, subtract
 from gradplan.ops.products import reduce_prod
 from gradplan.ops.reduce import axis_argument, reduce_mean, reduce_sum
 from gradplan.ops.sizes import shape
-from gradplan.ops.statistics import kept
 
 __all__ = ["l2_loss", "moments", "sufficient_statistics", "weighted_moments"]
 
@@ -89,8 +88,9 @@ def moments(
         given = x.dtype
         x = cast(x, dtypes.float32) if given in dtypes.STORED else x
         mean = reduce_mean(x, along, keepdims=True, name="mean")
-        variance = reduce_mean(squared_difference(x, mean), along, keepdims=keep, name="variance")
-        mean = mean if keep else kept(mean, along, keep, "Squeeze")
+        squares, name = squared_difference(x, mean), "variance" if keep else "Squeeze_1"
+        variance = reduce_mean(squares, along, keepdims=keep, name=name)
+        mean = mean if keep else reduce_sum(mean, along, name="Squeeze")
         return cast(mean, given), cast(variance, given)
 
 
@@ -186,9 +186,9 @@ def weighted_moments(
             x, weights = cast(x, dtypes.float32), cast(weights, dtypes.float32)
         total = reduce_sum(weights + zeros_like(x), along, keepdims=True, name="sum_of_weights")
         share = reciprocal(total)
-        mean = reduce_sum(weights * x, along, keepdims=True) * share
-        spread = reduce_sum(weights * squared_difference(x, mean), along, keepdims=True) * share
-        return (
-            cast(kept(mean, along, keep, "weighted_mean"), given),
-            cast(kept(spread, along, keep, "weighted_variance"), given),
-        )
+        mean = multiply(reduce_sum(weights * x, along, keepdims=True), share)
+        squares = weights * squared_difference(x, mean)
+        variance = multiply(reduce_sum(squares, along, keepdims=True), share)
+        if not keep:
+            mean, variance = [reduce_sum(t, along, name="Squeeze") for t in (mean, variance)]
+        return cast(mean, given), cast(variance, given)

@@ -58,7 +58,7 @@ def batch_normalization(
     array([-10.,  10.], dtype=float32)
     """
     graph, scope = window.in_scope([x, mean, variance], name, "batchnorm")
-    with graph, scope as full:
+    with graph, scope:
         x = convert_to_tensor(x)
         mean, variance = (convert_to_tensor(t, x.dtype) for t in (mean, variance))
         factor = rsqrt(variance + constant(variance_epsilon, x.dtype))
@@ -69,7 +69,7 @@ def batch_normalization(
             shift = -mean * factor
         else:
             shift = convert_to_tensor(offset, x.dtype) - mean * factor
-        return math.add(scaled, shift, name=full)  # type: ignore[no-any-return]
+        return scaled + shift
 
 
 def batch_norm_with_global_normalization(

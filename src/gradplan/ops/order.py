@@ -114,7 +114,7 @@ def top_k(input: Any, k: Any = 1, sorted: bool = True, name: str | None = None) 
     return TopK(*apply(_top_k.opdef, [input, k], attrs, name))
 
 
-def _ordered(x: Tensor, axis: Any, direction: str, which: int, function: str, name: str) -> Tensor:
+def _ordered(x: Tensor, axis: Any, direction: str, which: int, function: str) -> Tensor:
     if direction not in ("ASCENDING", "DESCENDING"):
         raise ValueError(
             at_user_line(f"{function}: direction is ASCENDING or DESCENDING, not {direction!r}")
@@ -139,7 +139,10 @@ def _ordered(x: Tensor, axis: Any, direction: str, which: int, function: str, na
     attrs = {"sorted": True, "descending": direction == "DESCENDING"}
     out = apply(_top_k.opdef, [x, k], attrs)[which]
     out.set_shape(x._shape)
-    return identity(out, name=name) if order is None else transpose(out, order, name=name)
+    out = out if order is None else transpose(out, order)
+    # where TensorFlow sorts the numbers with their signs changed, it changes them back
+    back = direction == "ASCENDING" and not which
+    return identity(out, name="Neg_1") if back else out
 
 
 def sort(
@@ -194,8 +197,8 @@ def _sorted(
     values: Any, axis: Any, direction: str, which: int, function: str, name: str | None
 ) -> Tensor:
     graph = graph_of([values])
-    with graph.as_default(), graph.name_scope(name or function) as scope:
-        return _ordered(convert_to_tensor(values), axis, direction, which, function, scope)
+    with graph.as_default(), graph.name_scope(name or function):
+        return _ordered(convert_to_tensor(values), axis, direction, which, function)
 
 
 def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) -> Tensor:
@@ -225,7 +228,7 @@ def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) ->
     [True, True]
     """
     graph = graph_of([predictions, targets, k])
-    with graph.as_default(), graph.name_scope(name or "in_top_k") as scope:
+    with graph.as_default(), graph.name_scope(name or "in_top_k"):
         x, targets, k = (convert_to_tensor(v) for v in (predictions, targets, k))
         for t, rank, what in ((x, 2, "predictions"), (targets, 1, "targets"), (k, 0, "k")):
             if t._shape is not None and len(t._shape) != rank:
@@ -247,7 +250,7 @@ def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) ->
         target = reduce_max(where(here, x, lowest), 1)  # not finite if there is none
         more = reduce_sum(cast(x > expand_dims(target, -1), k.dtype), 1)
         finite = logical_and(is_finite(target), reduce_all(is_finite(x), 1))
-        out = logical_and(less(more, k), finite, name=scope)
+        out = logical_and(less(more, k), finite, name=name or "InTopKV2")
         out.set_shape([None])
         return out
 

@@ -233,8 +233,8 @@ def _along_width(function: Any, x: Any, attrs: dict[str, Any], name: str) -> Ten
     image = {**attrs, **wider, "data_format": {"NWC": "NHWC", "NCW": "NCHW"}[form]}
     graph, scope = window.in_scope([x], name, name)
     with graph, scope as full:
-        made = function(expand_dims(convert_to_tensor(x), at), **image)
-        return window.without(made, at, full)
+        made = function(expand_dims(convert_to_tensor(x), at), **image, name=full)
+        return window.without(made, at)
 
 
 _FORMS = {
@@ -369,8 +369,11 @@ def pool(
     if any(s > 1 for s in attrs["strides"]) and any(d > 1 for d in attrs["dilations"]):
         raise ValueError(at_user_line("pool: strides > 1 go not with dilation_rate > 1"))
     largest, name = pooling_type == "MAX", name or f"{pooling_type.lower()}_pool"
-    if rank == 3:
-        return _along_width(max_pool_op if largest else avg_pool_op, x, attrs, name)
     images, volumes = (max_pool_op, max_pool3d_op) if largest else (avg_pool_op, avg_pool3d_op)
-    made: Tensor = (images if rank == 4 else volumes)(x, **attrs, name=name)
-    return made
+    graph, scope = window.in_scope([x], name, name)
+    with graph, scope as full:
+        if rank == 3:
+            made = _along_width(images, x, attrs, full)
+        else:
+            made = (images if rank == 4 else volumes)(x, **attrs, name=full)
+        return window.dilated(made, attrs["dilations"])

@@ -160,7 +160,7 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None) -> Tensor
     array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
     first = convert_to_tensor(start)
-    with first.graph.as_default(), first.graph.name_scope(name or "LinSpace"):
+    with first.graph.as_default(), first.graph.name_scope(name or "LinSpace") as scope:
         last = convert_to_tensor(stop, first.dtype)
         if not first.dtype.is_floating:
             raise TypeError(at_user_line(f"linspace: start and stop must be floats, not {first}"))
@@ -174,7 +174,7 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None) -> Tensor
         steps = cast(maximum(n - one, one), first.dtype)
         even = first + (last - first) / steps * cast(i, first.dtype)
         ends = equal(i, n - one)
-        return where(ends & (i > zero), last, even)
+        return where(ends & (i > zero), last, even, name=scope)
 
 
 lin_space = linspace
@@ -216,13 +216,14 @@ def eye(
         if not has_tensor(n) and n < 0:
             raise ValueError(at_user_line(f"eye: {n} is negative"))
     graph = graph_of([num_rows, columns, batch_shape])
-    with graph.as_default(), graph.name_scope(name or "eye") as scope:
+    last = "diag" if num_rows == columns else "set_diag"  # as TensorFlow makes it
+    with graph.as_default(), graph.name_scope(name or "eye"):
         equals = equal(expand_dims(range(num_rows), 1), range(columns))
         if batch_shape is None or not len_or_one(batch_shape):
-            return cast(equals, dtype, name=scope)
+            return cast(equals, dtype, name=last)
         batch = convert_to_tensor(batch_shape)
         sizes = stack([cast(convert_to_tensor(n), batch.dtype) for n in (num_rows, columns)])
-        return broadcast_to(cast(equals, dtype), concat([batch, sizes], 0), name=scope)
+        return broadcast_to(cast(equals, dtype), concat([batch, sizes], 0), name=last)
 
 
 def len_or_one(value: Any) -> int:
@@ -270,4 +271,5 @@ def sequence_mask(
             if limit._shape not in (None, ()):
                 raise ValueError(at_user_line(f"sequence_mask: maxlen must be a scalar: {limit}"))
         steps = apply(_range.opdef, [zero, limit, one], {"least": 0}, "Range")
-        return cast(less(steps, expand_dims(lengths, -1)), dtypes.as_dtype(dtype))
+        mask = less(steps, expand_dims(lengths, -1))
+        return cast(mask, dtypes.as_dtype(dtype), name="Cast_1")

@@ -32,7 +32,7 @@ from gradplan.ops.reduce import reduce_any, reduce_sum
 from gradplan.ops.slicing import concat, where
 from gradplan.ops.softmax import (
     sigmoid_cross_entropy_with_logits,
-    softmax_cross_entropy_with_logits,
+    softmax_cross_entropy_with_logits_v2,
 )
 from gradplan.ops.streams import no_gradient, seeds
 
@@ -442,7 +442,7 @@ def _sampled_logits(
     sampled_values: Any,
     remove_accidental_hits: bool,
     partition_strategy: str,
-    seed: int | None,
+    seed: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Logits and labels of the true and, after them, of the sampled classes of each row."""
     from gradplan.ops import nn  # which holds this module's names too
@@ -541,9 +541,12 @@ def nce_loss(
             sampled_values,
             remove_accidental_hits,
             partition_strategy,
-            None,
         )
-        return reduce_sum(sigmoid_cross_entropy_with_logits(labels=wanted, logits=logits), 1)
+    with graph.as_default():
+        losses = sigmoid_cross_entropy_with_logits(
+            labels=wanted, logits=logits, name="sampled_losses"
+        )
+        return reduce_sum(losses, 1, name="Reshape")
 
 
 def sampled_softmax_loss(
@@ -585,9 +588,9 @@ def sampled_softmax_loss(
             partition_strategy,
             seed,
         )
-        return softmax_cross_entropy_with_logits(
-            labels=stop_gradient(wanted), logits=logits, name="sampled_losses"
-        )
+    with graph.as_default():
+        wanted = stop_gradient(wanted, name="labels_stop_gradient")
+        return softmax_cross_entropy_with_logits_v2(labels=wanted, logits=logits)
 
 
 for _loss, _hits, _more in (

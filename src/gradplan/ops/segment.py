@@ -360,10 +360,10 @@ def unsorted_segment_mean(
     array([3. , 3.5], dtype=float32)
     """
     graph = graph_of([data, segment_ids, num_segments])
-    with graph.as_default(), graph.name_scope(name or "UnsortedSegmentMean") as scope:
+    with graph.as_default(), graph.name_scope(name or "UnsortedSegmentMean"):
         ids, data = convert_to_tensor(segment_ids), convert_to_tensor(data)
         total = _unsorted_sum(data, ids, num_segments)
-        return _shared(total, _rows_of_segments(data, ids, num_segments), scope)
+        return _shared(total, _rows_of_segments(data, ids, num_segments), "truediv")
 
 
 def unsorted_segment_sqrt_n(
@@ -377,10 +377,10 @@ def unsorted_segment_sqrt_n(
     array([5.], dtype=float32)
     """
     graph = graph_of([data, segment_ids, num_segments])
-    with graph.as_default(), graph.name_scope(name or "UnsortedSegmentSqrtN") as scope:
+    with graph.as_default(), graph.name_scope(name or "UnsortedSegmentSqrtN"):
         ids, data = convert_to_tensor(segment_ids), convert_to_tensor(data)
         total = _unsorted_sum(data, ids, num_segments)
-        return divide(total, sqrt(_rows_of_segments(data, ids, num_segments)), scope)
+        return divide(total, sqrt(_rows_of_segments(data, ids, num_segments)), "truediv")
 
 
 # ---- segments of chosen rows ---------------------------------------------------------------------

@@ -67,7 +67,7 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
            [5, 6]], dtype=int32)
     """
     graph = graph_of([tensor, mask])
-    with graph.as_default(), graph.name_scope(name) as scope:
+    with graph.as_default(), graph.name_scope(name):
         x, mask = convert_to_tensor(tensor), convert_to_tensor(mask)
         if mask.dtype is not dtypes.bool:
             raise TypeError(at_user_line(f"boolean_mask: mask must be bool, not {mask.dtype.name}"))
@@ -91,7 +91,7 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
             x = merge_dims(x, at, n)
         flat = reshape(mask, expand_dims(shape(x)[at], 0))  # which is an error if they differ
         # counted from the end, the axis gives a dense gradient, as TensorFlow's has it
-        return gather(x, where(flat)[:, 0], axis=at - rank + n - 1, name=scope)
+        return gather(x, where(flat)[:, 0], axis=at - rank + n - 1)
 
 
 # ---- sets ----------------------------------------------------------------------------------------

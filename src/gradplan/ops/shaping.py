@@ -122,13 +122,14 @@ def matrix_transpose(a: Any, name: str = "matrix_transpose", conjugate: bool = F
     [5, 3, 2]
     """
     a = convert_to_tensor(a)
-    if a._shape is None:
-        n = rank(a)
-        return transpose(a, concat([sequence(maximum(n - 2, 0)), [n - 1], [n - 2]], 0), name)
-    n = len(a._shape)
-    if n < 2:
-        raise ValueError(at_user_line(f"matrix_transpose: {a} must have rank 2 at least"))
-    return transpose(a, [*range(n - 2), n - 1, n - 2], name)
+    with a.graph.as_default(), a.graph.name_scope(name):
+        if a._shape is None:
+            n = rank(a)
+            return transpose(a, concat([sequence(maximum(n - 2, 0)), [n - 1], [n - 2]], 0))
+        n = len(a._shape)
+        if n < 2:
+            raise ValueError(at_user_line(f"matrix_transpose: {a} must have rank 2 at least"))
+        return transpose(a, [*range(n - 2), n - 1, n - 2])
 
 
 @op("EnsureShape", VIEW, T=ALL)
@@ -397,5 +398,5 @@ def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[T
         out = []
         for v, place in zip(vectors, places, strict=True):
             column = [-1 if k == place else 1 for k in range(len(vectors))]
-            out.append(broadcast_to(reshape(v, column), sizes))
+            out.append(broadcast_to(reshape(v, column), sizes, name="mul"))
         return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -253,7 +254,9 @@ def parallel_stack(values: Any, name: str = "parallel_stack") -> Tensor:
     >>> gp.Session().run(gp.parallel_stack([1, 2]))
     array([1, 2], dtype=int32)
     """
-    return stack(values, 0, name)
+    graph = graph_of([values])
+    with graph.as_default(), graph.name_scope(name):
+        return stack(values, 0, "ParallelConcat")
 
 
 @_pack.shape
@@ -347,6 +350,15 @@ def unstack(
 
 
 unpack = unstack
+
+
+def _rows(x: Tensor) -> Iterator[Tensor]:
+    if not x._shape or x._shape[0] is None:
+        raise TypeError(f"{x} is not iterable: its first dimension is unknown")
+    return iter(unstack(x))
+
+
+Tensor.overload("__iter__", _rows)
 
 
 def as_list(out: Any) -> list[Tensor]:

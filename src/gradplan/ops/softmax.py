@@ -8,7 +8,7 @@ from gradplan import dtypes, shapes
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, MAP, named, op
 from gradplan.ops import math
-from gradplan.ops.array import expand_dims, shape, stop_gradient, sum_to_shape, transpose
+from gradplan.ops.array import expand_dims, identity, shape, stop_gradient, sum_to_shape, transpose
 from gradplan.ops.constant import constant, convert_to_tensor, renamed
 from gradplan.ops.logic import greater_equal
 from gradplan.ops.math import cast, exp, log1p, multiply, negative
@@ -376,7 +376,9 @@ def softmax_cross_entropy_with_logits_v2(
             )
         order.append(order.pop(axis))
         logits, labels = transpose(logits, order), transpose(labels, order)
-    return _softmax_xent(logits, labels, name=name or "softmax_cross_entropy_with_logits")[0]
+    graph, name = logits.graph, name or "softmax_cross_entropy_with_logits"
+    with graph.as_default(), graph.name_scope(name) as scope:
+        return identity(_softmax_xent(logits, labels, name=scope)[0], name="Reshape_2")
 
 
 def softmax_cross_entropy_with_logits(
@@ -443,7 +445,9 @@ def sparse_softmax_cross_entropy_with_logits(
     scope = name or "SparseSoftmaxCrossEntropyWithLogits"
     logits = convert_to_tensor(logits)
     with logits.graph.as_default(), logits.graph.name_scope(scope):
-        return _sparse_softmax_xent(logits, labels, name="SparseSoftmaxCrossEntropyWithLogits")[0]
+        loss = _sparse_softmax_xent(logits, labels, name="SparseSoftmaxCrossEntropyWithLogits")[0]
+        one_row_each = logits._shape is not None and len(logits._shape) == 2
+        return loss if one_row_each else identity(loss, name="Reshape_2")
 
 
 def sigmoid_cross_entropy_with_logits(

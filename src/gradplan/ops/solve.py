@@ -7,7 +7,7 @@ from typing import Any
 from gradplan import shapes
 from gradplan.dtypes import int32
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, graph_of, op
+from gradplan.opdef import CALL, graph_of, named, op
 from gradplan.ops.array import expand_dims
 from gradplan.ops.constant import constant
 from gradplan.ops.math import log
@@ -100,8 +100,8 @@ def _(op: Any, dl: Any) -> Any:
     factor = op.outputs[0]
     inner = matmul(factor, dl, adjoint_a=True)
     inner = inner * weights(inner, 1.0, 0.5, 0.0)
-    left = matrix_triangular_solve(factor, inner, adjoint=True)  # L'^-1 inner
-    out = matrix_triangular_solve(factor, transposed(left), adjoint=True)
+    left = _triangular(factor, inner, adjoint=True)  # L'^-1 inner
+    out = _triangular(factor, transposed(left), adjoint=True)
     return (out + transposed(out)) * constant(0.5, out.dtype)
 
 
@@ -132,8 +132,7 @@ def cholesky_solve(chol: Any, rhs: Any, name: str | None = None) -> Tensor:
     """
     graph = graph_of([chol, rhs])
     with graph.as_default(), graph.name_scope(name or "cholesky_solve"):
-        half = matrix_triangular_solve(chol, rhs, adjoint=False, lower=True)
-        return matrix_triangular_solve(chol, half, adjoint=True, lower=True)
+        return _triangular(chol, _triangular(chol, rhs), adjoint=True)  # type: ignore[no-any-return]
 
 
 # ---- inverses and determinants -------------------------------------------------------------------
@@ -403,13 +402,19 @@ def _(op: Any, dx: Any) -> Any:
     flops=lambda attrs, in_shapes: shapes.size(in_shapes[0]) * in_shapes[1][-1],
     failure=SINGULAR,
 )
+def _triangular(
+    matrix: Any, rhs: Any, lower: Any = True, adjoint: Any = False, name: str | None = None
+) -> Any:
+    """See :func:`matrix_triangular_solve`."""
+
+
 def matrix_triangular_solve(
     matrix: Any,
     rhs: Any,
     lower: Any = True,
     adjoint: Any = False,
-    name: str | None = "triangular_solve",
-) -> Any:
+    name: str | None = None,
+) -> Tensor:
     """Solve ``A X = B`` for triangular A, by substitution.
 
     Parameters
@@ -441,23 +446,27 @@ def matrix_triangular_solve(
     array([[1.],
            [1.]], dtype=float32)
     """
+    graph = graph_of([matrix, rhs])
+    with graph.as_default(), graph.name_scope(name or "triangular_solve"):
+        return _triangular(matrix, rhs, lower, adjoint)  # type: ignore[no-any-return]
 
 
-@matrix_triangular_solve.shape
+@_triangular.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     return solution_shape(in_shapes)
 
 
-@matrix_triangular_solve.lower
+@_triangular.lower
 def _(binder: Any, op: Any) -> None:
     flags = [int(bool(op.attrs[key])) for key in ("lower", "adjoint")]
     emit_solve(binder, op, binder.contiguous(binder.view(op.inputs[0])), [], flags)
 
 
-@matrix_triangular_solve.gradient
+@_triangular.gradient
+@named("MatrixBandPart")
 def _(op: Any, dx: Any) -> Any:
     a, x = op.inputs[0], op.outputs[0]
     lower, adjoint = bool(op.attrs["lower"]), bool(op.attrs["adjoint"])
-    db = matrix_triangular_solve(a, dx, lower=lower, adjoint=not adjoint)
+    db = _triangular(a, dx, lower=lower, adjoint=not adjoint)
     da = matmul(x, db, adjoint_b=True) if adjoint else matmul(db, x, adjoint_b=True)
     return -(da * weights(da, float(lower), 1.0, float(not lower))), db

@@ -79,10 +79,10 @@ def sparse_tensor_dense_matmul(
            [3., 6.]], dtype=float32)
     """
     sp_a = to_sparse(sp_a, "sp_a")
-    with sp_a.graph.as_default(), sp_a.graph.name_scope(name or "SparseTensorDenseMatMul") as scope:
+    with sp_a.graph.as_default(), sp_a.graph.name_scope(name or "SparseTensorDenseMatMul"):
         b = convert_to_tensor(b, None if isinstance(b, Tensor) else sp_a.dtype)
         operands = [sp_a.indices, sp_a.values, sp_a.dense_shape, adjoint(b) if adjoint_b else b]
-        return apply(entries_matmul.opdef, operands, {"adjoint_a": bool(adjoint_a)}, scope)
+        return apply(entries_matmul.opdef, operands, {"adjoint_a": bool(adjoint_a)})
 
 
 def sparse_to_dense(
@@ -183,12 +183,15 @@ def sparse_reorder(sp_input: Any, name: str | None = None) -> SparseTensor:
         return _chosen(sp, order_of_entries(sp.indices), scope)
 
 
-def _chosen(sp: SparseTensor, entries: Tensor, name: str) -> SparseTensor:
+def _chosen(
+    sp: SparseTensor, entries: Tensor, name: str, values_name: str | None = None
+) -> SparseTensor:
     """The entries of these numbers."""
     rows = expand_dims(entries, -1)
-    values = gather_entries(sp.values, rows)
+    indices = gather_entries(sp.indices, rows, name=name)
+    values = gather_entries(sp.values, rows, name=values_name)
     values.set_shape([None])
-    return SparseTensor(gather_entries(sp.indices, rows, name=name), values, sp.dense_shape)
+    return SparseTensor(indices, values, sp.dense_shape)
 
 
 def sparse_retain(sp_input: Any, to_retain: Any) -> SparseTensor:
@@ -213,10 +216,13 @@ def sparse_retain(sp_input: Any, to_retain: Any) -> SparseTensor:
     array([6.], dtype=float32)
     """
     sp = to_sparse(sp_input)
-    with sp.graph.as_default(), sp.graph.name_scope("SparseRetain") as scope:
+    with sp.graph.as_default(), sp.graph.name_scope("SparseRetain"):
         mask = convert_to_tensor(to_retain, dtypes.bool)
         places, count = where_true(equal_shapes(mask, sp.values))
-        return _chosen(sp, take_first(places, count), scope)
+        entries = take_first(places, count)
+    with sp.graph.as_default():
+        out = _chosen(sp, entries, "GatherV2", "GatherV2")
+        return SparseTensor(out.indices, out.values, identity(sp.dense_shape))
 
 
 def sparse_reduce_sum(
@@ -360,23 +366,24 @@ def sparse_softmax(sp_input: Any, name: str | None = None) -> SparseTensor:
     array([0.5, 0.5, 1. ], dtype=float32)
     """
     sp = to_sparse(sp_input)
-    with sp.graph.as_default(), sp.graph.name_scope(name or "SparseSoftmax") as scope:
-        return sp.with_values(apply(entries_softmax.opdef, [sp.indices, sp.values], {}, scope))
+    with sp.graph.as_default(), sp.graph.name_scope(name or "SparseSoftmax"):
+        return sp.with_values(entries_softmax(sp.indices, sp.values))
 
 
 def _with_dense(name: str, function: Any) -> Any:
     def compute(self: SparseTensor, other: Any) -> SparseTensor:
-        with self.graph.as_default(), self.graph.name_scope(name):
+        with self.graph.as_default(), self.graph.name_scope(name) as scope:
             dense = convert_to_tensor(other, None if isinstance(other, Tensor) else self.dtype)
             wide = broadcast_to(dense, self.dense_shape)
-            return self.with_values(function(self.values, gather_entries(wide, self.indices)))
+            others = gather_entries(wide, self.indices)
+            return self.with_values(function(self.values, others, name=scope))
 
     return compute
 
 
 # What is not there stays 0; the dense operand broadcasts.
 for _method, _name, _function in (
-    ("__mul__", "SparseDenseCwiseMul", multiply),
-    ("__truediv__", "SparseDenseCwiseDiv", divide),
+    ("__mul__", "mul", multiply),
+    ("__truediv__", "truediv", divide),
 ):
     setattr(SparseTensor, _method, _with_dense(_name, _function))

@@ -10,7 +10,7 @@ from gradplan.opdef import CALL, MAP, graph_of, named, op
 from gradplan.ops.arithmetic import xlogy
 from gradplan.ops.array import sum_to_like
 from gradplan.ops.constant import constant, convert_to_tensor
-from gradplan.ops.math import exp, log1p, subtract
+from gradplan.ops.math import exp, log1p
 from gradplan.ops.reduce import reduce_sum
 
 __all__ = ["betainc", "digamma", "igamma", "igammac", "lbeta", "lgamma", "polygamma", "zeta"]
@@ -231,6 +231,6 @@ def lbeta(x: Any, name: str | None = None) -> Tensor:
     '-2.4849'
     """
     graph = graph_of([x])
-    with graph.as_default(), graph.name_scope(name or "lbeta") as scope:
+    with graph.as_default(), graph.name_scope(name or "lbeta"):
         x = convert_to_tensor(x, name="x")
-        return subtract(reduce_sum(lgamma(x), -1), lgamma(reduce_sum(x, -1)), name=scope)
+        return reduce_sum(lgamma(x), -1) - lgamma(reduce_sum(x, -1))

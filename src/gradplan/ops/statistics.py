@@ -9,7 +9,7 @@ import numpy as np
 from gradplan import dtypes
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import graph_of
-from gradplan.ops.array import identity, reshape
+from gradplan.ops.array import reshape
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import squared_difference
 from gradplan.ops.logic import less, less_equal, not_equal
@@ -70,12 +70,12 @@ def count_nonzero(
         raise ValueError(at_user_line("count_nonzero needs an input_tensor"))
     attrs = reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
     graph = graph_of([given])
-    with graph.as_default(), graph.name_scope(name or "count_nonzero") as scope:
+    with graph.as_default(), graph.name_scope(name or "count_nonzero"):
         x = convert_to_tensor(given, name="input_tensor")
         if x.dtype in dtypes.STORED:
             x = cast(x, dtypes.float32)
         other = not_equal(x, constant(False if x.dtype.is_bool else 0, x.dtype))
-        return cast(reduce_sum(cast(other, dtypes.int64), **attrs), dtype, name=scope)
+        return cast(reduce_sum(cast(other, dtypes.int64), **attrs), dtype)
 
 
 def is_non_decreasing(x: Any, name: str | None = None) -> Tensor:
@@ -104,9 +104,9 @@ def is_strictly_increasing(x: Any, name: str | None = None) -> Tensor:
 
 def _monotonic(ordered: Any, x: Any, name: str) -> Tensor:
     graph = graph_of([x])
-    with graph.as_default(), graph.name_scope(name) as scope:
+    with graph.as_default(), graph.name_scope(name):
         flat = reshape(x, [-1])
-        return reduce_all(ordered(flat[:-1], flat[1:]), name=scope)
+        return reduce_all(ordered(flat[:-1], flat[1:]))
 
 
 def reduce_euclidean_norm(
@@ -140,10 +140,10 @@ def reduce_variance(
     """
     attrs = reduction_attrs(axis, keepdims)
     graph = graph_of([input_tensor])
-    with graph.as_default(), graph.name_scope(name or "reduce_variance") as scope:
+    with graph.as_default(), graph.name_scope(name or "reduce_variance"):
         x = _float(input_tensor, "reduce_variance")
         mean = reduce_mean(x, attrs["axis"], keepdims=True)
-        return reduce_mean(squared_difference(x, mean), **attrs, name=scope)
+        return reduce_mean(squared_difference(x, mean), **attrs)
 
 
 def reduce_std(
@@ -157,9 +157,9 @@ def reduce_std(
     1.0
     """
     graph = graph_of([input_tensor])
-    with graph.as_default(), graph.name_scope(name or "reduce_std") as scope:
+    with graph.as_default(), graph.name_scope(name or "reduce_std"):
         x = _float(input_tensor, "reduce_std")
-        return sqrt(reduce_variance(x, axis, keepdims), name=scope)
+        return sqrt(reduce_variance(x, axis, keepdims))
 
 
 def _float(given: Any, function: str) -> Tensor:
@@ -224,24 +224,24 @@ def norm(
     axes = _norm_axes(axis)
     matrix = axes is not None and len(axes) == 2
     _check_ord(ord, matrix)
-    graph = graph_of([tensor])
-    with graph.as_default(), graph.name_scope(name or "norm") as scope:
+    graph, last = graph_of([tensor]), None if keep else "Squeeze"
+    with graph.as_default(), graph.name_scope(name or "norm"):
         x = convert_to_tensor(tensor)
         if not x.dtype.is_floating:
             raise TypeError(at_user_line(f"norm: the tensor must be float, not {x.dtype.name}"))
         if ord in ("fro", "euclidean", 2):
-            return sqrt(reduce_sum(square(x), axes, keepdims=keep), name=scope)
+            return sqrt(reduce_sum(square(x), axes, keepdims=keep), name=last)
         size = abs(x)
         if matrix:
             assert axes is not None
             lines = reduce_sum(size, axes[0 if ord == 1 else 1], keepdims=True)
-            return reduce_max(lines, axes, keepdims=keep, name=scope)
+            return reduce_max(lines, axes, keepdims=keep, name=last)
         if ord == 1:
-            return reduce_sum(size, axes, keepdims=keep, name=scope)
+            return reduce_sum(size, axes, keepdims=keep, name=last)
         if ord == np.inf:
-            return reduce_max(size, axes, keepdims=keep, name=scope)
+            return reduce_max(size, axes, keepdims=keep, name=last)
         total = reduce_sum(pow(size, constant(ord, x.dtype)), axes, keepdims=keep)
-        return pow(total, constant(1.0 / ord, x.dtype), name=scope)
+        return pow(total, constant(1.0 / ord, x.dtype), name=last)
 
 
 def _norm_axes(axis: Any) -> tuple[int, ...] | None:
@@ -265,8 +265,3 @@ def _check_ord(ord: Any, matrix: bool) -> None:
         known = "'euclidean', 'fro', 1, np.inf" if matrix else "'euclidean' or a number above 0"
         what = "matrices" if matrix else "vectors"
         raise ValueError(at_user_line(f"norm: ord of {what} must be {known}, not {ord!r}"))
-
-
-def kept(x: Tensor, axes: Any, keep: bool, name: str) -> Tensor:
-    """``x``, whose ``axes`` are of size 1, with or without them."""
-    return identity(x, name=name) if keep else reduce_sum(x, axes, name=name)

@@ -137,7 +137,8 @@ def compute_weighted_loss(
         x = losses if losses.dtype is kind else cast(losses, kind)
         number = isinstance(weights, (int, float)) and not isinstance(weights, bool)
         w = _weights(weights, kind, x)
-        loss = x if number and weights == 1 else multiply(x, w)
+        alone = number and weights == 1 and reduction != Reduction.NONE
+        loss = x if alone else multiply(x, w)
         if reduction == Reduction.SUM_OVER_BATCH_SIZE or (
             reduction == Reduction.SUM_BY_NONZERO_WEIGHTS and number and weights != 0
         ):
@@ -171,13 +172,13 @@ def present(weights: Tensor, losses: Tensor) -> Tensor:
 def _mean_or_zero(x: Tensor) -> Tensor:
     """The mean of all elements; 0 if there are none, which is known when a plan is bound."""
     n = reduce_sum(ones_like(x))
-    return where(equal(n, zeros_like(n)), zeros_like(n), reduce_mean(x))
+    return where(equal(n, zeros_like(n)), zeros_like(n), reduce_mean(x), name="value")
 
 
 def over_or_zero(total: Tensor, n: Tensor) -> Tensor:
     """``total / n``, and 0 where n is 0, with a gradient of 0 there."""
     none = equal(n, constant(0, n.dtype))
-    return where(none, zeros_like(total), total / where(none, ones_like(n), n))
+    return where(none, zeros_like(total), total / where(none, ones_like(n), n), name="value")
 
 
 # ---- the collection ------------------------------------------------------------------------------

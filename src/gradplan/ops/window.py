@@ -397,7 +397,12 @@ def static_rank(x: Tensor, what: str) -> int:
     return len(x._shape)
 
 
-def without(x: Tensor, axis: int, name: str) -> Tensor:
+def without(x: Tensor, axis: int) -> Tensor:
     """``x`` without dimension ``axis``, of size 1."""
     key = (slice(None),) * axis + (0,)
-    return identity(x[key], name=name)
+    return identity(x[key], name="Squeeze")
+
+
+def dilated(x: Tensor, dilations: Sequence[Any]) -> Tensor:
+    """What a window gave, by its name in TensorFlow, which makes a batch of what is skipped."""
+    return identity(x, name="BatchToSpaceND") if any(d != 1 for d in dilations) else x

@@ -90,7 +90,7 @@ def exponential_decay(
     )
 
 
-@_schedule("NaturalExpDecay")
+@_schedule("ExponentialDecay")
 def natural_exp_decay(
     learning_rate: Any,
     global_step: Any,
@@ -399,7 +399,7 @@ def piecewise_constant(
             at_user_line("The length of boundaries should be 1 less than the length of values")
         )
     graph = graph_of([x, *boundaries, *values])
-    with graph.as_default(), graph.name_scope(name or "PiecewiseConstant") as scope:
+    with graph.as_default(), graph.name_scope(name or "PiecewiseConstant"):
         x = convert_to_tensor(x)
         limits = [convert_to_tensor(b) for b in boundaries]
         for b in limits:
@@ -422,4 +422,4 @@ def piecewise_constant(
         chosen = results[-1]
         for b, v in zip(reversed(limits), reversed(results[:-1]), strict=True):
             chosen = where(less_equal(x, cast(b, x.dtype)), v, chosen)
-        return identity(chosen, name=scope)
+        return identity(chosen, name="case/cond/Merge")
