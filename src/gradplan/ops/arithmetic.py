@@ -139,6 +139,7 @@ def xdivy(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 @_xdivy.gradient
+@named("Reshape", "Reshape_1")
 def _(op: Any, dy: Any) -> Any:
     x, y = op.inputs
     dx, dy_ = dy * _xdivy(_where_not_zero(x), y), dy * _xdivy(-x, square(y))
