@@ -365,8 +365,9 @@ class Binder:
         return self._shapes[t]
 
     def wanted(self, op: Operation, i: int) -> bool:
-        """Whether anybody takes output ``i``."""
-        return op.outputs[i] in self._used_tensors
+        """Whether anybody takes output ``i``; the first is made where nobody takes any."""
+        used = [t in self._used_tensors for t in op.outputs]
+        return used[i] or not (i or any(used))
 
     def view(self, t: Tensor) -> View:
         """Where a tensor lies."""
