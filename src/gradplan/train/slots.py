@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gradplan.graph import GraphKeys, default_graph
+from gradplan.graph import default_graph
 from gradplan.ops.state import Variable
 
 
@@ -20,9 +20,8 @@ def make_slot(primary: Any, value: Any, name: str) -> Variable:
     name : str
     """
     graph = primary.graph
-    taken = {v.op.name for v in graph.get_collection(GraphKeys.GLOBAL_VARIABLES)}
     base, count = f"{primary.op.name}/{name}", 0
-    while (f"{base}_{count}" if count else base) in taken:
+    while (f"{base}_{count}" if count else base) in graph._by_name:
         count += 1
     with default_graph(graph), graph.control_dependencies(None), graph.name_scope(None):
         slot = Variable(value, trainable=False, name=f"{base}_{count}" if count else base)
