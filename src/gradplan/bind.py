@@ -386,7 +386,8 @@ class Binder:
         """The memory for output ``i``: new, without gaps, in row-major order; or a part of another
         result of which it is all that is taken."""
         t = op.outputs[i]
-        view = self._places.get(t) or self.scratch(op.name, t.dtype, self._shapes[t])
+        name = op.attrs["names"][i] if "names" in op.attrs else op.name
+        view = self._places.get(t) or self.scratch(name, t.dtype, self._shapes[t])
         self._views[t] = view
         return view
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradplan import _core, errors, shapes, tiling
-from gradplan.graph import Operation
+from gradplan.graph import Operation, Tensor
 from gradplan.views import ARENA, CONST, EXTERN, STATE, View
 
 if TYPE_CHECKING:
@@ -245,8 +245,8 @@ class Plan:
     def __str__(self) -> str:
         p = self.program
         lines = [
-            "fetches " + (", ".join(map(_typed, p.fetches, self.fetch_shapes)) or "none"),
-            "feeds   " + (", ".join(map(_typed, p.feeds, self.feed_shapes)) or "none"),
+            "fetches " + _listed(p.names, p.fetches, self.fetch_shapes),
+            "feeds   " + _listed([t.name for t in p.feeds], p.feeds, self.feed_shapes),
             f"arena {self.arena_bytes:,} B (live-set bound {self.live_bytes:,} B), "
             f"state {self.state_bytes:,} B, constants {self.constants.nbytes:,} B, "
             f"{self.flops:,} flop, {self.bytes_moved:,} B moved, {len(self)} instructions",
@@ -338,8 +338,10 @@ def _moved(insn: Insn) -> int:
     )
 
 
-def _typed(t: Any, dims: tuple[int, ...]) -> str:
-    return f"{t.name} {t.dtype.short}[{','.join(map(str, dims))}]"
+def _listed(names: Sequence[str], tensors: Sequence[Tensor], dims: Sequence[Any]) -> str:
+    rows = zip(names, tensors, dims, strict=True)
+    told = [f"{name} {t.dtype.short}[{','.join(map(str, d))}]" for name, t, d in rows]
+    return ", ".join(told) or "none"
 
 
 def _place(v: View) -> str:

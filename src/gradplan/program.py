@@ -20,6 +20,8 @@ class Program(Graph):
         The placeholders that a run fills, in order.
     fetches : list of Tensor
         What a run returns, in order.
+    names : list of str
+        Of the fetches in the user's graph.
     targets : list of Operation
         What a run must also execute.
     pattern : tuple of shape or None
@@ -34,6 +36,7 @@ class Program(Graph):
         super().__init__()
         self.feeds: list[Tensor] = []
         self.fetches: list[Tensor] = []
+        self.names: list[str] = []
         self.targets: list[Operation] = []
         self.pattern: tuple[tuple[int, ...] | None, ...] = ()
         self.sizes: dict[Tensor, tuple[int, ...]] | None = None
@@ -141,6 +144,6 @@ def rebuild(program: Program, visit: Visit, order: Sequence[Operation] | None = 
     if program.sizes is not None:  # what stands for a tensor has its shape
         out.sizes = {tensors[t]: s for t, s in program.sizes.items() if t in tensors}
     out.feeds = [tensors[t] for t in program.feeds]
-    out.fetches = [tensors[t] for t in program.fetches]
+    out.fetches, out.names = [tensors[t] for t in program.fetches], program.names
     out.targets = list(dict.fromkeys(s for op in program.targets for s in stand_ins[op]))
     return out

@@ -151,13 +151,15 @@ def _make(
     steps = steps_of(members, [inner, *others])
     matmul = product.op
     result = op.outputs[0]
-    outputs = [(result.dtype, result._shape)]
+    outputs, names = [(result.dtype, result._shape)], [op.name]
     if column_sum is not None:
         outputs.append((result.dtype, column_sum.outputs[0]._shape))
+        names.append(column_sum.name)
     attrs = {
         **matmul.attrs,
         "code": compile_steps(steps, 1 + len(others)),
         "results": [len(members)],
+        "names": names,
         "sums": [],
         "flops_per_element": sum(m.opdef.flops for m in members),
         "fallible": any(m.opdef.fallible for m in members),

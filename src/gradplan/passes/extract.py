@@ -78,7 +78,7 @@ def run(
         for old, new in zip(op.outputs, made.outputs, strict=True):
             tensors.setdefault(old, new)
     out.feeds = [tensors[t] for t in feeds]
-    out.fetches = [tensors[t] for t in fetches]
+    out.fetches, out.names = [tensors[t] for t in fetches], [t.name for t in fetches]
     out.targets = [ops[op] for op in targets]
     return out
 

@@ -207,6 +207,7 @@ def _make(
         {
             "code": compile_steps(steps, len(taken), results),
             "results": results,
+            "names": [members[i].name for i in results],
             "sums": [],  # shapes of sums over everything (reduce.py)
             "flops_per_element": sum(m.opdef.flops for m in members),
             "fallible": any(m.opdef.fallible for m in members),

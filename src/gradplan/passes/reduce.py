@@ -115,6 +115,7 @@ def _attrs(
     return {
         "code": code,
         "results": results,
+        "names": [*[members[i].name for i in results], *[r.name for r in found]],
         "sums": [r.outputs[0]._shape for r in found],
         "flops_per_element": flops,
         "fallible": fallible,
