@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import gradplan as gp
 from gradplan import errors
 from gradplan.train import checkpoint as ck
 
@@ -178,6 +179,13 @@ def test_wanted(tmp_path):
         ck.read_arrays(tmp_path / "none.npz")
     with pytest.raises(errors.NotFoundError):
         ck.read_arrays(path / "below.npz")
+
+
+def test_a_file_that_is_not_there_is_both_errors_of_tensorflow_1(tmp_path):
+    gp.Variable(1.0)
+    for kind in (errors.NotFoundError, ValueError):
+        with pytest.raises(kind, match="there is no checkpoint .*none.npz"):
+            gp.train.Saver().restore(gp.Session(), tmp_path / "none")
 
 
 # ----------------------------------------------------------------------------------------- damage

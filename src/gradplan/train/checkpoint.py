@@ -279,6 +279,10 @@ def _compare(path: str, name: str, info: _Array, spec: Spec) -> None:
         )
 
 
+class NoCheckpointError(errors.NotFoundError, ValueError):
+    """There is no such file: a ValueError in TensorFlow 1.15, a NotFoundError before."""
+
+
 def _not_found(path: str, name: str, names: Iterable[str]) -> errors.NotFoundError:
     names = list(names)
     import difflib  # only an error needs it
@@ -340,7 +344,7 @@ def read_arrays(
         message = f"the checkpoint {path} cannot be read: {error}"
         raise errors.DataLossError(None, None, message) from None
     except (FileNotFoundError, NotADirectoryError):
-        raise errors.NotFoundError(None, None, f"there is no checkpoint {path}") from None
+        raise NoCheckpointError(None, None, f"there is no checkpoint {path}") from None
     except PermissionError as error:
         message = f"the checkpoint {path} cannot be opened: {error.strerror}"
         raise errors.PermissionDeniedError(None, None, message) from None

@@ -182,9 +182,9 @@ defer_build, allow_empty, write_version, pad_step_number, save_relative_paths, f
         Raises
         ------
         ValueError
-            If ``save_path`` is None.
+            If ``save_path`` is None or, as a NotFoundError too, there is no such file.
         NotFoundError
-            If there is no such file, or it lacks a variable.
+            If it lacks a variable.
         InvalidArgumentError
             If a value in it has another shape or type than the variable.
         DataLossError
