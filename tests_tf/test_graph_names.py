@@ -134,6 +134,9 @@ RESULTS = [
     "tf.nn.softmax_cross_entropy_with_logits_v2(labels=prob, logits=x, axis=0, name='s')",
     "tf.nn.softmax_cross_entropy_with_logits(labels=c, logits=c)",
     "tf.nn.sparse_softmax_cross_entropy_with_logits(labels=zero, logits=c)",
+    "tf.nn.sparse_softmax_cross_entropy_with_logits(labels=classes, logits=x, name='xe')",
+    "tf.nn.sparse_softmax_cross_entropy_with_logits(labels=zero, logits=c, name='xe')",
+    "tf.transpose(x, name=None)",
     *[f"tf.losses.{f}(u, p, weights={w}, reduction='{r}')"
       for f in ("absolute_difference", "hinge_loss", "log_loss", "mean_squared_error")
       for w in ("1.0", "column")

@@ -247,7 +247,7 @@ def transpose(a: Any, perm: Any = None, name: str = "transpose", conjugate: bool
            [2, 4]], dtype=int32)
     """
     attrs, more = ({"perm": None}, []) if perm is None else list_argument(perm, "perm", "Transpose")
-    return apply(_transpose.opdef, [a, *more], attrs | {"inverse": False}, name)
+    return apply(_transpose.opdef, [a, *more], attrs | {"inverse": False}, name or "transpose")
 
 
 @_transpose.shape

@@ -445,7 +445,7 @@ def sparse_softmax_cross_entropy_with_logits(
     scope = name or "SparseSoftmaxCrossEntropyWithLogits"
     logits = convert_to_tensor(logits)
     with logits.graph.as_default(), logits.graph.name_scope(scope):
-        loss = _sparse_softmax_xent(logits, labels, name="SparseSoftmaxCrossEntropyWithLogits")[0]
+        loss = _sparse_softmax_xent(logits, labels, name=scope)[0]
         one_row_each = logits._shape is not None and len(logits._shape) == 2
         return loss if one_row_each else identity(loss, name="Reshape_2")
 
