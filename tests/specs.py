@@ -703,3 +703,14 @@ ELSEWHERE = {
     "RandomStandardNormal": "test_random.test_stream",
     "TruncatedNormal": "test_random.test_stream",
 }
+
+
+def numerical(f, x, step=1e-4):
+    """Gradient of a scalar function by central differences of fourth order."""
+    x = np.asarray(x, np.float64)
+    out = np.zeros(x.shape)
+    for at in np.ndindex(x.shape):
+        d = np.zeros(x.shape)
+        d[at] = step
+        out[at] = (8 * (f(x + d) - f(x - d)) - (f(x + 2 * d) - f(x - 2 * d))) / (12 * step)
+    return out

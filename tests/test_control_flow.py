@@ -7,6 +7,7 @@ import time
 
 import numpy as np
 import pytest
+from specs import numerical
 
 import gradplan as gp
 
@@ -22,17 +23,6 @@ def config(request):
 def graph():
     with gp.Graph().as_default() as g:
         yield g
-
-
-def numerical(f, x, step=1e-4):
-    """Gradient of a scalar function by central differences of fourth order."""
-    x = np.asarray(x, np.float64)
-    out = np.zeros(x.shape)
-    for at in np.ndindex(x.shape):
-        d = np.zeros(x.shape)
-        d[at] = step
-        out[at] = (8 * (f(x + d) - f(x - d)) - (f(x + 2 * d) - f(x - 2 * d))) / (12 * step)
-    return out
 
 
 def check_derivatives(build, value, config=None):

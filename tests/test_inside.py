@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from specs import numerical
 
 import gradplan as gp
 
@@ -346,16 +347,6 @@ TABLE = np.random.default_rng(5).uniform(0.4, 1.4, (5, 2))
 AT = np.array([[3, 1], [1, 3], [3, 3]], np.int32)
 
 
-def differences(f, x, step=1e-4):
-    """Gradient of a scalar function by central differences of fourth order."""
-    out = np.zeros(x.shape)
-    for at in np.ndindex(x.shape):
-        d = np.zeros(x.shape)
-        d[at] = step
-        out[at] = (8 * (f(x + d) - f(x - d)) - (f(x + 2 * d) - f(x - 2 * d))) / (12 * step)
-    return out
-
-
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("how", LOOPS)
 def test_rows_taken_in_a_loop_have_slices_for_their_gradient(config, how, known):
@@ -380,7 +371,7 @@ def test_rows_taken_in_a_loop_have_slices_for_their_gradient(config, how, known)
             np.testing.assert_allclose(dense, by_hand, 1e-12, 1e-12)
             for got, f in [(dense, y), (twice, size)]:
                 run = sess.make_callable(f, [table, at])
-                want = differences(lambda v, run=run, rows=rows: run(v, rows), TABLE)
+                want = numerical(lambda v, run=run, rows=rows: run(v, rows), TABLE)
                 np.testing.assert_allclose(got, want, 1e-6, 1e-8)
 
 
@@ -400,7 +391,7 @@ def test_where_more_than_rows_is_taken_in_a_loop_the_gradient_is_a_tensor(config
     (g,) = gp.gradients(y, table)
     assert isinstance(g, gp.Tensor)
     with session(config) as sess:
-        want = differences(lambda v: sess.run(y, {table: v}), TABLE[:2])
+        want = numerical(lambda v: sess.run(y, {table: v}), TABLE[:2])
         np.testing.assert_allclose(sess.run(g, {table: TABLE[:2]}), want, 1e-6, 1e-8)
 
 

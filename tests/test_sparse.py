@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from core_plan import Plan
+from specs import numerical
 
 import gradplan as gp
 from gradplan import _core, composite
@@ -215,16 +216,6 @@ def test_embedding_lookup_sparse(strategy, combiner, weighted):
         (embedded(table + h * direction, combiner, numbers, 0.7) * w).sum() for h in (1e-6, -1e-6)
     ]
     np.testing.assert_allclose(slope, (up - down) / 2e-6, 1e-6, 1e-8)
-
-
-def numerical(f, x, step=1e-4):
-    """Gradient of a scalar function by central differences of fourth order."""
-    out = np.zeros(x.shape)
-    for at in np.ndindex(x.shape):
-        d = np.zeros(x.shape)
-        d[at] = step
-        out[at] = (8 * (f(x + d) - f(x - d)) - (f(x + 2 * d) - f(x - 2 * d))) / (12 * step)
-    return out
 
 
 #: Rows of the parts that hold the ids [0, 8, 4, 5, 4], by strategy.

@@ -583,11 +583,6 @@ class _Stack(threading.local):
 _stack = _Stack()
 
 
-def _remove_last(stack: list[Any], item: Any) -> None:
-    """What was entered last is left first, even if it is no longer the innermost."""
-    del stack[len(stack) - 1 - stack[::-1].index(item)]
-
-
 _global_graph: Graph | None = None
 
 
@@ -602,13 +597,17 @@ def get_default_graph() -> Graph:
 
 
 @contextmanager
-def default_graph(graph: Graph) -> Iterator[None]:
-    """Make ``graph`` the default, even in the inside of one of its loops: to go out of it."""
-    _stack.graphs.append(graph)
+def _innermost(stack: list[Any], item: Any) -> Iterator[None]:
+    stack.append(item)
     try:
         yield
-    finally:
-        _remove_last(_stack.graphs, graph)
+    finally:  # what was entered last is left first, even if it is no longer the innermost
+        del stack[len(stack) - 1 - stack[::-1].index(item)]
+
+
+def default_graph(graph: Graph) -> AbstractContextManager[None]:
+    """Make ``graph`` the default, even in the inside of one of its loops: to go out of it."""
+    return _innermost(_stack.graphs, graph)
 
 
 def reset_default_graph() -> None:
@@ -624,14 +623,9 @@ def get_default_session() -> Any:
     return _stack.sessions[-1] if _stack.sessions else None
 
 
-@contextmanager
-def default_session(session: Any) -> Iterator[None]:
+def default_session(session: Any) -> AbstractContextManager[None]:
     """Make ``session`` the default inside the block."""
-    _stack.sessions.append(session)
-    try:
-        yield
-    finally:
-        _remove_last(_stack.sessions, session)
+    return _innermost(_stack.sessions, session)
 
 
 def _session_for(session: Any, graph: Graph, purpose: str) -> Any:
