@@ -245,11 +245,10 @@ cdef class Executable:
     cdef list owned  # the Memory behind all these pointers
     cdef block const_block
     cdef object on_error, host, host_error
+    cdef public object source  # what it was made from, for people
 
-    def __init__(self, State state not None, bufs, insns, args, attrs, constants, int64_t arena_bytes,
-                 feeds, fetches, needs, sets, on_error, host=None, threads=0):
-        if self.owned is not None:
-            raise RuntimeError("an executable is made once")
+    def __cinit__(self, State state not None, bufs, insns, args, attrs, constants, int64_t arena_bytes,
+                  feeds, fetches, needs, sets, on_error, host=None, threads=0):
         self.state, self.on_error, self.host = state, on_error, host
         self.table = table
         self.threads = checked_threads(threads) if threads else 0
@@ -372,6 +371,15 @@ cdef class Executable:
         return self.launch(args)
 
     cdef list launch(self, tuple args):
+        """Run it on feeds that fit; of rank 0, the fetches are NumPy's scalars."""
+        cdef list out = self.arrays(args)
+        cdef int64_t i
+        for i in range(self.n_fetches):
+            if self.fetches[i].rank == 0:
+                out[i] = cnp.PyArray_ToScalar(cnp.PyArray_DATA(<cnp.ndarray>out[i]), out[i])
+        return out
+
+    cdef list arrays(self, tuple args):
         """Run it on feeds that fit."""
         cdef State state = self.state
         cdef gp_run *run = &self.c_run
@@ -404,9 +412,6 @@ cdef class Executable:
 
         if status != GP_OK:
             self.fail(&error, host_error)
-        for i in range(self.n_fetches):
-            if self.fetches[i].rank == 0:
-                out[i] = cnp.PyArray_ToScalar(cnp.PyArray_DATA(<cnp.ndarray>out[i]), out[i])
         return out
 
     cdef int begin(self, gp_error *error) noexcept:
@@ -535,6 +540,7 @@ cdef int call_host(void *data, int64_t insn) noexcept with gil:
 
 
 include "loop.pxi"
+include "chain.pxi"
 
 
 cdef class Callable:
@@ -546,7 +552,7 @@ cdef class Callable:
     cdef Executable current
     cdef State state
 
-    def __init__(self, bind, pack, Py_ssize_t n_feeds, State state=None):
+    def __cinit__(self, bind, pack, Py_ssize_t n_feeds, State state=None):
         self.bind, self.pack, self.n_feeds, self.state = bind, pack, n_feeds, state
         self.index = -1
         if isinstance(pack, int):
