@@ -93,9 +93,7 @@ class Body:
     def __init__(self, chain: Chain, chosen: Sequence[int]) -> None: ...
 
 class If(Link):
-    def __init__(
-        self, takes: Sequence[int], gives: Sequence[int], yes: Body, no: Body
-    ) -> None: ...
+    def __init__(self, takes: Sequence[int], gives: Sequence[int], yes: Body, no: Body) -> None: ...
 
 class Loop(Link):
     trip: int

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 MAX_PLANS = 16
 
 #: Those that the inside of a loop keeps whose shapes grow: one for each trip, if it is not longer.
-MAX_TRIP_PLANS = 512
+#: A small one takes 15 kB.
+MAX_TRIP_PLANS = 1024
 
 
 class Compiled:
@@ -198,22 +199,19 @@ class Stepped:
         places: Mapping[Tensor, Tensor],
     ) -> None:
         self._op, self._taken = op, taken
-        kind = op.type.removeprefix("Stateless")
-        self._link = {"If": self._if, "While": self._while, "Scan": self._scan, "AddN": self._add}[
-            kind
-        ]
-        #: Of what is carried, the first argument of the body and the number.
-        self._first, self._n = (1, op.attrs["carried"]) if kind == "Scan" else (0, 0)
-        if kind == "While":
+        self._kind = op.type.removeprefix("Stateless")
+        #: Of what is carried: where among the arguments of the body it begins, and the number.
+        self._first = self._n = 0
+        if self._kind == "While":
             self._n = op.attrs["arguments"]
+        elif self._kind == "Scan":
+            self._first, self._n = 1, op.attrs["carried"]
+        self._loop: _core.Loop | None = None
         self._bodies: list[_core.Body] = []
         for body in op.attrs.get("bodies", ()):
             around = op.inputs[op.writes + op.attrs["arguments"] :]
-            inner = {
-                s: places.get(t, t)
-                for s, t in zip(body.taken, around, strict=True)
-                if is_variable(t)
-            }
+            pairs = zip(body.taken, around, strict=True)
+            inner = {s: places.get(t, t) for s, t in pairs if is_variable(t)}
             ops = behind(body.outputs)
             given = [t for t in body.inputs if t not in inner]
             chosen = [i for i, t in enumerate(given) if t.op in ops]
@@ -225,39 +223,29 @@ class Stepped:
 
     def link(self, takes: list[int], gives: list[int]) -> _core.Link:
         """What runs it, on the values with these numbers."""
-        return self._link(takes, gives)
-
-    def _if(self, takes: list[int], gives: list[int]) -> _core.Link:
-        return _core.If(takes, gives, *self._bodies)
-
-    def _while(self, takes: list[int], gives: list[int]) -> _core.Link:
-        most = self._op.attrs["most"]
-        self._loop = _core.While(
-            takes, gives, *self._bodies, self._n, -1 if most is None else most, self._start()
-        )
-        return self._loop
-
-    def _scan(self, takes: list[int], gives: list[int]) -> _core.Link:
-        op, first_stack = self._op, 1 + self._n
+        attrs = self._op.attrs
+        if self._kind == "AddN":
+            return _core.Host(takes, gives, self._add)
+        if self._kind == "If":
+            yes, no = self._bodies
+            return _core.If(takes, gives, yes, no)
+        start = self._start()
+        if self._kind == "While":
+            condition, body = self._bodies
+            most = -1 if attrs["most"] is None else attrs["most"]
+            self._loop = _core.While(takes, gives, condition, body, self._n, most, start)
+            return self._loop
+        (body,) = self._bodies
+        n_stacks = attrs["arguments"] - 1 - self._n
+        kept = [t in self._taken for t in self._op.outputs[self._n :]]
         self._loop = _core.Scan(
-            takes,
-            gives,
-            *self._bodies,
-            self._n,
-            op.attrs["arguments"] - first_stack,
-            [t in self._taken for t in op.outputs[self._n :]],
-            op.attrs["reverse"],
-            self._stacked,
-            self._start(),
+            takes, gives, body, self._n, n_stacks, kept, attrs["reverse"], self._stacked, start
         )
         return self._loop
 
-    def _add(self, takes: list[int], gives: list[int]) -> _core.Link:
-        def add(stacks: list[Any]) -> list[Any]:
-            sums = [np.asarray(sum(rows)) for rows in zip(*stacks, strict=True)]
-            return [self._stacked(0, sums)]
-
-        return _core.Host(takes, gives, add)
+    def _add(self, stacks: list[Any]) -> list[Any]:
+        sums = [np.asarray(sum(rows)) for rows in zip(*stacks, strict=True)]
+        return [self._stacked(0, sums)]
 
     def _start(self) -> Callable[[list[Any]], list[Any]] | None:
         """What completes the values of the first trip: a new array has rows of size 0, and then of
@@ -295,10 +283,11 @@ class Stepped:
         arguments = self._op.attrs["bodies"][-1].arguments[self._first :]
         for i, (t, shape) in enumerate(zip(arguments[: self._n], made, strict=False)):
             if shapes.merge(t._shape, shape) is False:
+                trip = self._loop.trip if self._loop is not None else 0
                 raise self._refusal(
-                    f"loop variable {i} has shape {shapes.text(shape)} after trip "
-                    f"{self._loop.trip}, but its invariant is {shapes.text(t._shape)}: allow for "
-                    "it with shape_invariants"
+                    f"loop variable {i} has shape {shapes.text(shape)} after trip {trip}, "
+                    f"but its invariant is {shapes.text(t._shape)}: allow for it with "
+                    "shape_invariants"
                 )
 
     def _stacked(self, number: int, rows: list[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Which loops and conditionals no plan can hold, and so run from Python (``compiled.Stepped``).
+"""Which loops and conditionals no single plan can hold (``compiled.Stepped`` runs these).
 
 A plan knows every shape before it runs. It cannot hold a loop that carries something of another
 shape from each trip to the next, nor a body in which a shape depends on a value that the body
