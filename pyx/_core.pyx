@@ -238,6 +238,7 @@ cdef class Executable:
     cdef bint converts  # a feed is bfloat16: NumPy's uint16 would be taken for its bits
     cdef int threads  # 0: the default
     cdef int64_t n_feeds, n_fetches, n_needs, n_sets, max_var, state_bytes, arena_bytes
+    cdef int64_t found, marked  # state.cleared, when all `needs` were there, and all `sets` made
     cdef array_spec *feeds
     cdef array_spec *fetches
     cdef int32_t *needs
@@ -291,7 +292,7 @@ cdef class Executable:
         self.c_run.externs = <int32_t *>self.keep(Memory(p.n_bufs, 4))
         self.c_run.host = call_host
         self.c_run.host_data = <void *>self
-        self.max_var = -1
+        self.max_var = self.found = self.marked = -1
         self.check_variables(self.needs, self.n_needs)
         self.check_variables(self.sets, self.n_sets)
         self.check_plan()
@@ -443,8 +444,11 @@ cdef class Executable:
     cdef void mark(self) noexcept:
         """The variables that a run sets are initialised."""
         cdef int64_t i
+        if self.marked == self.state.cleared:
+            return
         for i in range(self.n_sets):
             self.state.flags.data[self.sets[i]] = 1
+        self.marked = self.state.cleared
 
     cdef int fail(self, gp_error *error, host_error) except -1:
         if host_error is not None:
@@ -477,10 +481,13 @@ cdef class Executable:
         if self.state_bytes > state.variables.bytes or self.max_var >= state.flags.bytes:
             error.insn = <int32_t>self.max_var
             return -1
+        if self.found == state.cleared:
+            return GP_OK
         for i in range(self.n_needs):
             if not state.flags.data[self.needs[i]]:
                 error.insn = self.needs[i]
                 return -1
+        self.found = state.cleared
         return GP_OK
 
     cdef int host_instruction(self, int64_t number) except -1:
