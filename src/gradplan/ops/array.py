@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ __all__ = [
     "expand_dims",
     "fill",
     "identity",
+    "identity_n",
     "ones",
     "ones_like",
     "reshape",
@@ -55,8 +57,50 @@ def _(op: Any, dy: Any) -> Any:
 
 
 @identity.known
-def _(op: Any) -> Any:
-    return known_sizes(op.inputs[0])
+def _(out: Tensor) -> Any:
+    return known_sizes(out.op.inputs[0])
+
+
+@op("IdentityN", VIEW, types="any* -> @T*")
+def _identity_n(input: Any, T: Any = (), name: str | None = None) -> Any:
+    """The same tensors under new names; see :func:`identity_n`."""
+
+
+@_identity_n.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    return list(in_shapes)
+
+
+@_identity_n.lower
+def _(binder: Any, op: Any) -> None:
+    for i, t in enumerate(op.inputs):
+        binder.alias(op, binder.view(t), i)
+
+
+@_identity_n.gradient
+def _(op: Any, *dys: Any) -> Any:
+    return dys
+
+
+@_identity_n.known
+def _(out: Tensor) -> Any:
+    return known_sizes(out.op.inputs[out.index])
+
+
+def identity_n(input: Sequence[Any], name: str | None = None) -> list[Tensor]:
+    """The same tensors as the results of one operation: ``name:0``, ``name:1`` and so on.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> [t.name for t in gp.identity_n([1.0, 2], name="both")]
+    ['both:0', 'both:1']
+    """
+    graph = graph_of(input)
+    with graph.as_default(), graph.name_scope(name or "IdentityN") as scope:
+        given = [convert_to_tensor(x, name=f"input_{i}") for i, x in enumerate(input)]
+        made = apply(_identity_n.opdef, given, {"T": tuple(t.dtype for t in given)}, scope)
+        return [made] if isinstance(made, Tensor) else list(made)
 
 
 @op("StopGradient", VIEW, T=ALL)

@@ -15,6 +15,7 @@ import numpy as np
 from gradplan.opdef import constant_value
 from gradplan.ops.array import (
     broadcast_to,
+    identity_n,
     reshape,
     shape,
     sum_to_shape,
@@ -69,6 +70,11 @@ def _later(axis: int) -> int:
 @_of_first("Reshape")
 def _(op: Any, b: Any) -> Any:
     return reshape(b.inputs[0], b.shape(op.inputs[1]))
+
+
+@_rule("IdentityN")
+def _(op: Any, b: Any) -> Any:
+    return identity_n([b.full(i) for i in range(len(op.inputs))])
 
 
 @_of_first("OfShape")
