@@ -1,6 +1,6 @@
 """Calls that shape, join, cut, pad and index; segments, sorting, and sizes that depend on data."""
 
-from table import BAND, FILL, Bad, Call, rows
+from table import BAND, Bad, Call, rows
 
 PARTS = {"gradient": "along an axis that a run tells: the results of one split, not slices"}
 
@@ -50,7 +50,7 @@ CALLS = rows(
     "tf.extract_image_patches(image, [1, 2, 2, 1], [1, 2, 2, 1], [1, 1, 1, 1], 'VALID')",
     "tf.identity_n([x, n])", "tf.guarantee_const(x)", "tf.ensure_shape(x, [None, 3])",
     "tf.zeros(tf.shape(x))", "tf.zeros([tf.shape(c)[0], 2])",
-    Call("tf.fill([one, 2], s)", differs=FILL),
+    "tf.fill([one, 2], s)",
     "tf.ones(tf.stack([one, 3]))", "tf.reshape(c, tf.stack([tf.shape(c)[0], -1]))",
     "tf.ones([2, tf.shape(x)[1]])", "tf.reshape(c, [-1, c.get_shape()[2]])",
     # ---- gathering and scattering

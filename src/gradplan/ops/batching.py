@@ -87,6 +87,13 @@ def _(op: Any, b: Any) -> Any:
     return broadcast_to(b.aligned(0, b.rank(op.outputs[0])), b.shape(op.inputs[1]))
 
 
+@_rule("Fill")
+def _(op: Any, b: Any) -> Any:
+    if b.batched[0]:
+        return None
+    return broadcast_to(b.aligned(1, b.rank(op.outputs[0])), b.shape(op.inputs[0]))
+
+
 @_of_first("SumToShape")
 def _(op: Any, b: Any) -> Any:
     target = op.inputs[1]
