@@ -169,8 +169,7 @@ ASIDES = [
     "tf.nn.moments(x, [0])", "tf.nn.sufficient_statistics(x, [0])", "tf.nn.l2_normalize(x)",
     "tf.losses.mean_squared_error(x, y)", "tf.losses.softmax_cross_entropy(prob, x)",
     "tf.nn.fused_batch_norm(image, v, v)", "tf.nn.softmax(x, 0)", "tf.nn.softmax(c, 2)",
-    "tf.nn.softmax(c, 1, name='n')",
-    "tf.nn.log_softmax(x, 0)",
+    "tf.nn.softmax(c, 1, name='n')", "tf.nn.log_softmax(x, 0)",
     "tf.nn.fused_batch_norm(image, v, v, v, v, is_training=False)",
     "tf.nn.softmax_cross_entropy_with_logits(labels=prob, logits=x)",
     "tf.nn.softmax_cross_entropy_with_logits(labels=prob, logits=x, name='n')",
@@ -213,6 +212,24 @@ for g in gs:
 """
 
 
+#: Variables that training makes in a scope. Slots and the global step go by the variable scope, the
+#: powers of Adam by the name scope.
+SCOPED = """
+with tf.{scope}("net"):
+    w, u = tf.Variable(tf.zeros([2]), name="w"), tf.get_variable("u", [2])
+with tf.{scope}("train"):
+    loss = tf.reduce_sum(w * u)
+    step = tf.train.get_or_create_global_step()
+    average = tf.train.ExponentialMovingAverage(0.9, zero_debias=True)
+    out = [average.apply([w, u, w * u]), average.average(w)]
+    for _ in range(2):
+        optimizer = tf.train.{optimizer}
+        out.append(optimizer.minimize(loss, global_step=step))
+        out += [optimizer.get_slot(w, name) for name in optimizer.get_slot_names()]
+out += tf.global_variables() + tf.global_variables("train") + [tf.constant(1.0)]
+"""
+
+
 def both(tensorflow, text, arrays=()):
     arrays = dict(arrays)
     found = evaluate(gp, text, arrays, run=False), tensorflow.evaluate(text, arrays, run=False)
@@ -231,6 +248,13 @@ def test_results(tensorflow, text):
 def test_names_that_come_next(tensorflow, text):
     text = f"with tf.name_scope('sc'):\n  out = {text}" + NEXT.replace("\n", "\n  ")
     ours, theirs = both(tensorflow, text, used(text))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("scope", ["name_scope", "variable_scope"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values())
+def test_variables_of_training_in_a_scope(tensorflow, optimizer, scope):
+    ours, theirs = both(tensorflow, SCOPED.format(scope=scope, optimizer=optimizer))
     assert ours == theirs
 
 

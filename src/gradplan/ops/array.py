@@ -9,7 +9,7 @@ import numpy as np
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
-from gradplan.graph import Operation, Tensor, at_user_line
+from gradplan.graph import Operation, Tensor
 from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, known_sizes, named, op
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, renamed, shape_constant
 from gradplan.ops.sizes import (
