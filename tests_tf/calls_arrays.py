@@ -2,7 +2,6 @@
 
 from table import BAND, Bad, Call, rows
 
-PARTS = {"gradient": "along an axis that a run tells: the results of one split, not slices"}
 
 CALLS = rows(
     Call,
@@ -29,7 +28,7 @@ CALLS = rows(
     "tf.squeeze(row)", "tf.squeeze(column, axis=1)",
     "tf.squeeze(column[None], squeeze_dims=[0, 2])",
     "tf.squeeze(tf.reshape(x, [1, 2, 1, 3]), [0])", "tf.expand_dims(x, one)",
-    Call("tf.concat([x, y], one)", differs=PARTS), "tf.size(x)",
+    "tf.concat([x, y], one)", "tf.size(x)",
     "tf.size(c, out_type=tf.int64)", "tf.rank(c)",
     "tf.shape_n([x, c])", "tf.range(5)", "tf.range(1, 9, 3)", "tf.range(start=0.0, limit=1.0, "
     "delta=0.25)", "tf.range(3, 3)", "tf.range(one, 4)", "tf.range(5, 1, -2, dtype=tf.int64)",
