@@ -2,7 +2,6 @@
 
 from table import BAND, Bad, Call, rows
 
-
 CALLS = rows(
     Call,
     # ---- joining and cutting
