@@ -89,8 +89,8 @@ class OpDef:
         new first dimension, where the kind does not tell how; ``b`` is a :class:`Batch`
         (``vectorize.py``). None for what it cannot do.
     known : callable or None
-        ``(op) -> tuple of int and None, or None``: what is known of a scalar or vector of integers
-        while the graph is built, element by element.
+        ``(tensor) -> tuple of int and None, or None``: what is known of a result, if it is a scalar
+        or vector of integers, while the graph is built, element by element.
     sized : int or None
         The input that lists the dimensions of the result, -1 or unknown ones aside.
     flops : float or callable
@@ -606,7 +606,7 @@ def known_sizes(tensor: Tensor) -> tuple[int | None, ...] | None:
     if value is not None:
         return tuple(int(v) for v in value.ravel()) if value.ndim < 2 and value.size < 65 else None
     rule = tensor.op.opdef.known
-    return rule(tensor.op) if rule is not None else None
+    return rule(tensor) if rule is not None else None
 
 
 def resolve() -> None:
