@@ -201,9 +201,7 @@ def make(
     def varies(found: list[Findings], benefit: bool) -> bool:
         return grows(found[-1], benefit) if grows else found[0].unlike(found[1], benefit)
 
-    found = [glance(body) or examine(body, starts, captures, large) for body in bodies]
     is_if = "settled" in attrs
-    varied = is_if and varies(found, True)
     outputs = [t for body in bodies for t in body.outputs]
     if grows is not None or is_if and any(t._shape is None or None in t._shape for t in outputs):
         found = look(large)
@@ -212,6 +210,9 @@ def make(
             and varies(look(sizes, bind.evaluate), True)  # that takes time
             for sizes in (large, small)
         )
+    else:
+        found = [glance(body) or examine(body, starts, captures, large) for body in bodies]
+        varied = is_if and varies(found, True)
     if is_if:
         attrs["settled"] = attrs["settled"] or varied
     stepped = stepped or any([f.stepped for f in found]) or varied and not is_if

@@ -23,7 +23,7 @@ import numpy as np
 from gradplan import errors
 from gradplan.body import Body
 from gradplan.graph import Graph, Operation, Tensor
-from gradplan.opdef import CALL, infer_shapes
+from gradplan.opdef import CALL, assembled, infer_shapes
 from gradplan.program import is_pure
 from gradplan.shapes import Shape, size
 from gradplan.stages import MAX_SIZES, is_stepped
@@ -134,7 +134,10 @@ class _View:
                 given = [self.shapes[x] for x in t.op.inputs]
                 self.values[t] = None if None in given else static(t.op.attrs, given)
             else:
-                self.values[t] = self._computed(t) if self._evaluate is not None else None
+                value = assembled(t, self.shapes[t], self.value)
+                if value is None and self._evaluate is not None:
+                    value = self._computed(t)
+                self.values[t] = value
         return self.values[t]
 
     def _computed(self, t: Tensor) -> np.ndarray | None:
@@ -168,13 +171,13 @@ class Sizes:
     """Numbers for the unknown sizes of a graph, and of the bodies in it: what is surely equal has
     one number."""
 
-    def __init__(self, numbers: Iterator[int]) -> None:
+    def __init__(self, numbers: Callable[[], Iterator[int]]) -> None:
         self._numbers = numbers
         self._views: dict[tuple[Graph, bool], _View] = {}
 
     def view(self, evaluate: Evaluate | None = None) -> _View:
         """A new view with these numbers."""
-        return _View(self._numbers, evaluate)
+        return _View(self._numbers(), evaluate)
 
     def around(self, tensors: Sequence[Tensor], evaluate: Evaluate | None = None) -> _View:
         """A view in which there are these tensors, all of one graph."""
@@ -218,8 +221,11 @@ def sizes_of(graph: Graph) -> Sequence[Sizes]:
     while graph.outer is not None:
         graph = graph.outer
     if "sizes" not in graph.extras:
-        small = itertools.cycle(range(3, 14))
-        graph.extras["sizes"] = Sizes(itertools.count(1000003, 7919)), Sizes(small)
+        large = itertools.count(1000003, 7919)
+        graph.extras["sizes"] = (
+            Sizes(lambda: large),
+            Sizes(lambda: itertools.cycle(range(2, 6))),  # the smaller, the more is not cut off
+        )
     return graph.extras["sizes"]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, known_sizes, named, op
+from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, named, op
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, renamed, shape_constant
 from gradplan.ops.sizes import (
     bound_list,
@@ -57,8 +57,8 @@ def _(op: Any, dy: Any) -> Any:
 
 
 @identity.known
-def _(out: Tensor) -> Any:
-    return known_sizes(out.op.inputs[0])
+def _(out: Tensor, sizes: Any) -> Any:
+    return sizes(out.op.inputs[0])
 
 
 @op("IdentityN", VIEW, types="any* -> @T*")
@@ -83,8 +83,8 @@ def _(op: Any, *dys: Any) -> Any:
 
 
 @_identity_n.known
-def _(out: Tensor) -> Any:
-    return known_sizes(out.op.inputs[out.index])
+def _(out: Tensor, sizes: Any) -> Any:
+    return sizes(out.op.inputs[out.index])
 
 
 def identity_n(input: Sequence[Any], name: str | None = None) -> list[Tensor]:

@@ -17,7 +17,6 @@ from gradplan.opdef import (
     apply,
     constant_value,
     graph_of,
-    known_sizes,
     op,
     register_tensor_conversion_function,
     to_tensor,
@@ -154,14 +153,14 @@ def _(binder: Any, op: Any, whole: Any) -> Any:
 
 
 @_concat.known
-def _(out: Tensor) -> Any:
-    sizes: list[int | None] = []
+def _(out: Tensor, sizes: Any) -> Any:
+    whole: list[int | None] = []
     for t in out.op.inputs:
-        part = known_sizes(t)
+        part = sizes(t)
         if part is None or t._shape is None or len(t._shape) != 1:
             return None
-        sizes += part
-    return tuple(sizes)
+        whole += part
+    return tuple(whole)
 
 
 @_concat.gradient
@@ -283,11 +282,11 @@ def _(binder: Any, op: Any, whole: Any) -> Any:
 
 
 @_pack.known
-def _(out: Tensor) -> Any:
+def _(out: Tensor, sizes: Any) -> Any:
     inputs = out.op.inputs
     if all(t._shape != () for t in inputs):
         return None
-    parts = [known_sizes(t) if t._shape == () else None for t in inputs]
+    parts = [sizes(t) if t._shape == () else None for t in inputs]
     return tuple(p and p[0] for p in parts)
 
 

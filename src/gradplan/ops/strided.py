@@ -124,14 +124,14 @@ def _(binder: Any, op: Any) -> None:
 
 
 @_strided_slice.known
-def _(out: Tensor) -> Any:
+def _(out: Tensor, sizes: Any) -> Any:
     op = out.op
-    sizes, key = known_sizes(op.inputs[0]), op.attrs["key"]
-    if sizes is None or len(op.inputs) > 1 or len(key) != 1 or op.inputs[0]._shape == ():
+    whole, key = sizes(op.inputs[0]), op.attrs["key"]
+    if whole is None or len(op.inputs) > 1 or len(key) != 1 or op.inputs[0]._shape == ():
         return None
     if isinstance(key[0], int):
-        return (sizes[key[0]],)
-    return sizes[builtins.slice(*key[0])] if isinstance(key[0], tuple) else None
+        return (whole[key[0]],)
+    return whole[builtins.slice(*key[0])] if isinstance(key[0], tuple) else None
 
 
 @_strided_slice.gradient
