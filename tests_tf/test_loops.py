@@ -41,6 +41,9 @@ def compare(text, arrays, known, orders, tensorflow):
             continue
         assert not isinstance(ours[key], str), (text, ours[key])
         for a, b in zip(ours[key], theirs[key], strict=True):
-            assert (a is None) == (b is None) or not np.any(a if b is None else b), text
+            nothing = [x is None or not np.any(x) for x in (a, b)]
+            assert (a is None) == (b is None) or any(nothing), text
+            if not known and key == "first" and all(nothing):
+                continue  # TensorFlow's zeros may have the shape of something else
             if a is not None and b is not None:
                 np.testing.assert_allclose(a, b, 1e-9, 1e-11, err_msg=text)

@@ -193,7 +193,7 @@ def make(
     captures = [t for t in captures if t not in written] + written
     for body in bodies:
         body.taken = [captured(body, t) for t in captures]
-    large, small = sizes_of(bodies[0])
+    all_sizes = sizes_of(bodies[0])
 
     def look(sizes: Sizes, evaluate: Any = None) -> list[Findings]:
         return [examine(body, starts, captures, sizes, evaluate) for body in bodies]
@@ -204,14 +204,14 @@ def make(
     is_if = "settled" in attrs
     outputs = [t for body in bodies for t in body.outputs]
     if grows is not None or is_if and any(t._shape is None or None in t._shape for t in outputs):
-        found = look(large)
+        looks = [look(sizes) for sizes in all_sizes]
+        found = looks[0]
         varied = any(
-            varies(found if sizes is large else look(sizes), False)
-            and varies(look(sizes, bind.evaluate), True)  # that takes time
-            for sizes in (large, small)
+            varies(first, False) and varies(look(sizes, bind.evaluate), True)  # that takes time
+            for first, sizes in zip(looks, all_sizes, strict=True)
         )
     else:
-        found = [glance(body) or examine(body, starts, captures, large) for body in bodies]
+        found = [glance(body) or examine(body, starts, captures, all_sizes[0]) for body in bodies]
         varied = is_if and varies(found, True)
     if is_if:
         attrs["settled"] = attrs["settled"] or varied

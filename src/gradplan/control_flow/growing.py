@@ -217,14 +217,16 @@ class Sizes:
 
 
 def sizes_of(graph: Graph) -> Sequence[Sizes]:
-    """The numbers for a graph and all that is in it: large ones, and small ones."""
+    """The numbers for a graph and all that is in it: large ones, and small ones in two orders, since
+    what is cut off may come out alike by chance."""
     while graph.outer is not None:
         graph = graph.outer
     if "sizes" not in graph.extras:
         large = itertools.count(1000003, 7919)
         graph.extras["sizes"] = (
             Sizes(lambda: large),
-            Sizes(lambda: itertools.cycle(range(2, 6))),  # the smaller, the more is not cut off
+            Sizes(lambda: itertools.cycle((3, 7, 2, 5, 4, 6))),
+            Sizes(lambda: itertools.cycle((4, 2, 5, 7, 6, 3))),
         )
     return graph.extras["sizes"]
 
