@@ -171,13 +171,13 @@ class Sizes:
     """Numbers for the unknown sizes of a graph, and of the bodies in it: what is surely equal has
     one number."""
 
-    def __init__(self, numbers: Callable[[], Iterator[int]]) -> None:
+    def __init__(self, numbers: Iterator[int]) -> None:
         self._numbers = numbers
         self._views: dict[tuple[Graph, bool], _View] = {}
 
     def view(self, evaluate: Evaluate | None = None) -> _View:
         """A new view with these numbers."""
-        return _View(self._numbers(), evaluate)
+        return _View(self._numbers, evaluate)
 
     def around(self, tensors: Sequence[Tensor], evaluate: Evaluate | None = None) -> _View:
         """A view in which there are these tensors, all of one graph."""
@@ -217,16 +217,15 @@ class Sizes:
 
 
 def sizes_of(graph: Graph) -> Sequence[Sizes]:
-    """The numbers for a graph and all that is in it: large ones, and small ones in two orders, since
-    what is cut off may come out alike by chance."""
+    """The numbers for a graph and all that is in it: large ones, and small ones, in two orders
+    since what is cut off may come out alike by chance."""
     while graph.outer is not None:
         graph = graph.outer
     if "sizes" not in graph.extras:
-        large = itertools.count(1000003, 7919)
         graph.extras["sizes"] = (
-            Sizes(lambda: large),
-            Sizes(lambda: itertools.cycle((3, 7, 2, 5, 4, 6))),
-            Sizes(lambda: itertools.cycle((4, 2, 5, 7, 6, 3))),
+            Sizes(itertools.count(1000003, 7919)),
+            Sizes(itertools.cycle((3, 7, 2, 5, 4, 6))),
+            Sizes(itertools.cycle((4, 2, 5, 7, 6, 3))),
         )
     return graph.extras["sizes"]
 
