@@ -104,8 +104,8 @@ class Body(Graph):
             if static is not None:
                 return static(t.op.attrs, [shape_of[x] for x in t.op.inputs])
             if t not in values:
-                single = all([len(x.op.outputs) == 1 for x in (t, *t.op.inputs)])
-                given = {x: value_of(x) for x in t.op.inputs} if single and is_pure(t.op) else {}
+                around = [x for y in t.op.inputs for x in y.op.outputs] if is_pure(t.op) else []
+                given = {x: value_of(x) for x in around}
                 if evaluate is None or not given or any([v is None for v in given.values()]):
                     values[t] = None
                 else:

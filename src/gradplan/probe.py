@@ -25,7 +25,8 @@ Pattern = tuple["tuple[int, ...] | None", ...]
 
 
 def pattern(static: Sequence[Shape | None], actual: Sequence[tuple[int, ...]]) -> Pattern:
-    """The shapes of the feeds with a prime for each different unknown size.
+    """The shapes of the feeds with a prime for each different unknown size, but for 0: of what has
+    no rows other things hold (``x[:1]``).
 
     Parameters
     ----------
@@ -47,11 +48,11 @@ def pattern(static: Sequence[Shape | None], actual: Sequence[tuple[int, ...]]) -
             continue
         dims = []
         for k, d in zip(known, fed, strict=True):
-            if k is None and d not in prime_of:
+            if k is None and d and d not in prime_of:
                 if len(prime_of) == len(_PRIMES):
                     return (None,) * len(static)
                 prime_of[d] = _PRIMES[len(prime_of)]
-            dims.append(prime_of[d] if k is None else k)
+            dims.append(k if k is not None else prime_of[d] if d else 0)
         out.append(tuple(dims))  # type: ignore[arg-type]
     return tuple(out)
 

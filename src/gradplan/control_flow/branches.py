@@ -7,8 +7,8 @@ branch that takes rows gives every row, with zeros, if the other one ran::
     cond(p, lambda: gather(w, i), lambda: gather(w, j))    p: rows i, and all  else: rows j, and all
 
 So that a plan can hold it, the branch that ran gives as many rows for the other one as that takes,
-zeros at row 0, and a bool says whether all rows count beside them. How many there are is found out
-outside of all loops and conditionals (:class:`gradplan.ops.indexed_slices.Rows`).
+zeros at row -1, which is none, and a bool says whether all rows count beside them. How many those
+are is found out outside of all loops and conditionals (``Rows`` in ops/indexed_slices.py).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 from gradplan.body import Body, behind, copy_into
 from gradplan.graph import Tensor
 from gradplan.opdef import HOST, STATE, captured
-from gradplan.ops.array import shape, zeros, zeros_like
+from gradplan.ops.array import ones, ones_like, shape, zeros_like
 from gradplan.ops.constant import constant
-from gradplan.ops.gather import gather
+from gradplan.ops.gather import gather_rows
 from gradplan.ops.indexed_slices import (
     Rows,
     is_of_rows,
@@ -71,8 +71,8 @@ class Parts:
             x = captured(other, self.x)
             if rows.values is not None and rows.indices is not None:
                 mine += [rows.values, rows.indices]
-                indices = _sized_alike(body, other, rows.indices)
-                others += [zeros_like(gather(x, indices)), indices]  # taken for its shape alone
+                indices = _as_many(body, other, rows.indices)
+                others += [zeros_like(gather_rows(x, indices, 0, drop=True)), indices]
             if rows.rest is not None:
                 mine.append(rows.rest)
                 others.append(zeros_like(x))
@@ -91,7 +91,8 @@ class Parts:
                 None if t is None else next(parts) for t in (rows.values, rows.indices, rows.rest)
             ]
             marked = next(parts) if len(self._rows) == 1 else constant(True)
-            terms.append(Rows(values, indices, rows.drop, rest, marked, whole))
+            padded = rows.values is not None
+            terms.append(Rows(values, indices, whole, rows.drop, padded, rest, marked))
         return whole_of(merged(terms))
 
 
@@ -112,9 +113,9 @@ def _has_size(indices: Tensor) -> bool:
     return indices._shape is not None and None not in indices._shape
 
 
-def _sized_alike(body: Body, other: Body, indices: Tensor) -> Tensor:
-    """As many zeros as ``indices`` of ``body``, in the other branch."""
+def _as_many(body: Body, other: Body, indices: Tensor) -> Tensor:
+    """A -1 for each of ``indices`` of ``body``, in the other branch."""
     if _has_size(indices):
-        return zeros(indices._shape, indices.dtype)
+        return -ones(indices._shape, indices.dtype)
     stand_ins = {captured(body, t): captured(other, t) for t in body.captures}
-    return zeros_like(copy_into(other, body, stand_ins, [indices])[0])
+    return -ones_like(copy_into(other, body, stand_ins, [indices])[0])

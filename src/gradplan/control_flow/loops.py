@@ -169,7 +169,9 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         for i, g in zip(of_xs, found, strict=False):
             out[i] = None if is_empty_array(op.inputs[i]) else g
         for i, mark in marked.items():
-            out[end + i] = whole_of(Rows(None, None, False, out[end + i], mark, shape(taken[i])))
+            out[end + i] = whole_of(
+                Rows(None, None, shape(taken[i]), rest=out[end + i], marked=mark)
+            )
     return out
 
 

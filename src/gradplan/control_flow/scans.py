@@ -34,8 +34,7 @@ from gradplan.ops.indexed_slices import (
     rows_of,
     whole_of,
 )
-from gradplan.ops.logic import equal, logical_or
-from gradplan.ops.ranges import range as sequence
+from gradplan.ops.logic import logical_not, logical_or
 from gradplan.ops.slicing import concat
 
 _scan_rules, *_SCAN = declare(
@@ -281,7 +280,8 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
             if g is not None and is_of_rows(g):
                 mine = rows_of(g)
                 if stepped and i in marks:  # which gives other numbers of rows in every trip
-                    mine = Rows(None, None, False, g, marks_of(mine, marks[i]), mine.whole)
+                    mark = marks_of(mine, marks[i])
+                    mine = Rows(None, None, mine.whole, rest=g, marked=mark)
                 if i in marks or mine.marked is None and not stepped:
                     alone[i] = mine
         found = [zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
@@ -343,9 +343,7 @@ def _of_all_trips(rows: Rows, values: Tensor, indices: Tensor, table: Tensor) ->
 
 def first_marked(table: Tensor) -> Tensor:
     """A bool for each row of a table, true for row 0 alone: which rows count before a loop."""
-    assert table._shape is not None
-    n = table._shape[0]
-    return equal(sequence(shape(table)[0] if n is None else n), 0)
+    return concat([logical_not(row_of_each(table[:1])), row_of_each(table[1:])], 0)
 
 
 def _used_rows(body: Body, stacks: Sequence[Tensor]) -> list[Tensor]:

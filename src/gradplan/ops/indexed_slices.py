@@ -21,7 +21,7 @@ from gradplan.ops.array import ones_like, reshape, shape, zeros, zeros_like
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.gather import gather, gather_grad
 from gradplan.ops.logic import greater, logical_or
-from gradplan.ops.math import cast
+from gradplan.ops.math import cast, maximum
 from gradplan.ops.ranges import range as sequence
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.segment import unsorted_segment_sum
@@ -144,7 +144,7 @@ class IndexedSlices:
         if self._origin is None:
             return self
         grad, rows = self._origin
-        return grad if rows.rest is not None else IndexedSlices(*rows[:2], rows.whole)
+        return grad if rows.rest is not None else IndexedSlices(*rows[:3])
 
     @property
     def op(self) -> Operation:
@@ -214,22 +214,25 @@ class Rows(NamedTuple):
     ----------
     values, indices : Tensor or None
         What is added to which rows.
+    whole : Tensor
+        The shape of the whole.
     drop : bool
         Whether a negative index is none.
+    padded : bool
+        Whether there are negative indices of zeros, where a branch that did not run takes rows.
     rest : Tensor or None
         More of the whole, of which the marked rows count.
     marked : Tensor of bool, shape [] or [rows], or None
         Which rows count whatever is added to them: a scalar marks all or none.
-    whole : Tensor
-        The shape of the whole.
     """
 
     values: Tensor | None
     indices: Tensor | None
-    drop: bool
-    rest: Tensor | None
-    marked: Tensor | None
     whole: Tensor
+    drop: bool = False
+    padded: bool = False
+    rest: Tensor | None = None
+    marked: Tensor | None = None
 
 
 def as_slices(grad: Tensor | None) -> Any:
@@ -244,6 +247,8 @@ def as_slices(grad: Tensor | None) -> Any:
         if rows.marked is None:
             return IndexedSlices(rows.values, rows.indices, rows.whole)
         with grad.graph.name_scope(_scope(grad.op)):
+            if rows.padded and rows.indices is not None:  # where that is so row 0 is marked too
+                rows = rows._replace(indices=maximum(rows.indices, 0))
             slices = _with_marked(rows)
         slices._origin = grad, rows
         return slices
@@ -272,8 +277,9 @@ def _with_marked(rows: Rows) -> IndexedSlices:
 _ROW_BY_ROW = ("Neg", "Cast", "Identity")
 
 
-def _marks(graph: Graph) -> dict[Tensor, Tensor]:
-    """The gradients of which rows are marked that count (:class:`Rows`), with what marks them."""
+def _marks(graph: Graph) -> dict[Tensor, tuple[Tensor, bool]]:
+    """The gradients that have marked rows (:class:`Rows`), with what marks them, and whether the
+    others are padded."""
     return graph.extras.setdefault("marked rows", {})
 
 
@@ -301,7 +307,7 @@ def rows_of(t: Tensor, dropped: bool = False) -> Rows:
     """The parts of what :func:`is_of_rows`; ``dropped`` leaves out those of negative indices, so
     that a run tells how many there are."""
     op, graph = t.op, t.graph
-    marked = _marks(graph).get(t)
+    marked, padded = _marks(graph).get(t, (None, False))
     if op.type == "AddN" and marked is None:
         return merged([rows_of(x, dropped) for x in op.inputs], _scope(op))
     with graph.as_default(), graph.name_scope(_scope(op)):
@@ -313,8 +319,9 @@ def rows_of(t: Tensor, dropped: bool = False) -> Rows:
             ]
             return rows._replace(values=values, rest=rest)
         if op.type != "GatherGrad" and marked is not None:
-            return Rows(None, None, False, t, marked, shape(t))
-        rows = _taken(t)._replace(marked=marked)
+            return Rows(None, None, shape(t), rest=t, marked=marked)
+        rows = _taken(t)
+        rows = rows._replace(marked=marked, padded=padded, drop=rows.drop and not padded)
         if not (rows.drop and dropped):
             return rows
         assert rows.indices is not None
@@ -336,10 +343,11 @@ def merged(terms: Sequence[Rows], scope: str | None = None) -> Rows:
         return Rows(
             concat(values, 0) if len(values) > 1 else values[0] if values else None,
             concat(indices, 0) if len(indices) > 1 else indices[0] if indices else None,
+            terms[0].whole,
             any([r.drop for r in terms]),
+            any([r.padded for r in terms]),
             add_n(rests) if len(rests) > 1 else rests[0] if rests else None,
             functools.reduce(_either, marks) if marks else None,
-            terms[0].whole,
         )
 
 
@@ -355,9 +363,10 @@ def whole_of(rows: Rows) -> Tensor:
     """The tensor itself, of which :func:`rows_of` finds these parts again."""
     terms = [] if rows.rest is None else [rows.rest]
     if rows.values is not None:
-        terms.insert(0, gather_grad(rows.values, rows.indices, rows.whole, 0, drop=rows.drop))
+        drop = rows.drop or rows.padded
+        terms.insert(0, gather_grad(rows.values, rows.indices, rows.whole, 0, drop=drop))
     if rows.marked is not None:
-        _marks(rows.whole.graph)[terms[-1]] = rows.marked
+        _marks(rows.whole.graph)[terms[-1]] = rows.marked, rows.padded and not rows.drop
     return add_n(terms) if len(terms) > 1 else terms[0]
 
 
@@ -367,7 +376,7 @@ def marks_of(rows: Rows, like: Tensor) -> Tensor:
     if rows.values is None:
         return marked
     ones = ones_like(rows.indices, "float32")
-    times = gather_grad(ones, rows.indices, shape(like), 0, drop=rows.drop)
+    times = gather_grad(ones, rows.indices, shape(like), 0, drop=rows.drop or rows.padded)
     return logical_or(marked, greater(times, zeros_like(times)))
 
 
@@ -397,12 +406,12 @@ def _taken(t: Tensor) -> Rows:
     """The rows that an operation adds up."""
     op = t.op
     if op.type == "ScatterNd":
-        return Rows(op.inputs[1], squeeze(op.inputs[0], [-1]), False, None, None, op.inputs[2])
+        return Rows(op.inputs[1], squeeze(op.inputs[0], [-1]), op.inputs[2])
     if op.type == "EmbeddingSums":
         return _weighted(*op.inputs)
     dy, indices, whole = op.inputs[:3]
     values, indices = flat_rows(dy, indices, whole, t._shape)
-    return Rows(values, indices, op.attrs["drop"], None, None, whole)
+    return Rows(values, indices, whole, op.attrs["drop"])
 
 
 def flat_rows(
@@ -429,7 +438,7 @@ def _weighted(dy: Tensor, weights: Tensor, places: Tensor, n: Tensor, held: Tens
     values, indices, drop = gather(dy, places[:, 0]) * weights, places[:, 1], held._shape != ()
     if drop:
         indices = where(held, indices, -ones_like(indices))
-    return Rows(values, indices, drop, None, None, whole)
+    return Rows(values, indices, whole, drop)
 
 
 register_tensor_conversion_function(IndexedSlices, _dense)
