@@ -341,3 +341,21 @@ def test_a_branch_that_guards_against_a_table_without_rows(config):
     with gp.Session(config=config) as sess:
         np.testing.assert_array_equal(sess.run(g, {x: np.ones((2, D))}), [[4.0] * D, [0.0] * D])
         assert sess.run(g, {x: np.ones((0, D))}).shape == (0, D)
+
+
+def test_many_tensors_on_the_way():
+    """Of which each is two others: their gradients are sums of sums, which are not all told."""
+    w = gp.Variable(np.ones((V, D)))
+    table = gp.identity(w)
+    for _ in range(2000):
+        table = -table
+    (g,) = gp.gradients(gp.gather(table, [1, 1]), w)
+    assert isinstance(g, gp.IndexedSlices)
+    for _ in range(6):
+        table = table + table
+    (whole,) = gp.gradients(gp.gather(table, [1, 1]), w)
+    assert isinstance(whole, gp.Tensor)
+    with gp.Session() as sess:
+        sess.run(gp.global_variables_initializer())
+        np.testing.assert_array_equal(sess.run(g.values), np.ones((2, D)))
+        assert sess.run(whole)[1, 0] == 2.0**7

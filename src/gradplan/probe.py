@@ -25,8 +25,7 @@ Pattern = tuple["tuple[int, ...] | None", ...]
 
 
 def pattern(static: Sequence[Shape | None], actual: Sequence[tuple[int, ...]]) -> Pattern:
-    """The shapes of the feeds with a prime for each different unknown size, but for 0: of what has
-    no rows other things hold (``x[:1]``).
+    """The shapes of the feeds with a prime for each different unknown size.
 
     Parameters
     ----------
@@ -48,11 +47,11 @@ def pattern(static: Sequence[Shape | None], actual: Sequence[tuple[int, ...]]) -
             continue
         dims = []
         for k, d in zip(known, fed, strict=True):
-            if k is None and d and d not in prime_of:
+            if k is None and d not in prime_of:
                 if len(prime_of) == len(_PRIMES):
                     return (None,) * len(static)
                 prime_of[d] = _PRIMES[len(prime_of)]
-            dims.append(k if k is not None else prime_of[d] if d else 0)
+            dims.append(prime_of[d] if k is None else k)
         out.append(tuple(dims))  # type: ignore[arg-type]
     return tuple(out)
 
@@ -80,6 +79,7 @@ def probe(program: Program) -> dict[Tensor, tuple[int, ...]]:
         _find(op, found)
     used = [p for p in _PRIMES if any(p in s for s in program.pattern if s is not None)]
     if used:
+        _keep_what_holds(program, found, dict.fromkeys(used, 0))
         _keep_what_holds(program, found, dict.fromkeys(used, 1))
         _keep_what_holds(program, found, {p: 2 + i for i, p in enumerate(used)})
     return found

@@ -285,11 +285,32 @@ def _marks(graph: Graph) -> dict[Tensor, tuple[Tensor, bool]]:
 
 def is_of_rows(t: Tensor) -> bool:
     """Whether it is the sum of rows alone that were taken."""
-    op = t.op
-    if t in _marks(t.graph):
-        return True
-    if op.type in _ROW_BY_ROW or op.type == "AddN":
-        return all([is_of_rows(x) for x in op.inputs])
+    return _terms(t) is not None
+
+
+def _terms(t: Tensor) -> list[tuple[Tensor, list[Operation]]] | None:
+    """The terms of a sum of rows, each with what is done to it afterwards; None for what is no such
+    sum, and for one that takes a sum twice, which may have more terms than can be told."""
+    marks, found, sums = _marks(t.graph), [], set()
+    stack: list[tuple[Tensor, list[Operation]]] = [(t, [])]
+    while stack:
+        x, later = stack.pop()
+        while x.op.type in _ROW_BY_ROW and x not in marks:
+            later = [*later, x.op]
+            x = x.op.inputs[0]
+        if x.op.type == "AddN" and x not in marks:
+            if x in sums:
+                return None
+            sums.add(x)
+            stack += [(y, later) for y in reversed(x.op.inputs)]
+        elif x in marks or _adds_rows(x.op):
+            found.append((x, later))
+        else:
+            return None
+    return found
+
+
+def _adds_rows(op: Operation) -> bool:
     if op.type == "EmbeddingSums":
         return bool(op.attrs["adjoint"])
     if op.attrs.get("batch_dims"):
@@ -306,28 +327,31 @@ def is_of_rows(t: Tensor) -> bool:
 def rows_of(t: Tensor, dropped: bool = False) -> Rows:
     """The parts of what :func:`is_of_rows`; ``dropped`` leaves out those of negative indices, so
     that a run tells how many there are."""
-    op, graph = t.op, t.graph
+    terms = _terms(t)
+    assert terms is not None
+    return merged([_rows(x, later, dropped) for x, later in terms], _scope(t.op))
+
+
+def _rows(t: Tensor, later: Sequence[Operation], dropped: bool) -> Rows:
+    graph = t.graph
     marked, padded = _marks(graph).get(t, (None, False))
-    if op.type == "AddN" and marked is None:
-        return merged([rows_of(x, dropped) for x in op.inputs], _scope(op))
-    with graph.as_default(), graph.name_scope(_scope(op)):
-        if op.type in _ROW_BY_ROW and marked is None:
-            rows = rows_of(op.inputs[0], dropped)
-            values, rest = [
-                None if x is None else apply(op.opdef, [x], op.attrs)
-                for x in (rows.values, rows.rest)
-            ]
-            return rows._replace(values=values, rest=rest)
-        if op.type != "GatherGrad" and marked is not None:
-            return Rows(None, None, shape(t), rest=t, marked=marked)
-        rows = _taken(t)
-        rows = rows._replace(marked=marked, padded=padded, drop=rows.drop and not padded)
-        if not (rows.drop and dropped):
-            return rows
-        assert rows.indices is not None
-        there = where(rows.indices >= 0)[:, 0]
-        values, indices = gather(rows.values, there), gather(rows.indices, there)
-        return rows._replace(values=values, indices=indices, drop=False)
+    with graph.as_default(), graph.name_scope(_scope(t.op)):
+        if t.op.type != "GatherGrad" and marked is not None:
+            rows = Rows(None, None, shape(t), rest=t, marked=marked)
+        else:
+            rows = _taken(t)
+            rows = rows._replace(marked=marked, padded=padded, drop=rows.drop and not padded)
+        if rows.drop and dropped:
+            assert rows.indices is not None
+            there = where(rows.indices >= 0)[:, 0]
+            kept = gather(rows.values, there), gather(rows.indices, there)
+            rows = rows._replace(values=kept[0], indices=kept[1], drop=False)
+    for op in reversed(later):
+        with graph.as_default(), graph.name_scope(_scope(op)):
+            parts = rows.values, rows.rest
+            values, rest = [None if x is None else apply(op.opdef, [x], op.attrs) for x in parts]
+            rows = rows._replace(values=values, rest=rest)
+    return rows
 
 
 def merged(terms: Sequence[Rows], scope: str | None = None) -> Rows:
