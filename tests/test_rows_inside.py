@@ -179,6 +179,27 @@ def test_optimizers_to_which_other_rows_are_nothing(make, name):
     np.testing.assert_allclose(*values, rtol=1e-12)
 
 
+@pytest.mark.parametrize(
+    "base, method",
+    [
+        (gp.train.GradientDescentOptimizer, "_apply_sparse_duplicate_indices"),
+        (gp.train.AdagradOptimizer, "_apply_sparse_duplicate_indices"),
+        (gp.train.AdagradOptimizer, "_apply_sparse"),
+        (gp.train.AdamOptimizer, "_apply_sparse"),
+    ],
+)
+def test_an_optimizer_of_ones_own_gets_the_rows(base, method):
+    seen = []
+
+    def apply(self, grad, var):
+        seen.append(grad)
+        return gp.no_op()
+
+    mine = type("Mine", (base,), {method: apply})
+    mine(0.1).minimize(gp.reduce_sum(PROGRAMS["both"][0](Given(True))))
+    assert len(seen) == 1 and isinstance(seen[0], gp.IndexedSlices)
+
+
 def test_rows_of_a_branch_are_those_that_it_takes(config):
     """One by one, as TensorFlow gives them; the other branch gives zeros for them."""
     given = Given(True)

@@ -219,7 +219,8 @@ class Optimizer:
                 updates = []
                 for g, v in pairs:
                     with graph.name_scope(f"update_{v.op.name}"):
-                        g = self._simplest(g)
+                        if isinstance(g, IndexedSlices):
+                            g = self._simplest(g)
                         if isinstance(g, IndexedSlices):
                             made = self._apply_sparse_duplicate_indices(g, v)
                         else:
@@ -316,11 +317,16 @@ class Optimizer:
         whole = IndexedSlices(grad.values, grad.indices, var.shape.as_list())
         return self._apply_dense(convert_to_tensor(whole, var.dtype), var)
 
-    def _simplest(self, grad: Any) -> Any:
+    def _simplest(self, grad: IndexedSlices) -> Any:
         """What gives the same numbers as a gradient and is less work."""
-        if not isinstance(grad, IndexedSlices) or grad._dense is None:
+        own = type(self)
+        if own._apply_sparse_duplicate_indices is not Optimizer._apply_sparse_duplicate_indices:
             return grad
-        return grad._dense if type(self)._apply_sparse is Optimizer._apply_sparse else grad
+        dense = grad._dense
+        as_whole = own._apply_sparse is Optimizer._apply_sparse
+        if as_whole or own._apply_sparse is StepOptimizer._apply_sparse and grad._names_all:
+            return grad if dense is None else dense
+        return grad
 
     def _finish(self, update_ops: list[Operation], name_scope: str) -> Operation:
         """The operation for all updates together, and what is to be done after them."""
@@ -333,9 +339,6 @@ class StepOptimizer(Optimizer):
     def _step(self, var: Variable) -> tuple[Any, list[Variable], dict[str, Any]]:
         """The step, the slots that it changes after the variable, and its numbers by name."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it changes a variable")
-
-    def _simplest(self, grad: Any) -> Any:
-        return grad._dense if isinstance(grad, IndexedSlices) and grad._names_all else grad
 
     def _apply_dense(self, grad: Tensor, var: Variable) -> Any:
         step, slots, numbers = self._step(var)
