@@ -8,6 +8,7 @@ GRADPLAN_BUILD=sanitize  AddressSanitizer and UndefinedBehaviorSanitizer
 import os
 import platform
 from concurrent.futures import ThreadPoolExecutor
+from glob import glob
 
 import numpy
 from setuptools import Extension, setup
@@ -102,8 +103,7 @@ setup(
                 ("GP_BUILD", f'"{BUILD}"'),
                 ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
             ],
-            depends=HEADERS
-            + ["pyx/plan.pxd", "pyx/blas.pxi", "pyx/pool.pxi", "pyx/loop.pxi", "pyx/state.pxi"],
+            depends=[*HEADERS, "pyx/plan.pxd", *sorted(glob("pyx/*.pxi"))],
             extra_compile_args=COMMON + FLAGS[BUILD],
             extra_link_args=["-pthread"]
             + [flag for flag in FLAGS[BUILD] if flag.startswith("-fsanitize")],

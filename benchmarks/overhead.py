@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from time import perf_counter, sleep
 from typing import Any
@@ -144,6 +144,22 @@ def seconds_per_instruction() -> float:
     return (times[1] - times[0]) / (counts[1] - counts[0])
 
 
+def seconds_per_trip(grows: bool) -> float:
+    """Of a loop with a small body: from the difference between two numbers of trips. One that grows
+    carries one row more from each trip to the next."""
+    with gp.Graph().as_default():
+        n = gp.placeholder(gp.int32, [])
+
+        def body(i: Any, x: Any) -> Any:
+            return i + 1, gp.concat([x, x[:1]], 0) if grows else gp.tanh(x) * 2.0
+
+        shapes = [gp.TensorShape([]), gp.TensorShape([None if grows else 1, 4])]
+        loop = gp.while_loop(lambda i, x: i < n, body, [0, gp.zeros([1, 4])], shapes)
+        step = gp.Session().make_callable(loop[1], [n])
+        short, long = best(lambda: step(20)), best(lambda: step(220))
+        return (long - short) / 200
+
+
 def many_variables(rounds: int, count: int = 100, size: int = 10_000) -> float:
     """Adam's step over so many variables beside that over one as large as all, in turn; both give
     the same values."""
@@ -252,8 +268,12 @@ def measure(quick: bool) -> dict[str, Any]:
     add("optimise and bind 1,000 ops", "s", None, lambda: big_graph_seconds(1000))
     add("optimise and bind 10,000 ops", "s", 1, lambda: big_graph_seconds(10_000))
     add("a smallest instruction", "ns", 15, lambda: seconds_per_instruction() * 1e9)
-    add("Adam over 100 variables of 10,000 beside one of 1,000,000", "times", 1.1,
-        lambda: many_variables(3 if quick else 20))  # fmt: skip
+    add("a trip of a while loop with a small body", "us", 1, lambda: seconds_per_trip(False) * 1e6)
+    add("the same, with a body that adds a row", "us", 2, lambda: seconds_per_trip(True) * 1e6)
+    rounds = 3 if quick else 20
+    for size in (100, 1000, 10_000):
+        name = f"Adam over 100 variables of {size:,} beside one of {100 * size:,}"
+        add(name, "times", 1.1, partial(many_variables, rounds, 100, size))
     add("import beyond NumPy", "ms", 50, lambda: import_seconds(3 if quick else 9) * 1e3)
     add("arena beyond the live set, demo's step", "%", 5, demo_excess)
     add("arena beyond the live set, worst of seven", "%", None, worst_arena)

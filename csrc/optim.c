@@ -3,7 +3,7 @@
 #include <math.h>
 
 #include "kernel.h"
-#include "vmath.h"
+#include "simd.h"
 
 /* Adam divides by a root, and the divider does both: the root by multiplications leaves it half the
  * work. Measured: 1.35 times faster with float32 at v4 (where the hardware's root costs twice as
@@ -22,7 +22,11 @@ enum optimizer { DESCENT, MOMENTUM, ADAM };
 /* By optimizer: arrays of state a variable has, itself the first; scalars; and where among the
  * inputs the gradient stands. */
 static const int n_states[] = {1, 2, 3}, n_numbers[] = {1, 2, 6}, grad_at[] = {1, 1, 6};
-enum { UPDATE_COLUMNS = PANEL_BYTES / 128 }; /* of a panel of matmul_update */
+enum {
+  UPDATE_COLUMNS = PANEL_BYTES / 128, /* of a panel of matmul_update */
+  SPANS = 128                         /* variables that are stepped at once */
+};
+#define INLINE static inline __attribute__((always_inline))
 
 /* Argument number of the gradient of variable i. That of the first stands where the operation has
  * it, the others follow all inputs of the first. */

@@ -9,68 +9,88 @@ typedef struct {
   T number[6]; /* alpha; lr, momentum; beta1_power, beta2_power, lr, beta1, beta2, epsilon */
 } FN(update);
 
-static void FN(descend)(int64_t n, T *var, T alpha, const T *delta) {
+/* Elements that lie side by side: a variable, or a part of one. */
+typedef struct {
+  T *state[3]; /* var, and accum or m, v */
+  const T *grad;
+  int64_t n;
+} FN(span);
+
+INLINE void FN(descend)(FN(span) s, T alpha) {
+  T *var = s.state[0];
 #pragma GCC ivdep
-  for (int64_t i = 0; i < n; i++) var[i] -= alpha * delta[i];
+  for (int64_t i = 0; i < s.n; i++) var[i] -= alpha * s.grad[i];
 }
 
-static void FN(momentum)(int64_t n, T *var, T *accum, T lr, const T *grad, T mu, bool nesterov) {
-  if (nesterov) {
+INLINE void FN(momentum)(FN(span) s, T lr, T mu, bool nesterov) {
+  T *var = s.state[0], *accum = s.state[1];
 #pragma GCC ivdep
-    for (int64_t i = 0; i < n; i++) {
-      accum[i] = mu * accum[i] + grad[i];
-      var[i] -= grad[i] * lr + accum[i] * mu * lr;
-    }
-  } else {
-#pragma GCC ivdep
-    for (int64_t i = 0; i < n; i++) {
-      accum[i] = mu * accum[i] + grad[i];
-      var[i] -= lr * accum[i];
-    }
+  for (int64_t i = 0; i < s.n; i++) {
+    const T g = s.grad[i], a = mu * accum[i] + g;
+    accum[i] = a;
+    var[i] -= nesterov ? g * lr + a * mu * lr : lr * a;
   }
 }
 
 /* Adam as TensorFlow 1 has it: epsilon is added to the uncorrected root of v. */
-static void FN(adam)(int64_t n, T *var, T *m, T *v, T alpha, T beta1, T beta2, T epsilon,
-                     const T *grad, bool nesterov) {
+INLINE void FN(adam)(FN(span) s, T alpha, T beta1, T beta2, T epsilon, bool nesterov) {
   const T rest1 = 1 - beta1, rest2 = 1 - beta2;
-  if (nesterov) {
+  T *var = s.state[0], *m = s.state[1], *v = s.state[2];
 #pragma GCC ivdep
-    for (int64_t i = 0; i < n; i++) {
-      const T g = grad[i], mi = FN(mad)(g - m[i], rest1, m[i]);
-      const T vi = FN(mad)(FN(mad)(g, g, -v[i]), rest2, v[i]);
-      m[i] = mi;
-      v[i] = vi;
-      var[i] -= (g * rest1 + beta1 * mi) * alpha / (FN(root)(vi) + epsilon);
-    }
-  } else {
-#pragma GCC ivdep
-    for (int64_t i = 0; i < n; i++) {
-      const T g = grad[i], mi = FN(mad)(g - m[i], rest1, m[i]);
-      const T vi = FN(mad)(FN(mad)(g, g, -v[i]), rest2, v[i]);
-      m[i] = mi;
-      v[i] = vi;
-      var[i] -= mi * alpha / (FN(root)(vi) + epsilon);
-    }
+  for (int64_t i = 0; i < s.n; i++) {
+    const T g = s.grad[i], mi = FN(mad)(g - m[i], rest1, m[i]);
+    const T vi = FN(mad)(FN(mad)(g, g, -v[i]), rest2, v[i]);
+    m[i] = mi;
+    v[i] = vi;
+    var[i] -= (nesterov ? g * rest1 + beta1 * mi : mi) * alpha / (FN(root)(vi) + epsilon);
   }
 }
 
-/* Elements [at, at + n) of the state (var, and accum or m, v) by grad[n]. */
-static void FN(step)(const FN(update) * u, T *const *state, int64_t at, int64_t n, const T *grad) {
-  const T *x = u->number;
-  T *var = state[0] + at;
-  switch (u->which) {
-    case DESCENT:
-      FN(descend)(n, var, x[0], grad);
-      break;
-    case MOMENTUM:
-      FN(momentum)(n, var, state[1] + at, x[0], grad, x[1], u->nesterov);
-      break;
-    case ADAM:
-      FN(adam)(n, var, state[1] + at, state[2] + at, u->rate, x[3], x[4], x[5], grad, u->nesterov);
-      break;
+/* STEP is one of these calls. What is left of a span beyond whole vectors is copied to where a
+ * vector has room: that costs as much as one vector more, and scalars cost several times that. */
+#define OVER(n_states, STEP)                                               \
+  for (const FN(span) *whole = spans; whole < spans + n_spans; whole++) {  \
+    FN(span) s = *whole;                                                   \
+    const int64_t rest = s.n % FN(V), first = s.n - rest;                  \
+    s.n = first;                                                           \
+    STEP;                                                                  \
+    if (rest) {                                                            \
+      _Alignas(SIMD_BYTES) T last[n_states + 1][FN(V)];                    \
+      for (int i = 0; i < n_states; i++) {                                 \
+        FN(store)(last[i], FN(load_part)(whole->state[i] + first, rest));  \
+        s.state[i] = last[i];                                              \
+      }                                                                    \
+      FN(store)(last[n_states], FN(load_part)(whole->grad + first, rest)); \
+      s.grad = last[n_states];                                             \
+      s.n = FN(V);                                                         \
+      STEP;                                                                \
+      for (int i = 0; i < n_states; i++)                                   \
+        FN(store_part)(whole->state[i] + first, FN(load)(last[i]), rest);  \
+    }                                                                      \
+  }
+
+static void FN(step)(const FN(update) * u, const FN(span) * spans, int64_t n_spans) {
+  const T *x = u->number, rate = u->rate;
+  if (u->which == DESCENT) {
+    const T alpha = x[0];
+    OVER(1, FN(descend)(s, alpha))
+  } else if (u->which == MOMENTUM) {
+    const T lr = x[0], mu = x[1];
+    if (u->nesterov) {
+      OVER(2, FN(momentum)(s, lr, mu, true))
+    } else {
+      OVER(2, FN(momentum)(s, lr, mu, false))
+    }
+  } else {
+    const T beta1 = x[3], beta2 = x[4], epsilon = x[5];
+    if (u->nesterov) {
+      OVER(3, FN(adam)(s, rate, beta1, beta2, epsilon, true))
+    } else {
+      OVER(3, FN(adam)(s, rate, beta1, beta2, epsilon, false))
+    }
   }
 }
+#undef OVER
 
 /* The numbers are the arguments from `in` on, all but `grad`. Made in its place, as a product is.
  */
@@ -90,48 +110,49 @@ static inline void FN(make_update)(FN(update) * u, const gp_run *run, const gp_i
 /* Variables side by side in thought: their elements are counted through, and a task takes some. */
 typedef struct {
   FN(update) update;
-  const gp_run *run;
-  const gp_insn *insn;
-  int64_t n, chunk;
+  FN(span) spans[SPANS];
+  int n_spans;
+  int64_t n, chunk; /* elements: of all, of a task */
 } FN(apply_job);
 
 static void FN(apply_task)(void *ctx, int64_t task) {
   const FN(apply_job) *job = ctx;
-  const gp_insn *insn = job->insn;
   const int64_t from = task * job->chunk, to = min_i64(from + job->chunk, job->n);
-  const int n_state = n_states[job->update.which], n_vars = insn->n_out / n_state;
   int64_t first = 0; /* element of the variable */
-  for (int i = 0; i < n_vars && first < to; i++) {
-    const int64_t n = count(arg_buf(job->run->plan, insn, i * n_state));
-    const int64_t at = from > first ? from - first : 0, end = min_i64(n, to - first);
-    if (at < end) {
-      T *state[3];
-      for (int k = 0; k < n_state; k++) state[k] = arg_ptr(job->run, insn, i * n_state + k);
-      const T *grad = arg_ptr(job->run, insn, gradient_of(insn, job->update.which, i));
-      FN(step)(&job->update, state, at, end - at, grad + at);
-    }
-    first += n;
+  for (int i = 0; i < job->n_spans && first < to; i++) {
+    FN(span) s = job->spans[i];
+    const int64_t at = from > first ? from - first : 0, end = min_i64(s.n, to - first);
+    first += s.n;
+    if (at >= end) continue;
+    for (int k = 0; k < n_states[job->update.which]; k++) s.state[k] += at;
+    s.grad += at;
+    s.n = end - at;
+    FN(step)(&job->update, &s, 1);
   }
 }
 
 static void FN(apply)(gp_run *run, const gp_insn *insn, enum optimizer which, bool nesterov) {
   FN(apply_job) job;
-  const int n_state = n_states[which];
-  int64_t n = 0;
-  for (int i = 0; i < insn->n_out; i += n_state) n += count(arg_buf(run->plan, insn, i));
+  const int n_state = n_states[which], n_vars = insn->n_out / n_state;
   FN(make_update)(&job.update, run, insn, which, nesterov, insn->n_out,
                   gradient_of(insn, which, 0));
-  if (insn->n_out == n_state && n < 2 * GP_PARALLEL) { /* one small variable: nothing to share */
-    T *state[3];
-    for (int k = 0; k < n_state; k++) state[k] = arg_ptr(run, insn, k);
-    FN(step)(&job.update, state, 0, n, arg_ptr(run, insn, gradient_of(insn, which, 0)));
-    return;
+  for (int i = 0; i < n_vars;) {
+    job.n_spans = 0;
+    job.n = 0;
+    for (; i < n_vars && job.n_spans < SPANS; i++) {
+      FN(span) *s = &job.spans[job.n_spans++];
+      for (int k = 0; k < n_state; k++) s->state[k] = arg_ptr(run, insn, i * n_state + k);
+      s->grad = arg_ptr(run, insn, gradient_of(insn, which, i));
+      s->n = count(arg_buf(run->plan, insn, i * n_state));
+      job.n += s->n;
+    }
+    if (job.n < 2 * GP_PARALLEL) {
+      FN(step)(&job.update, job.spans, job.n_spans);
+      continue;
+    }
+    job.chunk = piece_of(job.n, GP_PARALLEL, MAX_TASKS);
+    gp_parallel(run->threads, (job.n + job.chunk - 1) / job.chunk, FN(apply_task), &job);
   }
-  job.run = run;
-  job.insn = insn;
-  job.n = job.chunk = n;
-  if (n >= 2 * GP_PARALLEL) job.chunk = piece_of(n, GP_PARALLEL, MAX_TASKS);
-  gp_parallel(run->threads, n ? (n + job.chunk - 1) / job.chunk : 0, FN(apply_task), &job);
 }
 
 /* ---- matmul_update ---- */
@@ -159,11 +180,13 @@ static void FN(update_task)(void *ctx, int64_t task) {
       p.b = (const T *)p.b + j * p.bcs;
       p.c = grad;
       multiply(&p, sizeof(T) == 4 ? GP_F32 : GP_F64, job->way);
-      if (p.n == n)
-        FN(step)(&job->update, job->state, i * n, p.m * n, grad);
-      else
-        for (int64_t r = 0; r < p.m; r++)
-          FN(step)(&job->update, job->state, (i + r) * n + j, p.n, grad + r * p.n);
+      const bool whole = p.n == n; /* rows */
+      for (int64_t r = 0; r < p.m; r += whole ? p.m : 1) {
+        FN(span) s = {.grad = grad + r * p.n, .n = whole ? p.m * n : p.n};
+        for (int k = 0; k < n_states[job->update.which]; k++)
+          s.state[k] = job->state[k] + (i + r) * n + j;
+        FN(step)(&job->update, &s, 1);
+      }
     }
 }
 

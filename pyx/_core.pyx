@@ -238,6 +238,7 @@ cdef class Executable:
     cdef bint converts  # a feed is bfloat16: NumPy's uint16 would be taken for its bits
     cdef int threads  # 0: the default
     cdef int64_t n_feeds, n_fetches, n_needs, n_sets, max_var, state_bytes, arena_bytes
+    cdef int64_t found, marked  # state.cleared, when all `needs` were there, and all `sets` made
     cdef array_spec *feeds
     cdef array_spec *fetches
     cdef int32_t *needs
@@ -245,11 +246,10 @@ cdef class Executable:
     cdef list owned  # the Memory behind all these pointers
     cdef block const_block
     cdef object on_error, host, host_error
+    cdef public object source  # what it was made from, for people
 
-    def __init__(self, State state not None, bufs, insns, args, attrs, constants, int64_t arena_bytes,
-                 feeds, fetches, needs, sets, on_error, host=None, threads=0):
-        if self.owned is not None:
-            raise RuntimeError("an executable is made once")
+    def __cinit__(self, State state not None, bufs, insns, args, attrs, constants, int64_t arena_bytes,
+                  feeds, fetches, needs, sets, on_error, host=None, threads=0):
         self.state, self.on_error, self.host = state, on_error, host
         self.table = table
         self.threads = checked_threads(threads) if threads else 0
@@ -292,7 +292,7 @@ cdef class Executable:
         self.c_run.externs = <int32_t *>self.keep(Memory(p.n_bufs, 4))
         self.c_run.host = call_host
         self.c_run.host_data = <void *>self
-        self.max_var = -1
+        self.max_var = self.found = self.marked = -1
         self.check_variables(self.needs, self.n_needs)
         self.check_variables(self.sets, self.n_sets)
         self.check_plan()
@@ -372,6 +372,15 @@ cdef class Executable:
         return self.launch(args)
 
     cdef list launch(self, tuple args):
+        """Run it on feeds that fit; of rank 0, the fetches are NumPy's scalars."""
+        cdef list out = self.arrays(args)
+        cdef int64_t i
+        for i in range(self.n_fetches):
+            if self.fetches[i].rank == 0:
+                out[i] = cnp.PyArray_ToScalar(cnp.PyArray_DATA(<cnp.ndarray>out[i]), out[i])
+        return out
+
+    cdef list arrays(self, tuple args):
         """Run it on feeds that fit."""
         cdef State state = self.state
         cdef gp_run *run = &self.c_run
@@ -404,9 +413,6 @@ cdef class Executable:
 
         if status != GP_OK:
             self.fail(&error, host_error)
-        for i in range(self.n_fetches):
-            if self.fetches[i].rank == 0:
-                out[i] = cnp.PyArray_ToScalar(cnp.PyArray_DATA(<cnp.ndarray>out[i]), out[i])
         return out
 
     cdef int begin(self, gp_error *error) noexcept:
@@ -438,8 +444,11 @@ cdef class Executable:
     cdef void mark(self) noexcept:
         """The variables that a run sets are initialised."""
         cdef int64_t i
+        if self.marked == self.state.cleared:
+            return
         for i in range(self.n_sets):
             self.state.flags.data[self.sets[i]] = 1
+        self.marked = self.state.cleared
 
     cdef int fail(self, gp_error *error, host_error) except -1:
         if host_error is not None:
@@ -472,10 +481,13 @@ cdef class Executable:
         if self.state_bytes > state.variables.bytes or self.max_var >= state.flags.bytes:
             error.insn = <int32_t>self.max_var
             return -1
+        if self.found == state.cleared:
+            return GP_OK
         for i in range(self.n_needs):
             if not state.flags.data[self.needs[i]]:
                 error.insn = self.needs[i]
                 return -1
+        self.found = state.cleared
         return GP_OK
 
     cdef int host_instruction(self, int64_t number) except -1:
@@ -535,6 +547,7 @@ cdef int call_host(void *data, int64_t insn) noexcept with gil:
 
 
 include "loop.pxi"
+include "chain.pxi"
 
 
 cdef class Callable:
@@ -546,7 +559,7 @@ cdef class Callable:
     cdef Executable current
     cdef State state
 
-    def __init__(self, bind, pack, Py_ssize_t n_feeds, State state=None):
+    def __cinit__(self, bind, pack, Py_ssize_t n_feeds, State state=None):
         self.bind, self.pack, self.n_feeds, self.state = bind, pack, n_feeds, state
         self.index = -1
         if isinstance(pack, int):

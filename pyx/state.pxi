@@ -38,6 +38,7 @@ cdef class State:
     cdef block variables, flags, arena
     cdef PyThread_type_lock lock
     cdef unsigned long owner  # thread that holds the lock, 0 if none; the GIL guards it
+    cdef int64_t cleared  # how often a variable ceased to be initialised
     cdef bint held  # by hold(), for several runs
     cdef bint running
     cdef readonly bint closed
@@ -180,6 +181,7 @@ cdef class State:
         try:
             self.check_variable(variable)
             self.flags.data[variable] = value
+            self.cleared += not value
         finally:
             self.release()
 

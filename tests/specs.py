@@ -634,7 +634,7 @@ SPECS = [
         Bad(ValueError, ("(3,)", "[1]"), (f32(3),), {"shape": [1]}),
         Bad(ValueError, ("-1", "negative"), (f32(1),), {"shape": [-1]}),
         Bad(ValueError, ("2**47",), (f32(1),), {"shape": [2**24, 2**24, 1]}))),
-    move("BroadcastTo/fill", lambda x, shape: gp.fill(shape, x), lambda x, shape: np.full(shape, x),
+    move("Fill", lambda x, shape: gp.fill(shape, x), lambda x, shape: np.full(shape, x),
          to_shape((((), []), ((), [2, 3]), ((), [0])))),
     move("BroadcastTo/zeros_like", gp.zeros_like, np.zeros_like, diff=(), flat=True),
     move("BroadcastTo/ones_like", gp.ones_like, np.ones_like, diff=(), flat=True),

@@ -280,6 +280,8 @@ SPECS = [
          cases(*[(s, {"axis": a, "num": n}) for s, a, n in UNSTACKS]), bad=(
              Bad(ValueError, ("num=3", "(2, 4)"), (f32(2, 4),), {"num": 3}),
              Bad(ValueError, ("axis 2", "rank 2"), (f32(2, 4),), {"num": 2, "axis": 2}))),
+    Spec("IdentityN", lambda x, y: tuple(gp.identity_n([x, y])), lambda x, y: (x, y),
+         (normal, normal), sweep((((3,), (2, 4)), ((), (0, 2)))), ALL, diff=(0, 1)),
     Spec("Split", lambda x, parts, axis: tuple(gp.split(x, parts, axis)), split, (normal,),
          cases(*[(s, {"parts": n, "axis": a}) for s, n, a in SPLITS if isinstance(n, int)]), ALL,
          diff=(0,), bad=(

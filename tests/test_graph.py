@@ -42,6 +42,50 @@ def test_default_names_are_those_of_tensorflow_1():
     assert y.name == "Relu:0" and w.name == "w:0" and z.op.type == "Sub"
 
 
+def test_the_axes_of_a_reduction_take_a_name_that_tensorflow_gives_them():
+    x, unknown = gp.placeholder(gp.float32, [None, 2]), gp.placeholder(gp.float32)
+    gp.reduce_mean(x), gp.reduce_sum(x, 1), gp.reduce_any(x > 0.0)
+    with gp.name_scope("inner"):
+        gp.reduce_max(x, name="largest")
+        assert gp.constant(1.0).name == "inner/Const_1:0"
+    assert gp.constant(1.0).name == "Const_2:0"
+    gp.reduce_sum(unknown)
+    assert gp.rank(x).name == "Rank_1:0" and gp.range(3).name == "range_1:0"
+    assert "Const" not in names()  # there is no operation for what is an attribute
+
+
+def test_results_of_one_operation_of_tensorflow_are_outputs_of_one_here():
+    ids = gp.placeholder(gp.int32, [None], name="ids")
+    y, idx = gp.unique(ids)
+    with gp.name_scope("s"):
+        first, second = gp.dynamic_partition(gp.cast(ids, gp.float32), idx - 1, 2, name="p")
+    assert [t.name for t in (y, idx, first, second)] == ["Unique:0", "Unique:1", "s/p:0", "s/p:1"]
+    graph = gp.get_default_graph()
+    assert graph.get_tensor_by_name("Unique:1") is idx
+    assert graph.get_operation_by_name("s/p").outputs == (first, second)
+    assert (idx + 1).op.node_def.input[0] == "Unique:1"
+    with gp.control_dependencies([y]):
+        after = gp.constant(3)
+    session = gp.Session()
+    feed = {ids: [7, 7, 4, 9]}
+    assert session.run([y.name, idx.name, after], feed)[0].tolist() == [7, 4, 9]
+    assert session.run(idx, feed).tolist() == [0, 0, 1, 2]
+    assert session.run(y, feed).tolist() == [7, 4, 9]
+    assert session.run(second, {ids: [5, 6], "Unique:1": [2, 1]}).tolist() == [5.0]
+
+
+def test_a_gradient_of_some_results_of_an_operation():
+    x = gp.constant([1.0, 2.0, 3.0, 4.0])
+    first, second, _ = gp.dynamic_partition(x, [0, 1, 0, 2], 3)
+    dx = gp.gradients([first * 5.0, second * 7.0], x)[0]
+    assert gp.Session().run(dx).tolist() == [5.0, 7.0, 5.0, 0.0]
+    image = gp.ones([1, 2, 2, 1]) * gp.reshape(x, [1, 2, 2, 1])
+    y, mean, variance = gp.nn.fused_batch_norm(image, [2.0], [0.0])
+    assert [t.op for t in (mean, variance)] == [y.op] * 2
+    dmean = gp.gradients(mean, x)[0]
+    assert gp.Session().run(dmean).tolist() == [0.25] * 4
+
+
 def test_names_are_made_unique_and_ignore_case():
     assert [gp.constant(1.0, name=n).op.name for n in ("a", "a", "a_1", "A", "b")] == [
         "a",

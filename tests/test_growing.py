@@ -680,3 +680,73 @@ def test_growing_loops_that_fill_an_array(config):
     (second,) = gp.gradients(gp.gradients(a.stack(), v)[0], v)
     np.testing.assert_allclose(sess.run(second, {v: x, n: 2}), [2, 2])
     assert sess.run([a.stack(), a.size()], {v: x, n: 0})[0].shape == (0, 2)
+
+
+# ---- sizes that may differ -----------------------------------------------------------------------
+
+
+def rows(n, seed=0):
+    return np.random.default_rng(seed).normal(size=(n, 2))
+
+
+def test_a_loop_that_goes_on_with_rows_of_another_number(config):
+    x, y = (gp.placeholder(gp.float64, [None, 2]) for _ in "xy")
+    m = gp.while_loop(lambda i, m: i < 3, lambda i, m: (i + 1, y * gp.reduce_sum(m)), [0, x])[1]
+    assert stepped(m)
+    sess = gp.Session(config=config)
+    grads = gp.gradients(m, [x, y])
+    for n, k in ((2, 3), (3, 3), (1, 0), (0, 4)):
+        a, b = rows(n), rows(k, 1)
+        want = a
+        for _ in range(3):
+            want = b * want.sum()
+        got = sess.run([m, *grads], {x: a, y: b})
+        np.testing.assert_allclose(got[0], want, 1e-12)
+        assert [g.shape for g in got[1:]] == [a.shape, b.shape]
+        np.testing.assert_allclose(got[1], np.full(a.shape, b.sum() ** 3), 1e-12)
+
+
+def test_branches_of_another_number_of_rows(config):
+    x, y = (gp.placeholder(gp.float64, [None, 2]) for _ in "xy")
+    cut = gp.cond(gp.reduce_sum(x) > 0, lambda: gp.concat([x, y], 0)[:4], lambda: x[:4] * 2)
+    both = gp.cond(gp.reduce_sum(x) > 0, lambda: x * 3, lambda: y)
+    sess = gp.Session(config=config)
+    for sign in (1, -1):
+        a, b = sign * np.abs(rows(3)), rows(2)
+        want = [np.concatenate([a, b])[:4], a * 3] if sign > 0 else [a * 2, b]
+        for g, w in zip(sess.run([cut, both], {x: a, y: b}), want, strict=True):
+            np.testing.assert_array_equal(g, w)
+
+
+def test_a_loop_whose_rows_are_cut_off(config):
+    x = gp.placeholder(gp.float64, [None, 2])
+    m = gp.while_loop(lambda i, m: i < 3, lambda i, m: (i + 1, gp.concat([m, x], 0)[:5]), [0, x])[1]
+    assert stepped(m)
+    for n in (1, 2, 4, 7):
+        a = rows(n)
+        got = gp.Session(config=config).run(m, {x: a})
+        np.testing.assert_array_equal(got, np.concatenate([a] * 4)[: 5 if n < 5 else None][:5])
+
+
+@pytest.mark.parametrize("batch", ["of x", "fed", "computed"])
+def test_a_loop_whose_sizes_are_alike_runs_inside_the_plan(batch, config):
+    x, n = gp.placeholder(gp.float64, [None, 2]), gp.placeholder(gp.int32, [])
+    size = {"of x": gp.shape(x)[0], "fed": n, "computed": 3 * gp.size(x) // 6}[batch]
+    start = [0, gp.zeros([size, 2], gp.float64), gp.zeros([size, 4], gp.float64)]
+
+    def body(i, h, wide):
+        joined = gp.concat([x, h], 1)
+        made = gp.cond(gp.equal(i % 2, 0), lambda: gp.tanh(joined), lambda: joined + wide)
+        return i + 1, gp.reshape(made[:, :2] + h, [size, 2]), made
+
+    h = gp.while_loop(lambda i, *_: i < 3, body, start)[1]
+    assert not stepped(h)
+    sess = gp.Session(config=config)
+    for k in (1, 3):
+        a = rows(k)
+        want, wide = np.zeros((k, 2)), np.zeros((k, 4))
+        for i in range(3):
+            joined = np.concatenate([a, want], 1)
+            wide = joined + wide if i % 2 else np.tanh(joined)
+            want = wide[:, :2] + want
+        np.testing.assert_allclose(sess.run(h, {x: a, n: k}), want, 1e-12)

@@ -96,6 +96,20 @@ def test_feeds_that_are_the_same_in_every_step():
     assert step.loop([np.ones(6), 0.5], 3)["t"].tolist() == [1.5, 3.0]
 
 
+def test_progress_is_reported_though_epochs_are_short():
+    x = gp.placeholder(gp.float32, [None])
+    seen = []
+    step = gp.Session().make_callable(gp.reduce_sum(x), [x])
+
+    def progress(done):
+        seen.append(done)
+        return len(seen) == 3
+
+    sums = step.loop([np.ones(13)], 10, steps=10**7, on_progress=progress, every=0.01)
+    assert len(sums) == seen[-1] and seen == sorted(seen)
+    assert sums[:4].tolist() == [10, 3, 10, 3]
+
+
 def test_progress_may_stop_the_loop(data):
     seen = []
 

@@ -198,6 +198,39 @@ def test_fifty_steps_follow_the_formula(case):
         assert len(plan) == 1
 
 
+def test_slots_stand_in_the_variable_scope_and_powers_in_the_name_scope(tmp_path):
+    def model(partitioner):
+        with gp.variable_scope("net"):
+            w = gp.get_variable("w", [4, 2], partitioner=partitioner)
+        with gp.variable_scope("train"):
+            optimizer = gp.train.AdamOptimizer()
+            step = gp.train.get_or_create_global_step()
+            loss = gp.reduce_sum(gp.square(gp.convert_to_tensor(w)))
+            return w, optimizer, optimizer.minimize(loss, step)
+
+    w, optimizer, train = model(None)
+    assert train.name == "train/Adam"
+    assert [v.op.name for v in gp.global_variables("train")] == [
+        *("train/global_step", "train/beta1_power", "train/beta2_power"),
+        *("train/net/w/Adam", "train/net/w/Adam_1"),
+    ]
+    with gp.name_scope("again"):
+        gp.train.AdamOptimizer().minimize(gp.reduce_sum(w))
+    assert [v.op.name for v in gp.global_variables()[-4:]] == [
+        *("again/beta1_power", "again/beta2_power", "net/w/Adam", "net/w/Adam_1"),
+    ]
+    with gp.Session() as sess:
+        sess.run(gp.global_variables_initializer())
+        sess.run(train)
+        kept = sess.run(optimizer.get_slot(w, "m"))
+        gp.train.Saver().save(sess, str(tmp_path / "m"))
+    with gp.Graph().as_default(), gp.Session() as sess:
+        parts, optimizer, _ = model(gp.fixed_size_partitioner(2))
+        gp.train.Saver().restore(sess, str(tmp_path / "m"))
+        halves = sess.run([optimizer.get_slot(part, "m") for part in parts])
+        assert np.array_equal(np.concatenate(halves), kept)
+
+
 @pytest.mark.parametrize("case", SLOTS)
 def test_slots_have_the_names_of_tensorflow_1(case):
     w = gp.Variable(START, name="w")

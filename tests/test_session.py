@@ -312,7 +312,7 @@ def test_other_shapes_bind_other_plans_of_one_program():
     for n in [*range(40), 3, 0]:
         assert step(np.ones((n, 2), "f")).tolist() == [2.0 * n] * 2
     assert len(programs) == 1
-    assert len(step.compiled._plans) == 16  # the least recently used are forgotten
+    assert len(step.compiled.executables) == 16  # the least recently used are forgotten
 
 
 def test_print_goes_to_stderr(capfd):

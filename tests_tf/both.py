@@ -44,9 +44,7 @@ def evaluate(tf, text, arrays, known=True, orders=2, run=True):
             outs = leaves(space["out"])
         except Exception as error:
             return {**found, "error": told("build", error)}
-        found["names"] = [
-            t.op.name if hasattr(t, "op") else getattr(t, "name", repr(t)) for t in outs
-        ]
+        found["names"] = [getattr(t, "name", repr(t)) for t in outs]
         outs = [t for t in outs if hasattr(t, "dtype")]  # without operations
         found["dtypes"] = [dtype(t) for t in outs]
         found["shapes"] = [dims(t) for t in outs]

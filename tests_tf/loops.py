@@ -30,13 +30,44 @@ w = tf.constant(np.linspace(-0.5, 0.5, 9).reshape(3, 3))
 """
 
 
+#: What takes two tensors of shape [?, 2] and gives a third, of as many rows as there are then.
+ROW_STEPS = (
+    "tf.tanh({a})",
+    "{a} * 0.5",
+    "tf.concat([{a}, {b}], 0)[:9]",
+    "{a}[1:]",
+    "tf.boolean_mask({a}, {a}[:, 0] > 0.0)",
+    "tf.reverse({a}, [0])",
+    "tf.gather({a}, tf.range(tf.shape({a})[0] // 2))",
+    "{a} + 0.1 * tf.reduce_sum({b})",
+    "tf.pad({a}, [[0, tf.shape({b})[0] % 3], [0, 0]])[:9]",
+    "tf.stack(2 * [tf.map_fn(lambda r: tf.reduce_sum(tf.boolean_mask(r, r > 0.0)), {a})], 1)",
+    "tf.scan(lambda p, r: tf.tanh(p + r), {a}, initializer=0.1 * tf.reduce_sum({b}, 0))",
+)
+#: Rows that are written in some trips alone.
+CHOSEN = """
+for t in (x, y): t.set_shape([None, 2])
+def chosen(m):
+    rows = tf.TensorArray(tf.float64, 0, dynamic_size=True, element_shape=[2])
+    def body(i, k, rows):
+        return tf.cond(m[i, 1] > 0.0, lambda: (i + 1, k + 1, rows.write(k, m[i] * 2.0)),
+                       lambda: (i + 1, k, rows))
+    _, k, rows = tf.while_loop(lambda i, k, rows: i < tf.shape(m)[0], body, [0, 0, rows])
+    more = rows.write(k, 0.5 * tf.reduce_sum(m, 0)).stack()
+    more.set_shape([None, 2])
+    return more
+"""
+
+
 class Writer:
     """Writes the text of one program. Where it writes a variable, each step waits for the one
     before it, so that there is but one order in which to run."""
 
+    start = START
+
     def __init__(self, seed):
         self.random = random.Random(seed)
-        self.writes = self.random.random() < 0.5
+        self.writes = self.chooses_to_write()
         self.lines = []
         self.count = 0
         self.before = None  # what the next step waits for
@@ -47,7 +78,10 @@ class Writer:
         out = f"out = [{', '.join(wanted)}]\n"
         if self.writes:
             out += "with tf.control_dependencies(out): out = [*out, v.read_value()]\n"
-        self.text = START + "\n".join(self.lines) + "\n" + out
+        self.text = self.start + "\n".join(self.lines) + "\n" + out
+
+    def chooses_to_write(self):
+        return self.random.random() < 0.5
 
     def name(self, start="t"):
         self.count += 1
@@ -124,6 +158,53 @@ class Writer:
         return made
 
 
+class RowsWriter(Writer):
+    """Writes the text of a program of tensors with two columns, whose rows come and go."""
+
+    start = CHOSEN
+
+    def chooses_to_write(self):
+        return False
+
+    def step(self, env, indent, depth):
+        kind = self.random.random() if depth else 0.0
+        a, b = self.random.choice(env), self.random.choice(env)
+        made = self.name()
+        if kind < 0.45:
+            steps = [*ROW_STEPS, "chosen({a})"]
+            self.emit(indent, made, self.random.choice(steps).format(a=a, b=b))
+        elif kind < 0.65:
+            branches = [self.name("f"), self.name("f")]
+            for f in branches:
+                result, _, inner = self.function(indent, f"{f}()", env, depth - 1)
+                self.lines.append(f"{inner}return {result}")
+            least = self.random.choice(["0.0", "0.3", "-0.5"])
+            self.emit(indent, made, f"tf.cond(tf.reduce_sum({a}) > {least}, {', '.join(branches)})")
+        else:
+            f = self.name("f")
+            own = f"p_{f}", f"q_{f}"
+            head = f"{f}(i, {', '.join(own)})"
+            result, before, inner = self.function(indent, head, [*env, *own], depth - 1)
+            other = self.random.choice([*own, f"tf.tanh({before})"])
+            self.lines.append(f"{inner}return i + 1, tf.tanh({result}), {other}")
+            most = self.random.randint(0, 3)
+            test = self.random.choice(["", " & (tf.reduce_sum(p) < 2.5)"])
+            rows = "tf.TensorShape([None, 2])"
+            self.emit(
+                indent,
+                made,
+                f"tf.while_loop(lambda i, p, q: (i < {most}){test}, {f}, [0, {a}, {b}], "
+                f"[tf.TensorShape([]), {rows}, {rows}])",
+                self.random.choice(["*_, {}, _", "*_, {}"]),
+            )
+        return made
+
+
 def program(seed):
     """The text of a program that takes x and y, of shape [3], and leaves its results in ``out``."""
     return Writer(seed).text
+
+
+def program_of_rows(seed):
+    """The same of x and y of shape [?, 2]."""
+    return RowsWriter(seed).text

@@ -57,7 +57,6 @@ class Bad(Call):
 
 
 #: What a composition is made of decides how its gradient ends.
-FILL = {"gradient": "a fill is a scalar broadcast, whose gradient ends in a Reshape"}
 BAND = {"gradient": "a band is chosen by where, whose gradient ends in a Select"}
 
 

@@ -39,12 +39,9 @@ def differences(ours, theirs, tol=None, values=True):
         if (ours["error"] or [0, 0])[1] != (theirs["error"] or [0, 0])[1]:
             note("error", ours["error"], theirs["error"])
         return found
-    # Further results of one operation of TensorFlow's stand in the scope of its name.
-    seen = set()
     for a, b in zip(ours["names"], theirs["names"], strict=False):
-        if not same_result(a, b) and not (b in seen and a.startswith(f"{b}/")):
+        if not same_result(a, b):
             note("name", a, b)
-        seen.add(b)
     if ours["dtypes"] != theirs["dtypes"]:
         note("dtype", ours["dtypes"], theirs["dtypes"])
     if len(ours["shapes"]) != len(theirs["shapes"]):
@@ -83,7 +80,8 @@ NEWER_STEPS = {"DenseBincount": "/Bincount", "SelectV2": "/mul_1", "RandomUnifor
 
 def same_result(name, theirs):
     scope, _, last = theirs.rpartition("/")
-    return name == theirs or scope and name == scope + NEWER_STEPS.get(last, "/")
+    last, colon, index = last.partition(":")
+    return name == theirs or scope and name == scope + NEWER_STEPS.get(last, "/") + colon + index
 
 
 def same_gradient(slices, name, theirs_slices, theirs):

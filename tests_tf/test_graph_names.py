@@ -159,10 +159,74 @@ RESULTS = [
     "tf.linalg.lstsq(tall, tall[:, :2], fast=False)", "tf.math.multiply_no_nan(x, y)",
     "tf.space_to_batch(image, [[0, 0], [0, 1]], 2)", "tf.SparseTensor([[0]], [s], [3]) * v",
 ]  # fmt: skip
+#: Calls that take names in the current scope beside that of the result, or must not.
+ASIDES = [
+    *[f"tf.{f}({a})" for f in ("reduce_sum", "reduce_mean", "reduce_max", "reduce_min",
+                               "reduce_prod", "reduce_logsumexp", "count_nonzero", "norm")
+      for a in ("x", "x, keepdims=True", "x, name='n'", "x, 1", "[1.0, 2.0]", "np.ones(3)")],
+    "tf.reduce_all(b)", "tf.reduce_any(b, name='n')", "tf.reduce_any(b, 0)", "tf.trace(m)",
+    "tf.reduce_sum(tf.placeholder(tf.float32))",
+    "tf.nn.moments(x, [0])", "tf.nn.sufficient_statistics(x, [0])", "tf.nn.l2_normalize(x)",
+    "tf.losses.mean_squared_error(x, y)", "tf.losses.softmax_cross_entropy(prob, x)",
+    "tf.nn.fused_batch_norm(image, v, v)", "tf.nn.softmax(x, 0)", "tf.nn.softmax(c, 2)",
+    "tf.nn.softmax(c, 1, name='n')", "tf.nn.log_softmax(x, 0)",
+    "tf.nn.fused_batch_norm(image, v, v, v, v, is_training=False)",
+    "tf.nn.softmax_cross_entropy_with_logits(labels=prob, logits=x)",
+    "tf.nn.softmax_cross_entropy_with_logits(labels=prob, logits=x, name='n')",
+    "tf.range(5)", "tf.range(1, 5, 2)", "tf.range(one, name='n')", "tf.range(one, 7.0)",
+    "tf.one_hot(i, 3)", "tf.one_hot(i, 3, 2.0, 1.0)", "tf.one_hot(i, one, on_value=True, "
+    "off_value=False)", "tf.pad(x, [[1, 1], [0, 0]])", "tf.pad(x, [[1, 1], [0, 0]], name='n')",
+    "tf.pad(x, [[1, 1], [0, 0]], constant_values=1.0)", "tf.pad(x, [[1, 1], [1, 1]], 'REFLECT')",
+    "tf.slice(x, [0, 0], [1, 2])", "tf.slice(x, [one, 0], [1, -1])", "tf.slice(x, at[0], [1, 1])",
+    "tf.reshape(x, [tf.shape(x)[0], 3])", "tf.zeros([one, 3])", "tf.ones([one, 3])",
+    "tf.fill([one, 3], 2.0)", "tf.tile(x, [one, 2])", "tf.random_normal([one, 3])",
+    "tf.convert_to_tensor([1.0, s])", "tf.convert_to_tensor([[1.0, s], [s, s]])",
+    "tf.stack([1.0, s])", "tf.constant([1, 2]) + [one, 3]", "tf.concat([x, [[1.0, 2.0, s]]], 0)",
+    "tf.sequence_mask([1, 2])", "tf.sequence_mask(lengths, 3)", "tf.sequence_mask([1, 2], 3)",
+    "tf.required_space_to_batch_paddings([4, 4], [2, 2])", "tf.div(x, 2.0)", "tf.div(n, 2)",
+    "x[one]", "x[one, :2]", "x[0][one]", "tf.Variable(1.0).initialized_value()",
+    "tf.Variable(tf.Variable(2.0).initialized_value())", "tf.clip_by_value(x, 0.0, 1.0)",
+    "tf.train.ExponentialMovingAverage(0.9).apply([tf.Variable(1.0), tf.Variable(2.0)])",
+    "tf.train.AdamOptimizer().minimize(tf.reduce_sum(tf.get_variable('w', [2]) ** 2))",
+    "tf.nn.nce_loss(z, v[:3], tf.constant([[1], [2]], tf.int64), tf.ones([2, 4]), 2, 3)",
+    "tf.nn.fixed_unigram_candidate_sampler(tf.constant([[1]], tf.int64), 1, 2, False, 3, "
+    "unigrams=[1.0, 2.0, 1.0])",
+    "tf.nn.compute_accidental_hits(tf.constant([[1]], tf.int64), tf.constant([1], tf.int64), 1)",
+    "tf.sparse_retain(tf.SparseTensor([[0]], [s], [3]), [True])",
+    "tf.sparse_reduce_sum(tf.SparseTensor([[0]], [s], [3]))", "tf.local_variables_initializer()",
+    "tf.unique(i)", "tf.unique_with_counts(i, name='n')", "tf.setdiff1d(i, rows, name='n')",
+    "tf.dynamic_partition(x, classes, 3)", "tf.shape_n([x, v], name='n')", "tf.identity_n([x, i])",
+]  # fmt: skip
+#: What programs make next, by the names that such calls take.
+NEXT = """
+out = [out, tf.constant(1.0), tf.rank(x), tf.range(3), tf.subtract(x, x), x + x,
+       tf.concat([x, x], 0), tf.stop_gradient(x), tf.reshape(x, [-1]), tf.where(b), tf.shape(x),
+       tf.ones([2]), tf.stack([x]), x @ z, x[0], tf.cond(b[0, 0], lambda: x, lambda: y),
+       tf.is_variable_initialized(tf.get_variable("next", [])), tf.expand_dims(x, 0),
+       tf.diag_part(m), tf.convert_to_tensor([s]), tf.transpose(x), tf.zeros_like(x)]
+"""
 PARTS = """
 out = []
 for g in gs:
     out += [g.values, g.indices] if isinstance(g, tf.IndexedSlices) else [g]
+"""
+
+
+#: Variables that training makes in a scope. Slots and the global step go by the variable scope, the
+#: powers of Adam by the name scope.
+SCOPED = """
+with tf.{scope}("net"):
+    w, u = tf.Variable(tf.zeros([2]), name="w"), tf.get_variable("u", [2])
+with tf.{scope}("train"):
+    loss = tf.reduce_sum(w * u)
+    step = tf.train.get_or_create_global_step()
+    average = tf.train.ExponentialMovingAverage(0.9, zero_debias=True)
+    out = [average.apply([w, u, w * u]), average.average(w)]
+    for _ in range(2):
+        optimizer = tf.train.{optimizer}
+        out.append(optimizer.minimize(loss, global_step=step))
+        out += [optimizer.get_slot(w, name) for name in optimizer.get_slot_names()]
+out += tf.global_variables() + tf.global_variables("train") + [tf.constant(1.0)]
 """
 
 
@@ -177,6 +241,20 @@ def both(tensorflow, text, arrays=()):
 @pytest.mark.parametrize("text", RESULTS)
 def test_results(tensorflow, text):
     ours, theirs = both(tensorflow, text if "out =" in text else f"out = {text}", used(text))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("text", ASIDES)
+def test_names_that_come_next(tensorflow, text):
+    text = f"with tf.name_scope('sc'):\n  out = {text}" + NEXT.replace("\n", "\n  ")
+    ours, theirs = both(tensorflow, text, used(text))
+    assert ours == theirs
+
+
+@pytest.mark.parametrize("scope", ["name_scope", "variable_scope"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS.values())
+def test_variables_of_training_in_a_scope(tensorflow, optimizer, scope):
+    ours, theirs = both(tensorflow, SCOPED.format(scope=scope, optimizer=optimizer))
     assert ours == theirs
 
 

@@ -1,6 +1,7 @@
 """What the extension module (pyx/_core.pyx) offers, for type checkers."""
 
 from collections.abc import Callable as Function
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class State:
 
 class Executable:
     isa: str
+    source: Any
     def __init__(self, state: State, *plan: Any) -> None: ...
     def loop(
         self,
@@ -58,3 +60,66 @@ class Callable:
     ) -> None: ...
     def __call__(self, *args: Any) -> Any: ...
     def reset(self) -> None: ...
+
+class Plans:
+    last: Executable | None
+    def __init__(
+        self,
+        bind: Function[[tuple[Any, ...]], Executable],
+        valued: Sequence[int],
+        most: int,
+    ) -> None: ...
+    def __len__(self) -> int: ...
+    def find(self, args: tuple[Any, ...]) -> Executable: ...
+
+class Link: ...
+
+class Call(Link):
+    def __init__(self, takes: Sequence[int], gives: Sequence[int], plans: Plans) -> None: ...
+
+class Host(Link):
+    def __init__(
+        self,
+        takes: Sequence[int],
+        gives: Sequence[int],
+        function: Function[[list[Any]], list[Any]],
+    ) -> None: ...
+
+class Chain:
+    def __init__(self, n_args: int, rest: Sequence[Any], links: Sequence[Link]) -> None: ...
+    def bind(self, args: Sequence[Any]) -> tuple[Executable, tuple[Any, ...]]: ...
+
+class Body:
+    def __init__(self, chain: Chain, chosen: Sequence[int]) -> None: ...
+
+class If(Link):
+    def __init__(self, takes: Sequence[int], gives: Sequence[int], yes: Body, no: Body) -> None: ...
+
+class Loop(Link):
+    trip: int
+
+class While(Loop):
+    def __init__(
+        self,
+        takes: Sequence[int],
+        gives: Sequence[int],
+        condition: Body,
+        body: Body,
+        n_carried: int,
+        most: int,
+        start: Function[[list[Any]], list[Any]] | None = None,
+    ) -> None: ...
+
+class Scan(Loop):
+    def __init__(
+        self,
+        takes: Sequence[int],
+        gives: Sequence[int],
+        body: Body,
+        n_carried: int,
+        n_stacks: int,
+        kept: Sequence[bool],
+        reverse: bool,
+        stack: Function[[int, list[Any]], Any],
+        start: Function[[list[Any]], list[Any]] | None = None,
+    ) -> None: ...

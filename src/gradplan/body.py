@@ -13,7 +13,7 @@ import numpy as np
 
 from gradplan.dtypes import DType
 from gradplan.graph import Graph, Operation, Tensor
-from gradplan.opdef import HOST, REGISTRY, STATE, captured, infer_shapes
+from gradplan.opdef import HOST, REGISTRY, STATE, assembled, captured, infer_shapes
 from gradplan.program import Program, is_pure
 from gradplan.shapes import Shape
 
@@ -104,13 +104,18 @@ class Body(Graph):
             if static is not None:
                 return static(t.op.attrs, [shape_of[x] for x in t.op.inputs])
             if t not in values:
+                values[t] = computed(t) if evaluate is not None else None
+            return values[t]
+
+        def computed(t: Tensor) -> np.ndarray | None:
+            found = assembled(t, shape_of[t], value_of)
+            if found is None:
                 around = [x for y in t.op.inputs for x in y.op.outputs] if is_pure(t.op) else []
                 given = {x: value_of(x) for x in around}
-                if evaluate is None or not given or any([v is None for v in given.values()]):
-                    values[t] = None
-                else:
-                    values[t] = evaluate([t], given.__getitem__, given)[0]
-            return values[t]
+                if given and not any([v is None for v in given.values()]):
+                    assert evaluate is not None
+                    found = evaluate([t], given.__getitem__, given)[0]
+            return found
 
         for op in self._ops:
             if op.outputs and op.outputs[0] in shape_of:

@@ -1,15 +1,14 @@
 """What a callable is compiled to: programs, optimised once, and their plans by the shapes fed; the
-loops among them that run from Python."""
+loops among them that no plan holds."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradplan import bind, dtypes, errors, loop, passes, probe, schedule, shapes, stages
+from gradplan import _core, bind, errors, loop, passes, probe, schedule, shapes, stages
 from gradplan.body import behind
 from gradplan.feeds import to_feed
 from gradplan.graph import Operation, Tensor
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
 MAX_PLANS = 16
 
 #: Those that the inside of a loop keeps whose shapes grow: one for each trip, if it is not longer.
-MAX_TRIP_PLANS = 512
+#: A small one takes 15 kB.
+MAX_TRIP_PLANS = 1024
 
 
 class Compiled:
@@ -38,18 +38,24 @@ class Compiled:
         stage: stages.Stage,
         places: Mapping[Tensor, Tensor] | None = None,
         most: int = MAX_PLANS,
+        check: Callable[[Sequence[Any]], None] | None = None,
     ) -> None:
         self._session = session
         self._feeds = stage.feeds
         self._valued = [i for i, t in enumerate(stage.feeds) if t in stage.valued]
         self._optimise = session._config.optimize
-        self._most = most
+        self._check = check  # of the shapes of what is fetched
         self._extracted = extract.run(stage.fetches, stage.feeds, stage.targets, stage.done, places)
         schedule.order(self._extracted)  # what cannot be ordered is refused here
         #: The program for each pattern of equal sizes among the feeds, optimised when first met.
         self.programs: dict[Any, tuple[Program, schedule.Schedule]] = {}
-        self._plans: OrderedDict[Any, tuple[Plan, Any]] = OrderedDict()
-        self.plan: Plan | None = None
+        self.executables = _core.Plans(self._make, self._valued, most)
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan that was used last."""
+        last = self.executables.last
+        return None if last is None else last.source
 
     @property
     def plans(self) -> list[Plan | None]:
@@ -78,25 +84,22 @@ class Compiled:
     def bind(self, args: Sequence[Any]) -> tuple[Any, tuple[np.ndarray, ...]]:
         """The executable for these arguments, and the arguments as arrays that it takes."""
         arrays = tuple([to_feed(t, a) for t, a in zip(self._feeds, args, strict=True)])
-        key: Any = tuple([a.shape for a in arrays])
-        fed = key
-        if self._valued:
-            key += tuple([arrays[i].tobytes() for i in self._valued])
-        if key in self._plans:
-            self._plans.move_to_end(key)
-            plan, executable = self._plans[key]
-        else:
-            program, order = self._optimised(fed)
-            values = {program.feeds[i]: arrays[i] for i in self._valued}
-            binder = bind.Binder(program, fed, self._session, order, self._optimise, values)
-            plan = binder.bind()
-            threads = self._session._config.intra_op_parallelism_threads
-            executable = plan.executable(self._session._state, threads)
-            self._plans[key] = plan, executable
-            if len(self._plans) > self._most:
-                self._plans.popitem(last=False)
-        self.plan = plan
-        return executable, arrays
+        return self.executables.find(arrays), arrays
+
+    def _make(self, arrays: Sequence[Any]) -> _core.Executable:
+        """A plan for arrays of new shapes."""
+        for a in arrays:
+            if isinstance(a, Ragged):
+                raise a.refusal
+        fed = [a.shape for a in arrays]
+        program, order = self._optimised(fed)
+        values = {program.feeds[i]: arrays[i] for i in self._valued}
+        binder = bind.Binder(program, fed, self._session, order, self._optimise, values)
+        plan = binder.bind()
+        if self._check is not None:
+            self._check(plan.fetch_shapes)
+        threads = self._session._config.intra_op_parallelism_threads
+        return plan.executable(self._session._state, threads)
 
 
 class Staged:
@@ -110,15 +113,41 @@ class Staged:
         feeds: Sequence[Tensor],
         places: Mapping[Tensor, Tensor] | None = None,
         most: int = MAX_PLANS,
+        check: Callable[[Sequence[Any]], None] | None = None,
     ) -> None:
         self._feeds = list(feeds)
-        self._parts = parts
-        self._compiled = [Compiled(session, part, places, most) for part in parts]
+        self._last = parts[-1]
+        self._compiled: list[Compiled] = []
+        number = {t: i for i, t in enumerate(feeds)}
+        rest: list[np.ndarray | None] = []  # the values after the feeds, as far as they are known
+
+        def numbered(t: Tensor, value: np.ndarray | None = None) -> int:
+            if t not in number:
+                number[t] = len(number)
+                rest.append(value)
+            return number[t]
+
         taken = {t for part in parts for t in part.feeds}
         taken |= {t for part in parts for op in part.steps for t in op.inputs}
-        self._steps = [
-            [Stepped(session, op, taken, places or {}) for op in part.steps] for part in parts
-        ]
+        links: list[_core.Link] = []
+        for part in parts:
+            for op in part.steps:
+                given = [t for t in op.inputs[op.writes :] if not is_variable(t)]
+                for t in given:
+                    if t not in number:
+                        numbered(t, np.array(constant_value(t), t.dtype.np, order="C"))
+                takes = [number[t] for t in given]
+                gives = [-1 if t in number else numbered(t) for t in op.outputs]  # -1: it is fed
+                links.append(Stepped(session, op, taken, places or {}).link(takes, gives))
+            if part is not self._last and not (part.fetches or part.targets):
+                continue  # there is nothing to it but loops that no plan holds
+            checked = check if part is self._last else None
+            compiled = Compiled(session, part, places, most, checked)
+            self._compiled.append(compiled)
+            takes = [number[t] for t in part.feeds]
+            gives = [] if part is self._last else [numbered(t) for t in part.fetches]
+            links.append(_core.Call(takes, gives, compiled.executables))
+        self.chain = _core.Chain(len(self._feeds), rest, links)
 
     @property
     def plans(self) -> list[Plan | None]:
@@ -128,37 +157,16 @@ class Staged:
 
     def loop_feeds(self, arrays: Sequence[Any]) -> list[loop.Feed]:
         """The arrays of a loop, checked and converted as a whole."""
-        return _loop_feeds(self._feeds, self._parts[-1].fetches, arrays)
+        return _loop_feeds(self._feeds, self._last.fetches, arrays)
 
     def bind(self, args: Sequence[Any]) -> tuple[Any, tuple[np.ndarray, ...]]:
         """Run all stages but the last; the executable of that, and the arguments that it takes."""
-        known = {
-            t: a if isinstance(a, Ragged) else to_feed(t, a)
-            for t, a in zip(self._feeds, args, strict=True)
-        }
-        for part, compiled, steps in zip(self._parts, self._compiled, self._steps, strict=True):
-            for step in steps:
-                step.run(known)
-            is_last = part is self._parts[-1]
-            if not (is_last or part.fetches or part.targets):
-                continue  # there is nothing to it but loops that run from Python
-            executable, arrays = compiled.bind([_even(known[t]) for t in part.feeds])
-            if not is_last:
-                for t, value in zip(part.fetches, executable.run(arrays), strict=True):
-                    known[t] = _kept(t, value)
-        return executable, arrays
+        return self.chain.bind([to_feed(t, a) for t, a in zip(self._feeds, args, strict=True)])
 
     def run(self, args: Sequence[Any]) -> list[Any]:
         """What the last stage fetches."""
         executable, arrays = self.bind(args)
         return executable.run(arrays)
-
-
-def _kept(t: Tensor, value: Any) -> Any:
-    """A result, as it is fed again."""
-    if isinstance(value, Ragged):
-        return value
-    return np.asarray(value).view(dtypes.Bits) if t.dtype is dtypes.bfloat16 else value
 
 
 class Ragged(list[Any]):
@@ -169,19 +177,9 @@ class Ragged(list[Any]):
         self.refusal = refusal
 
 
-def _even(value: Any) -> Any:
-    if isinstance(value, Ragged):
-        raise value.refusal
-    return value
-
-
-def _is_new_array(t: Tensor, value: Any) -> bool:
-    return t._shape is None and np.ndim(value) == 2 and np.shape(value)[1] == 0
-
-
 class Stepped:
-    """A loop or conditional that runs from Python: its bodies are programs of their own, bound for
-    the shapes that a trip meets.
+    """A loop or conditional that no plan holds: its bodies are programs of their own, bound for the
+    shapes that a trip meets. It is run by a link of a chain (pyx/chain.pxi).
 
     Parameters
     ----------
@@ -201,118 +199,100 @@ class Stepped:
         places: Mapping[Tensor, Tensor],
     ) -> None:
         self._op, self._taken = op, taken
-        self._first = op.writes + op.attrs.get("arguments", len(op.inputs))
-        self._bodies = []
+        self._kind = op.type.removeprefix("Stateless")
+        #: Of what is carried: where among the arguments of the body it begins, and the number.
+        self._first = self._n = 0
+        if self._kind == "While":
+            self._n = op.attrs["arguments"]
+        elif self._kind == "Scan":
+            self._first, self._n = 1, op.attrs["carried"]
+        self._loop: _core.Loop | None = None
+        self._bodies: list[_core.Body] = []
         for body in op.attrs.get("bodies", ()):
-            around = dict(zip(body.taken, op.inputs[self._first :], strict=True))
-            inner = {s: places.get(t, t) for s, t in around.items() if is_variable(t)}
+            around = op.inputs[op.writes + op.attrs["arguments"] :]
+            pairs = zip(body.taken, around, strict=True)
+            inner = {s: places.get(t, t) for s, t in pairs if is_variable(t)}
             ops = behind(body.outputs)
             given = [t for t in body.inputs if t not in inner]
             chosen = [i for i, t in enumerate(given) if t.op in ops]
             feeds = [given[i] for i in chosen]
             parts = stages.split(body.outputs, feeds, [], body.arguments)
-            self._bodies.append((Staged(session, parts, feeds, inner, MAX_TRIP_PLANS), chosen))
-        self._steps = {
-            "If": self._choose,
-            "While": self._repeat,
-            "Scan": self._go_through,
-            "AddN": self._add,
-        }
+            check = self._check if body is op.attrs["bodies"][-1] else None
+            staged = Staged(session, parts, feeds, inner, MAX_TRIP_PLANS, check)
+            self._bodies.append(_core.Body(staged.chain, chosen))
 
-    def run(self, known: dict[Tensor, Any]) -> None:
-        """Put its results into ``known``, which has what it takes."""
-        op = self._op
-        values = []
-        for t in op.inputs[op.writes :]:
-            if t not in known and not is_variable(t):
-                known[t] = _kept(t, np.asarray(constant_value(t), t.dtype.np))
-        arguments = [known[t] for t in op.inputs[op.writes : self._first]]
-        given = [known[t] for t in op.inputs[self._first :] if not is_variable(t)]
-        values = self._steps[op.type.removeprefix("Stateless")](arguments, given)
-        for t, value in zip(op.outputs, values, strict=True):
-            known.setdefault(t, _kept(t, value))  # but for what is fed
+    def link(self, takes: list[int], gives: list[int]) -> _core.Link:
+        """What runs it, on the values with these numbers."""
+        attrs = self._op.attrs
+        if self._kind == "AddN":
+            return _core.Host(takes, gives, self._add)
+        if self._kind == "If":
+            yes, no = self._bodies
+            return _core.If(takes, gives, yes, no)
+        start = self._start()
+        if self._kind == "While":
+            condition, body = self._bodies
+            most = -1 if attrs["most"] is None else attrs["most"]
+            self._loop = _core.While(takes, gives, condition, body, self._n, most, start)
+            return self._loop
+        (body,) = self._bodies
+        n_stacks = attrs["arguments"] - 1 - self._n
+        kept = [t in self._taken for t in self._op.outputs[self._n :]]
+        self._loop = _core.Scan(
+            takes, gives, body, self._n, n_stacks, kept, attrs["reverse"], self._stacked, start
+        )
+        return self._loop
 
-    def _choose(self, arguments: list[Any], given: list[Any]) -> list[Any]:
-        return self._call(0 if arguments[0] else 1, given)
-
-    def _repeat(self, carried: list[Any], given: list[Any]) -> list[Any]:
-        most, trips = self._op.attrs["most"], 0
-        carried = self._arrays(carried, given)
-        while (most is None or trips < most) and self._call(0, [*carried, *given])[0]:
-            carried = self._handed_on(self._call(1, [*carried, *given]), trips)
-            trips += 1
-        return [*carried, np.int64(trips)]
-
-    def _go_through(self, arguments: list[Any], given: list[Any]) -> list[Any]:
-        n = self._op.attrs["carried"]
-        carried, stacks = arguments[1 : 1 + n], arguments[1 + n :]
-        trips = len(stacks[0]) if stacks else int(arguments[0])
-        carried = self._arrays(carried, given, 1)
-        outs = self._op.outputs[n:]
-        body_rows = self._op.attrs["bodies"][0].arguments[1 + n :]
-        rows: list[list[Any]] = [[] for _ in outs]
-        for at in reversed(range(trips)) if self._op.attrs["reverse"] else range(trips):
-            before = carried
-            row = [_kept(t, stack[at]) for t, stack in zip(body_rows, stacks, strict=True)]
-            out = self._call(0, [np.int64(at), *carried, *row, *given])
-            carried = self._handed_on(out[:n], at, 1)
-            for t, kept, made in zip(outs, rows, [*out[n:], *before], strict=True):
-                if t in self._taken:
-                    kept.append(made if isinstance(made, Ragged) else np.asarray(made))
-        if self._op.attrs["reverse"]:
-            rows = [kept[::-1] for kept in rows]
-        return [*carried, *[self._stacked(t, kept) for t, kept in zip(outs, rows, strict=True)]]
-
-    def _add(self, stacks: list[Any], given: list[Any]) -> list[Any]:
+    def _add(self, stacks: list[Any]) -> list[Any]:
         sums = [np.asarray(sum(rows)) for rows in zip(*stacks, strict=True)]
-        return [self._stacked(self._op.outputs[0], sums)]
+        return [self._stacked(0, sums)]
 
-    def _call(self, k: int, values: Sequence[Any]) -> list[Any]:
-        """The results of body ``k``, which need not take all."""
-        body, chosen = self._bodies[k]
-        return body.run([values[i] for i in chosen])
+    def _start(self) -> Callable[[list[Any]], list[Any]] | None:
+        """What completes the values of the first trip: a new array has rows of size 0, and then of
+        the size with which the body fills them."""
+        body, first = self._op.attrs["bodies"][-1], self._first
+        carried = range(first, first + self._n)
+        if all([body.arguments[i]._shape is not None for i in carried]):
+            return None
 
-    def _arrays(self, carried: list[Any], given: list[Any], first: int = 0) -> list[Any]:
-        """What the first trip takes, ``first`` arguments of the body after others: new arrays,
-        whose rows have size 0, as the body fills them."""
-        body = self._op.attrs["bodies"][-1]
-        places = list(enumerate(body.arguments[first : first + len(carried)]))
-        new = [i for i, t in places if _is_new_array(t, carried[i])]
-        if not new:
-            return carried
-        rest = iter(given)
-        dims = [t._shape for t in body.arguments]
-        dims[first : first + len(carried)] = [np.shape(a) for a in carried]
-        for t in body.taken:
-            value: Any = None if is_variable(t) else next(rest)
-            known = value is not None and not isinstance(value, Ragged)
-            dims.append(np.shape(value) if known else t._shape)
-        found = body.shapes(body.inputs, dims, lambda i: None, bind.evaluate)
-        out = list(carried)
-        for i in new:
-            shape = shapes.merge(found[i], body.outputs[i]._shape)
-            if isinstance(shape, tuple):
-                rows = [d or 0 for d in shape[1:]]
-                out[i] = _kept(
-                    body.arguments[first + i], np.zeros((len(out[i]), *rows), out[i].dtype)
-                )
-        return out
+        def start(values: list[Any]) -> list[Any]:
+            new = [i for i in carried if _is_new_array(body.arguments[i], values[i])]
+            if not new:
+                return values
+            rest = iter(values[len(body.arguments) :])
+            dims = [t._shape for t in body.arguments]
+            for i in carried:
+                dims[i] = np.shape(values[i])
+            for t in body.taken:
+                value: Any = None if is_variable(t) else next(rest)
+                known = isinstance(value, np.ndarray)
+                dims.append(value.shape if known else t._shape)
+            found = body.shapes(body.inputs, dims, lambda i: None, bind.evaluate)
+            out = list(values)
+            for i in new:
+                shape = shapes.merge(found[i - first], body.outputs[i - first]._shape)
+                if isinstance(shape, tuple):
+                    rows = [d or 0 for d in shape[1:]]
+                    out[i] = np.zeros((len(out[i]), *rows), out[i].dtype)
+            return out
 
-    def _handed_on(self, results: Sequence[Any], trip: int, first: int = 0) -> list[Any]:
-        """What a trip gave, as the next one takes it: of a shape that the loop allows."""
-        arguments = self._op.attrs["bodies"][-1].arguments[first:]
-        out = []
-        for i, (t, value) in enumerate(zip(arguments, results, strict=False)):
-            if shapes.merge(t._shape, value.shape) is False:
+        return start
+
+    def _check(self, made: Sequence[tuple[int, ...]]) -> None:
+        """Refuse results of the body of shapes that the loop does not allow."""
+        arguments = self._op.attrs["bodies"][-1].arguments[self._first :]
+        for i, (t, shape) in enumerate(zip(arguments[: self._n], made, strict=False)):
+            if shapes.merge(t._shape, shape) is False:
+                trip = self._loop.trip if self._loop is not None else 0
                 raise self._refusal(
-                    f"loop variable {i} has shape {shapes.text(value.shape)} after trip {trip}, "
+                    f"loop variable {i} has shape {shapes.text(shape)} after trip {trip}, "
                     f"but its invariant is {shapes.text(t._shape)}: allow for it with "
                     "shape_invariants"
                 )
-            out.append(_kept(t, value))
-        return out
 
-    def _stacked(self, t: Tensor, rows: list[Any]) -> Any:
+    def _stacked(self, number: int, rows: list[Any]) -> Any:
+        """Rows that are no array by themselves."""
+        t = self._op.outputs[self._n + number]
         if not rows:
             dims = t._shape[1:] if t._shape is not None else ()
             return np.zeros((0, *[d or 0 for d in dims]), t.dtype.np)
@@ -332,6 +312,10 @@ class Stepped:
         return errors.InvalidArgumentError(
             None, op, f"{op.type} '{op.name}': {what} (made at {op.made_at})"
         )
+
+
+def _is_new_array(t: Tensor, value: Any) -> bool:
+    return t._shape is None and np.ndim(value) == 2 and np.shape(value)[1] == 0
 
 
 def _loop_feeds(

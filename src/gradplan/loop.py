@@ -117,8 +117,14 @@ def run(
     gathered = tuple([f.gathered for f in feeds])
     arrays = tuple([f.array for f in feeds])
 
+    due = monotonic() + every
+
     def progress(step: int) -> Any:
-        return on_progress(done + step) if on_progress is not None else None
+        nonlocal due
+        assert on_progress is not None
+        stop = on_progress(done + step)
+        due = monotonic() + every
+        return stop
 
     for rows, batch in order.chunks(steps):
         example = [f.array[:batch] if f.gathered else f.array for f in feeds]
@@ -129,6 +135,9 @@ def run(
         results.append([v[:ran] for v in values])
         done += ran
         if ran < n:
+            break
+        # An epoch may be over sooner than it is time to report.
+        if on_progress is not None and done < steps and monotonic() >= due and progress(0):
             break
     return [np.concatenate(parts) for parts in zip(*results, strict=True)]
 

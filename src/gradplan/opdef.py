@@ -89,8 +89,9 @@ class OpDef:
         new first dimension, where the kind does not tell how; ``b`` is a :class:`Batch`
         (``vectorize.py``). None for what it cannot do.
     known : callable or None
-        ``(op) -> tuple of int and None, or None``: what is known of a scalar or vector of integers
-        while the graph is built, element by element.
+        ``(tensor, sizes) -> tuple of int and None, or None``: what is known of a result, if it is a
+        scalar or vector of integers, while the graph is built, element by element; ``sizes(t)``
+        tells it of an input.
     sized : int or None
         The input that lists the dimensions of the result, -1 or unknown ones aside.
     flops : float or callable
@@ -596,17 +597,34 @@ def constant_value(tensor: Tensor) -> np.ndarray | None:
     return static(tensor.op.attrs, [t._shape for t in tensor.op.inputs])
 
 
-def known_sizes(tensor: Tensor) -> tuple[int | None, ...] | None:
+def known_sizes(
+    tensor: Tensor, value: Callable[[Tensor], np.ndarray | None] = constant_value
+) -> tuple[int | None, ...] | None:
     """What is known before any run of a scalar or vector of integers, element by element; None if
     it is nothing at all.
 
     The shape of ``x`` with static shape (?, 3) is known to be (?, 3), and so are parts of it.
+    ``value`` gives values that are known.
     """
-    value = constant_value(tensor)
-    if value is not None:
-        return tuple(int(v) for v in value.ravel()) if value.ndim < 2 and value.size < 65 else None
+    found = value(tensor)
+    if found is not None:
+        return tuple(int(v) for v in found.ravel()) if found.ndim < 2 and found.size < 65 else None
     rule = tensor.op.opdef.known
-    return rule(tensor.op) if rule is not None else None
+    return rule(tensor, lambda t: known_sizes(t, value)) if rule is not None else None
+
+
+def assembled(
+    tensor: Tensor, shape: Shape | None, value: Callable[[Tensor], np.ndarray | None]
+) -> np.ndarray | None:
+    """The value of a tensor of this shape, if it is put together of known sizes without
+    arithmetic."""
+    rule = tensor.op.opdef.known
+    if rule is None or shape is None or len(shape) > 1 or not tensor.dtype.is_integer:
+        return None
+    sizes = rule(tensor, lambda t: known_sizes(t, value))
+    if sizes is None or None in sizes or len(sizes) != shapes.size(shape):  # type: ignore[arg-type]
+        return None
+    return np.array(sizes, tensor.dtype.np).reshape(shape)  # type: ignore[arg-type]
 
 
 def resolve() -> None:

@@ -132,7 +132,7 @@ class Plan:
     def executable(self, state: _core.State, threads: int = 0) -> _core.Executable:
         """The plan as C runs it, on a session's memory."""
         try:
-            return _core.Executable(
+            executable = _core.Executable(
                 state,
                 self.bufs,
                 self.insns,
@@ -156,6 +156,8 @@ class Plan:
             )
         except MemoryError:
             raise self._too_large() from None
+        executable.source = self
+        return executable
 
     # ---- errors --------------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ batch size that a script feeds beside its data, needs no stage of its own, nor d
 it: the plan is bound for that value as it is bound for the shapes of the feeds.
 
 A loop or conditional of which no plan can be made, since a shape in it changes from trip to trip or
-depends on what the trip computes, is marked ``stepped`` (control_flow/growing.py). It is run from
-Python at the beginning of a stage, and the rest of the stage is bound for what came out.
+depends on what the trip computes, is marked ``stepped`` (control_flow/growing.py). It runs at the
+beginning of a stage, with a plan for each shape that a trip meets, and the rest of the stage is
+bound for what came out.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Stage(NamedTuple):
     done : set of Operation
         What earlier stages have executed.
     steps : list of Operation
-        Loops and conditionals that are run from Python before it.
+        Loops and conditionals that are run before it, since no plan holds them.
     """
 
     fetches: list[Tensor]
@@ -67,7 +68,7 @@ class Stage(NamedTuple):
 
 
 def is_stepped(op: Operation) -> bool:
-    """Whether the operation runs from Python, a trip at a time, and not inside a plan."""
+    """Whether the operation runs by plans of its own, and not inside another."""
     return op.attrs.get("stepped", False) or op.type == "AddN" and any(map(_is_ragged, op.inputs))
 
 

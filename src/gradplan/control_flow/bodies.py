@@ -7,7 +7,7 @@ from typing import Any
 
 from gradplan import bind, dtypes, passes, probe, shapes
 from gradplan.body import Body
-from gradplan.control_flow.growing import Findings, examine, glance
+from gradplan.control_flow.growing import Findings, Sizes, examine, glance, sizes_of
 from gradplan.dtypes import DType
 from gradplan.graph import Graph, Operation, Tensor, at_user_line
 from gradplan.opdef import CALL, STATE, apply, captured, graph_of, op
@@ -175,40 +175,47 @@ def make(
     arguments: Sequence[Tensor],
     types: Sequence[DType],
     name: str,
-    grows: Callable[[Findings, Callable[[], Findings]], bool] | None = None,
-    starts: Sequence[Shape | None] | None = None,
+    grows: Callable[[Findings, bool], bool] | None = None,
+    starts: Sequence[Tensor] | None = None,
+    stepped: bool = False,
     **attrs: Any,
 ) -> Sequence[Tensor]:
     """One operation with bodies: its inputs are variables they write, ``arguments``, captures.
 
-    ``grows`` says of what was found out about the last body whether it has to run from Python
-    though that need not, and may look more closely; ``starts`` are the shapes of their arguments in
-    the first trip. Of an ``If`` the attribute ``settled`` becomes true where its bodies give other
-    shapes, so that the predicate has to be known when it is bound.
+    ``grows`` says of what was found out about the last body whether no plan can hold it though no
+    shape in it depends on what it computes (with or without the benefit of the doubt), ``stepped``
+    that none can; ``starts`` are the arguments of the first trip. Of an ``If`` the attribute
+    ``settled`` becomes true where its bodies give other shapes, so that the predicate has to be
+    known when it is bound.
     """
     captures = list(dict.fromkeys(t for body in bodies for t in body.captures))
     written = list(dict.fromkeys(t for body in bodies for t in body.written()))
     captures = [t for t in captures if t not in written] + written
     for body in bodies:
         body.taken = [captured(body, t) for t in captures]
+    large, small = sizes_of(bodies[0])
 
-    def look(body: Body, evaluate: Any = None) -> Findings:
-        enters = [t._shape for t in body.arguments] if starts is None else starts
-        around = [t._shape for t in captures]
-        return examine(body, [*enters, *around], captures, evaluate)
+    def look(sizes: Sizes, evaluate: Any = None) -> list[Findings]:
+        return [examine(body, starts, captures, sizes, evaluate) for body in bodies]
 
-    last = bodies[-1]
-    known = not any(t._shape is None or None in t._shape for body in bodies for t in body.outputs)
-    sure = "settled" not in attrs or known
-    found = [
-        (glance(body) if sure and not (grows and body is last) else None) or look(body)
-        for body in bodies
-    ]
-    if "settled" in attrs:
-        attrs["settled"] = attrs["settled"] or found[0].shapes != found[1].shapes
-    stepped = any([f.stepped for f in found])
-    if grows is not None and not stepped:
-        stepped = grows(found[-1], lambda: look(last, bind.evaluate))
+    def varies(found: list[Findings], benefit: bool) -> bool:
+        return grows(found[-1], benefit) if grows else found[0].unlike(found[1], benefit)
+
+    is_if = "settled" in attrs
+    outputs = [t for body in bodies for t in body.outputs]
+    if grows is not None or is_if and any(t._shape is None or None in t._shape for t in outputs):
+        found = look(large)
+        varied = any(
+            varies(found if sizes is large else look(sizes), False)
+            and varies(look(sizes, bind.evaluate), True)  # that takes time
+            for sizes in (large, small)
+        )
+    else:
+        found = [glance(body) or examine(body, starts, captures, large) for body in bodies]
+        varied = is_if and varies(found, True)
+    if is_if:
+        attrs["settled"] = attrs["settled"] or varied
+    stepped = stepped or any([f.stepped for f in found]) or varied and not is_if
     first = len(written) + len(arguments)
     roots = [
         first + i

@@ -25,7 +25,7 @@ from gradplan.control_flow.bodies import (
     shape_values,
     trace,
 )
-from gradplan.control_flow.growing import Findings, changes, depends_on_values
+from gradplan.control_flow.growing import Findings
 from gradplan.control_flow.scans import (
     carried_shapes,
     carry,
@@ -377,33 +377,20 @@ def while_loop(
             del initial[sizing.taken(test, inside, len(flat)) :]
             kept = len(initial)
             del test.arguments[kept:], inside.arguments[kept:], inside.outputs[kept:], wanted[kept:]
-        freed = [a != b for a, b in zip(wanted, [t._shape for t in initial], strict=True)]
+        bound = [a == b for a, b in zip(wanted, [t._shape for t in initial], strict=True)]
 
-        def grows(found: Findings, closely: Callable[[], Findings]) -> bool:
-            if depends_on_values(inside.arguments, found.shapes):
-                found = closely()
-            return _grows(initial, inside, found.shapes, freed)
+        def grows(found: Findings, benefit: bool) -> bool:
+            changing = zip(initial, inside.arguments, found.changes(bound, benefit), strict=True)
+            return any(change and _may_change(t, argument) for t, argument, change in changing)
 
-        starts = [t._shape for t in initial]
         changing = grows if any(map(_may_change, initial, inside.arguments)) else None
         types = [*[t.dtype for t in initial], dtypes.int64]
-        outs = make(_WHILE, [test, inside], initial, types, "Exit", changing, starts, most=most)
+        outs = make(_WHILE, [test, inside], initial, types, "Exit", changing, initial, most=most)
         ends = apart(outs[: len(flat)] if exact else outs[:-1], counted=most is not None)
     out = pack([returned] if one else returned, _wrapped(like, ends))
     if several and len(out) == 1 and not return_same_structure:
         return out[0]
     return out
-
-
-def _grows(
-    initial: Sequence[Tensor], body: Body, leaves: Sequence[Any], freed: Sequence[bool]
-) -> bool:
-    """Whether a loop carries something whose shape changes, and its invariant allows that; of what
-    an invariant frees it is enough that it may change."""
-    for t, argument, leaf, free in zip(initial, body.arguments, leaves, freed, strict=True):
-        if _may_change(t, argument) and changes([t._shape], [leaf], surely=not free):
-            return True
-    return False
 
 
 def _may_change(initial: Tensor, argument: Tensor) -> bool:

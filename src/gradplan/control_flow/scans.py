@@ -147,8 +147,7 @@ def scan_loop(
     types = [t.dtype for t in (*body.outputs, *initial)]
     arguments = [convert_to_tensor(trips, dtypes.int64), *initial, *stacks]
     attrs: dict[str, Any] = {"carried": n, "reverse": reverse}
-    grows = (lambda found, closely: True) if stepped else None
-    return make(_SCAN, [body], arguments, types, name, grows, **attrs)
+    return make(_SCAN, [body], arguments, types, name, stepped=stepped, **attrs)
 
 
 @_scan_rules.shape

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
-from gradplan.graph import Operation, Tensor, at_user_line
-from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, known_sizes, named, op
+from gradplan.graph import Operation, Tensor
+from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, named, op
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, renamed, shape_constant
 from gradplan.ops.sizes import (
     bound_list,
@@ -24,6 +25,7 @@ __all__ = [
     "expand_dims",
     "fill",
     "identity",
+    "identity_n",
     "ones",
     "ones_like",
     "reshape",
@@ -55,8 +57,50 @@ def _(op: Any, dy: Any) -> Any:
 
 
 @identity.known
-def _(op: Any) -> Any:
-    return known_sizes(op.inputs[0])
+def _(out: Tensor, sizes: Any) -> Any:
+    return sizes(out.op.inputs[0])
+
+
+@op("IdentityN", VIEW, types="any* -> @T*")
+def _identity_n(input: Any, T: Any = (), name: str | None = None) -> Any:
+    """The same tensors under new names; see :func:`identity_n`."""
+
+
+@_identity_n.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    return list(in_shapes)
+
+
+@_identity_n.lower
+def _(binder: Any, op: Any) -> None:
+    for i, t in enumerate(op.inputs):
+        binder.alias(op, binder.view(t), i)
+
+
+@_identity_n.gradient
+def _(op: Any, *dys: Any) -> Any:
+    return dys
+
+
+@_identity_n.known
+def _(out: Tensor, sizes: Any) -> Any:
+    return sizes(out.op.inputs[out.index])
+
+
+def identity_n(input: Sequence[Any], name: str | None = None) -> list[Tensor]:
+    """The same tensors as the results of one operation: ``name:0``, ``name:1`` and so on.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> [t.name for t in gp.identity_n([1.0, 2], name="both")]
+    ['both:0', 'both:1']
+    """
+    graph = graph_of(input)
+    with graph.as_default(), graph.name_scope(name or "IdentityN") as scope:
+        given = [convert_to_tensor(x, name=f"input_{i}") for i, x in enumerate(input)]
+        made = apply(_identity_n.opdef, given, {"T": tuple(t.dtype for t in given)}, scope)
+        return [made] if isinstance(made, Tensor) else list(made)
 
 
 @op("StopGradient", VIEW, T=ALL)
@@ -319,16 +363,20 @@ def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Any:
 
 @broadcast_to.shape
 def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
-    target, unknown = shape_argument(value(1), in_shapes[1])
+    return _broadcast(in_shapes[0], value(1), in_shapes[1])
+
+
+def _broadcast(given: Any, to: Any, of_to: Any) -> Any:
+    target, unknown = shape_argument(to, of_to)
     if target is None:
         return unknown
     if any(d < 0 for d in target):
         raise ValueError(f"{list(target)} has a negative dimension")
     shapes.size(target)
-    if in_shapes[0] is not None:
-        wide = shapes.broadcast(in_shapes[0], target)
-        if len(in_shapes[0]) > len(target) or shapes.merge(wide, target) is False:
-            raise ValueError(f"{shapes.text(in_shapes[0])} does not broadcast to {list(target)}")
+    if given is not None:
+        wide = shapes.broadcast(given, target)
+        if len(given) > len(target) or shapes.merge(wide, target) is False:
+            raise ValueError(f"{shapes.text(given)} does not broadcast to {list(target)}")
     return target
 
 
@@ -469,7 +517,8 @@ def sum_to_like(gradient: Tensor, x: Tensor, op: Operation) -> Tensor:
 # ---- filled tensors ------------------------------------------------------------------------------
 
 
-def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
+@op("Fill", VIEW, types="I T -> T", T=ALL, sized=0)
+def fill(dims: Any, value: Any, name: str | None = None) -> Any:
     """A tensor of shape ``dims`` with every element ``value``, a scalar.
 
     Raises
@@ -484,16 +533,24 @@ def fill(dims: Any, value: Any, name: str | None = None) -> Tensor:
     array([[7, 7],
            [7, 7]], dtype=int32)
     """
-    graph = graph_of([dims, value])
-    with graph.as_default(), graph.name_scope(name or "Fill") as scope:
-        empty = isinstance(dims, (list, tuple)) and not dims  # which says nothing of its type
-        dims = convert_to_tensor(dims, dtypes.int32 if empty else None, "dims")
-        value = convert_to_tensor(value, name="value")
-        if value._shape is None:
-            value = reshape(value, np.zeros(0, np.int32))
-        if value._shape:
-            raise ValueError(at_user_line(f"Fill '{scope[:-1]}': value must be a scalar: {value}"))
-        return broadcast_to(value, dims, name=scope)
+
+
+@fill.shape
+def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
+    if in_shapes[1]:
+        raise ValueError(f"value must be a scalar, not of shape {shapes.text(in_shapes[1])}")
+    return _broadcast(in_shapes[1], value(0), in_shapes[0])
+
+
+@fill.lower
+def _(binder: Any, op: Any) -> None:
+    binder.alias(op, binder.view(op.inputs[1]).broadcast(binder.shape(op.outputs[0])))
+
+
+@fill.gradient
+@named(None, "Sum")
+def _(op: Any, dy: Any) -> Any:
+    return None, sum_to_shape(dy, np.zeros(0, np.int32))
 
 
 def zeros(shape: Any, dtype: Any = dtypes.float32, name: str | None = None) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 from gradplan.opdef import constant_value
 from gradplan.ops.array import (
     broadcast_to,
+    identity_n,
     reshape,
     shape,
     sum_to_shape,
@@ -71,6 +72,11 @@ def _(op: Any, b: Any) -> Any:
     return reshape(b.inputs[0], b.shape(op.inputs[1]))
 
 
+@_rule("IdentityN")
+def _(op: Any, b: Any) -> Any:
+    return identity_n([b.full(i) for i in range(len(op.inputs))])
+
+
 @_of_first("OfShape")
 def _(op: Any, b: Any) -> Any:
     return of_shape(b.inputs[0], b.shape(op.inputs[1]))
@@ -79,6 +85,13 @@ def _(op: Any, b: Any) -> Any:
 @_of_first("BroadcastTo")
 def _(op: Any, b: Any) -> Any:
     return broadcast_to(b.aligned(0, b.rank(op.outputs[0])), b.shape(op.inputs[1]))
+
+
+@_rule("Fill")
+def _(op: Any, b: Any) -> Any:
+    if b.batched[0]:
+        return None
+    return broadcast_to(b.aligned(1, b.rank(op.outputs[0])), b.shape(op.inputs[0]))
 
 
 @_of_first("SumToShape")

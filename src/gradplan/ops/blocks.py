@@ -9,7 +9,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import VIEW, apply, op
+from gradplan.opdef import VIEW, apply, graph_of, op
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import convert_to_tensor, has_tensor, require_constant
 from gradplan.ops.math import floormod
@@ -415,9 +415,9 @@ def required_space_to_batch_paddings(
     >>> [v.tolist() for v in gp.Session().run([paddings, crops])]
     [[[0, 1], [0, 0]], [[0, 1], [0, 0]]]
     """
-    sizes, block = convert_to_tensor(input_shape), convert_to_tensor(block_shape)
-    graph = sizes.graph
+    graph = graph_of([input_shape, block_shape, base_paddings])
     with graph.as_default(), graph.name_scope(name or "required_space_to_batch_paddings"):
+        sizes, block = convert_to_tensor(input_shape), convert_to_tensor(block_shape)
         if base_paddings is None:
             before = after = zeros_like(block)
         else:

@@ -9,7 +9,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, VIEW, named, op
+from gradplan.opdef import CALL, VIEW, graph_of, named, op
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor
 from gradplan.ops.reduce import reduce_sum
@@ -315,7 +315,9 @@ def trace(x: Any, name: str | None = None) -> Tensor:
     >>> float(gp.Session().run(gp.trace([[1.0, 2.0], [3.0, 4.0]])))
     5.0
     """
-    return reduce_sum(matrix_diag_part(x), -1, name=name or "Trace")
+    graph = graph_of([x])
+    with graph.as_default(), graph.name_scope(name or "Trace") as scope:
+        return reduce_sum(matrix_diag_part(x), -1, name=scope)
 
 
 # ---- bands ---------------------------------------------------------------------------------------

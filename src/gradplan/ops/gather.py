@@ -533,7 +533,7 @@ def one_hot(
     """
     wanted = None if dtype is None else dtypes.as_dtype(dtype)
     graph = graph_of([indices, depth, on_value, off_value])
-    with graph.as_default():
+    with graph.as_default(), graph.name_scope(name or "one_hot") as scope:
         values = []
         for given, default in ((on_value, 1), (off_value, 0)):
             values.append(default if given is None else _value_of(given, wanted))
@@ -549,11 +549,11 @@ def one_hot(
                     )
                 )
         on, off = (
-            v if isinstance(v, Tensor) else convert_to_tensor(np.array(v, wanted.np))
-            for v in values
+            v if isinstance(v, Tensor) else convert_to_tensor(np.array(v, wanted.np), name=word)
+            for v, word in zip(values, _one_hot.opdef.inputs[2:], strict=True)
         )
         attrs = {"axis": -1 if axis is None else int(axis)}
-        return apply(_one_hot.opdef, [indices, depth, on, off], attrs, name or "one_hot")
+        return apply(_one_hot.opdef, [indices, depth, on, off], attrs, scope)
 
 
 def _value_of(given: Any, dtype: Any) -> Tensor:

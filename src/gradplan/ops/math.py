@@ -608,8 +608,10 @@ def div(x: Any, y: Any, name: str | None = None) -> Tensor:
     >>> gp.Session().run(gp.div([7, -7], 2))
     array([ 3, -4], dtype=int32)
     """
-    x, y = _pair(x, y)
-    return (floordiv if x.dtype.is_integer else _real_div)(x, y, name=name or "div")
+    graph = graph_of([x, y])
+    with graph.as_default(), graph.name_scope(name or "div") as scope:
+        x, y = _pair(x, y)
+        return (floordiv if x.dtype.is_integer else _real_div)(x, y, name=scope)
 
 
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from gradplan.ops.functions import reciprocal, squared_difference
 from gradplan.ops.gather import gather
 from gradplan.ops.math import cast, multiply, square, subtract
 from gradplan.ops.products import reduce_prod
-from gradplan.ops.reduce import axis_argument, reduce_mean, reduce_sum
+from gradplan.ops.reduce import axis_argument, reduce_mean, reduce_sum, reduced_axes
 from gradplan.ops.sizes import shape
 
 __all__ = ["l2_loss", "moments", "sufficient_statistics", "weighted_moments"]
@@ -131,8 +132,14 @@ def sufficient_statistics(
     graph = graph_of([x, shift])
     with graph.as_default(), graph.name_scope(name or "sufficient_statistics"):
         x = convert_to_tensor(x, name="x")
-        sizes = gather(shape(x), constant(np.array(along, np.int32)))
-        count = cast(reduce_prod(sizes), x.dtype, name="count")
+        dims = [None]
+        if x._shape is not None:
+            dims = [x._shape[a] for a in reduced_axes(along, len(x._shape))]
+        if None not in dims:
+            count = constant(math.prod(dims), x.dtype)  # type: ignore[arg-type]
+        else:
+            sizes = gather(shape(x), constant(np.array(along, np.int32)))
+            count = cast(reduce_prod(sizes), x.dtype, name="count")
         moved, squares = x, square(x)
         if shift is not None:
             shift = convert_to_tensor(shift, x.dtype, "shift")

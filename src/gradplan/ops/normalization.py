@@ -8,9 +8,9 @@ import numpy as np
 
 from gradplan import shapes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, VIEW, op
+from gradplan.opdef import CALL, VIEW, graph_of, op
 from gradplan.ops import math, window
-from gradplan.ops.array import reshape, shape
+from gradplan.ops.array import identity_n, reshape, shape
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import rsqrt, squared_difference
 from gradplan.ops.math import cast, maximum, square
@@ -164,8 +164,10 @@ def fused_batch_norm(
                 f"fused_batch_norm: mean and variance {wanted} where is_training is {is_training}"
             )
         )
-    graph, scope = window.in_scope([x, scale, offset], name, "FusedBatchNormV3")
-    with graph, scope as full:
+    graph = graph_of([x, scale, offset])
+    if is_training:  # TensorFlow 1 makes empty statistics
+        graph.unique_name("Const"), graph.unique_name("Const")
+    with graph.as_default(), graph.name_scope(name or "FusedBatchNormV3") as full:
         x = convert_to_tensor(x)
         channel = window.channel_axis(form)
         axes = [i for i in range(4) if i != channel]
@@ -178,15 +180,15 @@ def fused_batch_norm(
             center = reduce_mean(x, axes, keepdims=True)
             spread = reduce_mean(squared_difference(x, center), axes, keepdims=True)
             n, one = cast(_number(x, axes), x.dtype), constant(1, x.dtype)
-            mean = reshape(center, [-1], name="mean")
-            variance = reshape(spread * (n / maximum(n - one, one)), [-1], name="variance")
+            mean = reshape(center, [-1])
+            variance = reshape(spread * (n / maximum(n - one, one)), [-1])
         else:
             mean, variance = (convert_to_tensor(t, x.dtype) for t in (mean, variance))
             center, spread = row(mean, "mean_row"), row(variance, "variance_row")
         eps = constant(max(float(epsilon), 1.001e-5), x.dtype)
-        y = math.add((x - center) * (rsqrt(spread + eps) * factor), shift, name=full)
+        y = math.add((x - center) * (rsqrt(spread + eps) * factor), shift)
         y.set_shape([None] * 4)
-        return y, mean, variance
+        return tuple(identity_n([y, mean, variance], full))  # type: ignore[return-value]
 
 
 @op("ChannelRow", VIEW, types="T T -> T")

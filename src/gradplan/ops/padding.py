@@ -10,7 +10,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, VIEW, apply, named, op
+from gradplan.opdef import CALL, VIEW, apply, graph_of, named, op
 from gradplan.ops.constant import convert_to_tensor, require_constant
 from gradplan.ops.math import negative
 from gradplan.ops.reduce import reduce_sum
@@ -63,12 +63,12 @@ def pad(
         paddings = np.zeros((0, 2), np.int32)
     if kind != "CONSTANT":
         return _mirror_pad(tensor, paddings, mode=kind, name=name)
-    tensor = convert_to_tensor(tensor)
     zero = not hasattr(constant_values, "op") and not np.any(constant_values)
-    default = "Pad" if zero else "PadV2"
-    with tensor.graph.as_default():
-        filling = convert_to_tensor(constant_values, tensor.dtype)
-    return _pad(tensor, paddings, filling, name=name or default)
+    graph = graph_of([tensor, paddings, constant_values])
+    with graph.as_default(), graph.name_scope(name or ("Pad" if zero else "PadV2")) as scope:
+        tensor = convert_to_tensor(tensor, name="input")
+        filling = convert_to_tensor(constant_values, tensor.dtype, "constant_values")
+        return _pad(tensor, paddings, filling, name=scope)
 
 
 def _padded(in_shapes: Any, value: Any, mode: str = "") -> Any:

@@ -14,7 +14,7 @@ from gradplan.ops.reduce import (
     REDUCTION_DOC,
     declare_reduction,
     reduced_axes,
-    reduction_attrs,
+    reduction,
     restored,
 )
 
@@ -181,7 +181,7 @@ def reduce_prod(
     >>> gp.Session().run(gp.reduce_prod([[1.0, 2.0], [3.0, 4.0]], axis=0))
     array([3., 8.], dtype=float32)
     """
-    return [input_tensor], reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
+    return reduction(input_tensor, axis, keepdims, reduction_indices, keep_dims)
 
 
 reduce_prod.__doc__ = (reduce_prod.__doc__ or "").replace("{doc}", REDUCTION_DOC)

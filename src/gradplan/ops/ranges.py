@@ -110,7 +110,6 @@ def range(
     """
     if limit is None:
         start, limit = 0, start
-    graph = next((t.graph for t in (start, limit, delta) if isinstance(t, Tensor)), None)
     given = [start, limit, delta]
     if dtype is None:
         kinds = [_kind(v) for v in given]
@@ -119,11 +118,10 @@ def range(
         if wrong is not None:
             raise TypeError(at_user_line(f"Range '{name}': there is none of type {wrong.name}"))
         dtype = order[max(order.index(k) for k in kinds)]
-    wanted = dtypes.as_dtype(dtype)
-    if graph is None:
-        return apply(_range.opdef, [_of_type(v, wanted) for v in given], {"least": 0}, name)
-    with graph.as_default():
-        return apply(_range.opdef, [_of_type(v, wanted) for v in given], {"least": 0}, name)
+    wanted, graph = dtypes.as_dtype(dtype), graph_of(given)
+    with graph.as_default(), graph.name_scope(name or "Range") as scope:
+        ends = [_of_type(v, wanted, n) for v, n in zip(given, _range.opdef.inputs, strict=True)]
+        return apply(_range.opdef, ends, {"least": 0}, scope)
 
 
 def _kind(value: Any) -> dtypes.DType:
@@ -132,10 +130,10 @@ def _kind(value: Any) -> dtypes.DType:
     return to_array(value)[1]
 
 
-def _of_type(value: Any, dtype: dtypes.DType) -> Tensor:
+def _of_type(value: Any, dtype: dtypes.DType, name: str) -> Tensor:
     if has_tensor(value):
         return cast(convert_to_tensor(value), dtype)
-    return constant(value, dtype)
+    return constant(value, dtype, name=name)
 
 
 def linspace(start: Any, stop: Any, num: Any, name: str | None = None) -> Tensor:
@@ -159,16 +157,17 @@ def linspace(start: Any, stop: Any, num: Any, name: str | None = None) -> Tensor
     >>> gp.Session().run(gp.linspace(0.0, 1.0, 5))
     array([0.  , 0.25, 0.5 , 0.75, 1.  ], dtype=float32)
     """
-    first = convert_to_tensor(start)
-    with first.graph.as_default(), first.graph.name_scope(name or "LinSpace") as scope:
-        last = convert_to_tensor(stop, first.dtype)
+    graph = graph_of([start, stop, num])
+    with graph.as_default(), graph.name_scope(name or "LinSpace") as scope:
+        first = convert_to_tensor(start, name="start")
+        last = convert_to_tensor(stop, first.dtype, "stop")
         if not first.dtype.is_floating:
             raise TypeError(at_user_line(f"linspace: start and stop must be floats, not {first}"))
         for t in (first, last):
             if t._shape not in (None, ()):
                 raise ValueError(at_user_line(f"linspace: start and stop must be scalars, not {t}"))
         first, last = [reshape(t, np.zeros(0, np.int32)) for t in (first, last)]
-        n = convert_to_tensor(num)
+        n = convert_to_tensor(num, name="num")
         zero, one = [constant(k, n.dtype) for k in (0, 1)]
         i = apply(_range.opdef, [zero, n, one], {"least": 1}, "Range")
         steps = cast(maximum(n - one, one), first.dtype)
@@ -258,10 +257,11 @@ def sequence_mask(
            [1, 1, 1, 0],
            [1, 1, 0, 0]], dtype=int32)
     """
-    lengths = convert_to_tensor(lengths)
-    if not lengths.dtype.is_integer:
-        raise TypeError(at_user_line(f"sequence_mask: lengths must be integers, not {lengths}"))
-    with lengths.graph.as_default(), lengths.graph.name_scope(name or "SequenceMask"):
+    graph = graph_of([lengths, maxlen])
+    with graph.as_default(), graph.name_scope(name or "SequenceMask"):
+        lengths = convert_to_tensor(lengths)
+        if not lengths.dtype.is_integer:
+            raise TypeError(at_user_line(f"sequence_mask: lengths must be integers, not {lengths}"))
         zero, one = [constant(k, lengths.dtype) for k in (0, 1)]
         if maxlen is None:
             limit = maximum(reduce_max(lengths), zero)

@@ -55,6 +55,24 @@ def reduction_attrs(
     return {"axis": axis_argument(axis, reduction_indices), "keepdims": bool(keep)}
 
 
+def reserve_axes(x: Any, known: bool) -> None:
+    """Take the names in the current scope that TensorFlow 1 gives to the axes of a reduction of
+    everything, whose number is ``known`` or not: they are an attribute here, but what is made next
+    is numbered after them."""
+    for name in ("Const",) if known else ("Rank", "range"):
+        graph_of([x]).unique_name(name)
+
+
+def reduction(
+    x: Any, axis: Any, keepdims: Any, reduction_indices: Any, keep_dims: Any
+) -> tuple[list[Any], dict[str, Any]]:
+    """The input and the attributes of a reduction."""
+    attrs = reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
+    if attrs["axis"] is None:
+        reserve_axes(x, isinstance(x, Tensor) and x._shape is not None)
+    return [x], attrs
+
+
 def reduced_axes(axes: Any, rank: int) -> tuple[int, ...]:
     """The axes as a sorted tuple of non-negative ints; ValueError if one is out of range or
     twice."""
@@ -177,7 +195,7 @@ def reduce_sum(
     >>> gp.Session().run(gp.reduce_sum([[1.0, 2.0], [3.0, 4.0]], axis=0))
     array([4., 6.], dtype=float32)
     """
-    return [input_tensor], reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
+    return reduction(input_tensor, axis, keepdims, reduction_indices, keep_dims)
 
 
 @reduce_sum.gradient
@@ -202,7 +220,7 @@ def reduce_mean(
     >>> float(gp.Session().run(gp.reduce_mean([[1.0, 2.0], [3.0, 4.0]])))
     2.5
     """
-    return [input_tensor], reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
+    return reduction(input_tensor, axis, keepdims, reduction_indices, keep_dims)
 
 
 @reduce_mean.gradient
@@ -257,7 +275,7 @@ def reduce_max(
     >>> gp.Session().run(gp.reduce_max([[1.0, 2.0], [4.0, 3.0]], axis=1))
     array([2., 4.], dtype=float32)
     """
-    return [input_tensor], reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
+    return reduction(input_tensor, axis, keepdims, reduction_indices, keep_dims)
 
 
 @declare_reduction("Min", "reduce_min", REALS)
@@ -280,7 +298,7 @@ def reduce_min(
     >>> gp.Session().run(gp.reduce_min([[1.0, 2.0], [4.0, 3.0]], axis=1))
     array([1., 3.], dtype=float32)
     """
-    return [input_tensor], reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
+    return reduction(input_tensor, axis, keepdims, reduction_indices, keep_dims)
 
 
 @reduce_max.gradient
@@ -334,6 +352,8 @@ def _of_bools(
     reduction: Any, default: str, x: Any, along: dict[str, Any], name: str | None
 ) -> Tensor:
     """The reduction of 0 and 1; of no elements it gives the least or the largest int32."""
+    if along["axis"] is None:
+        reserve_axes(x, isinstance(x, Tensor) and x._shape is not None)
     graph = graph_of([x])
     with graph.as_default(), graph.name_scope(name or default) as scope:
         x = convert_to_tensor(x)

@@ -17,6 +17,7 @@ from gradplan.dtypes import float32, int64
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, STATE, apply, graph_of, op
 from gradplan.ops.array import (
+    identity_n,
     ones_like,
     reshape,
     shape,
@@ -317,7 +318,7 @@ def fixed_unigram_candidate_sampler(
             at_user_line(f"{num_sampled} classes are asked for, and {some} have a weight")
         )
     graph = graph_of([true_classes])
-    with graph.as_default():
+    with graph.as_default(), graph.name_scope(name or "FixedUnigramCandidateSampler") as scope:
         sums = constant(np.cumsum(weights), name="unigrams")
         return _sample(
             _fixed_unigram,
@@ -327,7 +328,7 @@ def fixed_unigram_candidate_sampler(
             unique,
             range_max,
             seed,
-            name,
+            scope,
         )
 
 
@@ -416,16 +417,13 @@ def compute_accidental_hits(
     >>> gp.Session().run([indices, ids])
     [array([1], dtype=int32), array([0])]
     """
-    row, at, count = apply(
-        _accidental_hits.opdef,
-        [true_classes, sampled_candidates],
-        {"num_true": int(num_true)},
-        name,
-    )
-    with row.graph.as_default():
+    given = [true_classes, sampled_candidates]
+    graph = graph_of(given)
+    with graph.as_default(), graph.name_scope(name or "ComputeAccidentalHits") as scope:
+        row, at, count = apply(_accidental_hits.opdef, given, {"num_true": int(num_true)}, "Hits")
         indices, ids = take_first(row, count), take_first(at, count)
-        lowest = constant(float32.min, float32)
-        return indices, ids, zeros_like(indices, float32) + lowest
+        weights = zeros_like(indices, float32) + constant(float32.min, float32)
+        return tuple(identity_n([indices, ids, weights], scope))  # type: ignore[return-value]
 
 
 # ---- losses --------------------------------------------------------------------------------------
@@ -546,6 +544,8 @@ def nce_loss(
         losses = sigmoid_cross_entropy_with_logits(
             labels=wanted, logits=logits, name="sampled_losses"
         )
+        for helper in ("Shape", "strided_slice", "stack", "ones", "MatMul"):  # of TensorFlow's sum
+            graph.current.unique_name(helper)
         return reduce_sum(losses, 1, name="Reshape")
 
 

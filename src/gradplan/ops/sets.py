@@ -9,7 +9,7 @@ from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, VALUES
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, VIEW, apply, constant_value, graph_of, op
-from gradplan.ops.array import expand_dims, reshape, shape, take_first, zeros_like
+from gradplan.ops.array import expand_dims, identity_n, reshape, shape, take_first, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor, require_constant
 from gradplan.ops.gather import (
     emit_fill,
@@ -193,7 +193,7 @@ def unique(x: Any, out_idx: Any = dtypes.int32, name: str | None = None) -> Uniq
     >>> gp.Session().run(list(gp.unique([4, 7, 4, 1])))
     [array([4, 7, 1], dtype=int32), array([0, 1, 0, 2], dtype=int32)]
     """
-    return Unique(*_distinct(x, out_idx, name or "Unique")[:2])
+    return Unique(*_distinct(x, out_idx, name or "Unique", 2))
 
 
 def unique_with_counts(
@@ -207,14 +207,15 @@ def unique_with_counts(
     >>> gp.Session().run(gp.unique_with_counts([4, 7, 4, 1]).count)
     array([2, 1, 1], dtype=int32)
     """
-    return UniqueWithCounts(*_distinct(x, out_idx, name or "UniqueWithCounts"))
+    return UniqueWithCounts(*_distinct(x, out_idx, name or "UniqueWithCounts", 3))
 
 
-def _distinct(x: Any, out_idx: Any, name: str) -> tuple[Tensor, Tensor, Tensor]:
+def _distinct(x: Any, out_idx: Any, name: str, results: int) -> list[Tensor]:
     graph = graph_of([x])
     with graph.as_default(), graph.name_scope(name) as scope:
         y, idx, counts, n = _unique(x, out_idx=_index_type(out_idx, "unique"))
-        return take_first(y, n, name=scope), idx, take_first(counts, n)
+        found = [take_first(y, n), idx] + ([take_first(counts, n)] if results == 3 else [])
+        return identity_n(found, scope)
 
 
 @op("ListDiff", CALL, kernel="list_diff", types="T T -> T @out_idx int64", T=VALUES, flops=10)
@@ -266,7 +267,7 @@ def setdiff1d(x: Any, y: Any, index_dtype: Any = dtypes.int32, name: str | None 
     graph = graph_of([x, y])
     with graph.as_default(), graph.name_scope(name or "ListDiff") as scope:
         out, idx, n = _list_diff(x, y, out_idx=_index_type(index_dtype, "setdiff1d"))
-        return ListDiff(take_first(out, n, name=scope), take_first(idx, n))
+        return ListDiff(*identity_n([take_first(out, n), take_first(idx, n)], scope))
 
 
 def listdiff(x: Any, y: Any, out_idx: Any = None, name: str | None = None) -> ListDiff:
@@ -393,7 +394,7 @@ def dynamic_partition(
         else:
             x = merge_dims(x, 0, len(parts._shape))
         axis = -len(x._shape or ())  # which gives a dense gradient, as TensorFlow's has it
-        return [gather(x, r, axis=axis, name=None if i else scope) for i, r in enumerate(rows)]
+        return identity_n([gather(x, r, axis=axis) for r in rows], scope)
 
 
 @op("DynamicStitch", CALL, kernel="scatter", types="I I T -> T", T=ALL, flops=0, fallible=True)

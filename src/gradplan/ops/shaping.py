@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from gradplan import shapes
+from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, named, op
-from gradplan.ops.array import broadcast_to, identity, reshape, transpose
+from gradplan.ops.array import broadcast_to, identity, identity_n, reshape, transpose
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.math import maximum
 from gradplan.ops.ranges import range as sequence
@@ -22,9 +22,9 @@ from gradplan.shapes import as_shape
 __all__ = [
     "ensure_shape",
     "guarantee_const",
-    "identity_n",
     "matrix_transpose",
     "meshgrid",
+    "shape_n",
     "squeeze",
     "tile",
 ]
@@ -180,18 +180,20 @@ def _(op: Any, dy: Any) -> Any:
     return dy
 
 
-def identity_n(input: Sequence[Any], name: str | None = None) -> list[Tensor]:
-    """The same tensors under new names: :func:`identity` of each.
+def shape_n(
+    input: Sequence[Any], out_type: Any = dtypes.int32, name: str | None = None
+) -> list[Tensor]:
+    """The shapes of several tensors: a list of what :func:`shape` gives.
 
     Examples
     --------
     >>> import gradplan as gp
-    >>> [float(v) for v in gp.Session().run(gp.identity_n([1.0, 2.0]))]
-    [1.0, 2.0]
+    >>> [s.tolist() for s in gp.Session().run(gp.shape_n([[1.0, 2.0], [[3.0]]]))]
+    [[2], [1, 1]]
     """
     graph = graph_of(input)
-    with graph.as_default(), graph.name_scope(name or "IdentityN") as scope:
-        return [identity(x, None if i else scope) for i, x in enumerate(input)]
+    with graph.as_default(), graph.name_scope(name or "ShapeN") as scope:
+        return identity_n([shape(x, out_type=out_type) for x in input], scope)
 
 
 def guarantee_const(input: Any, name: str | None = None) -> Tensor:

@@ -3,17 +3,16 @@ not."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from gradplan import dtypes, shapes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import VIEW, apply, constant_value, graph_of, op
+from gradplan.opdef import VIEW, apply, constant_value, op
 from gradplan.ops.constant import convert_to_tensor, has_tensor, require_constant
 
-__all__ = ["broadcast_dynamic_shape", "broadcast_static_shape", "rank", "shape", "shape_n", "size"]
+__all__ = ["broadcast_dynamic_shape", "broadcast_static_shape", "rank", "shape", "size"]
 
 # ---- what is known of a shape --------------------------------------------------------------------
 
@@ -35,8 +34,8 @@ def _(attrs: dict[str, Any], in_shapes: Any) -> Any:
 
 
 @_shape.known
-def _(op: Any) -> Any:
-    return op.inputs[0]._shape
+def _(out: Tensor, sizes: Any) -> Any:
+    return out.op.inputs[0]._shape
 
 
 def shape(input: Any, name: str | None = None, out_type: Any = dtypes.int32) -> Tensor:
@@ -61,22 +60,6 @@ def shape(input: Any, name: str | None = None, out_type: Any = dtypes.int32) -> 
     array([3, 2], dtype=int32)
     """
     return apply(_shape.opdef, [input], {"out_type": dtypes.as_dtype(out_type)}, name)
-
-
-def shape_n(
-    input: Sequence[Any], out_type: Any = dtypes.int32, name: str | None = None
-) -> list[Tensor]:
-    """The shapes of several tensors: a list of what :func:`shape` gives.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> [s.tolist() for s in gp.Session().run(gp.shape_n([[1.0, 2.0], [[3.0]]]))]
-    [[2], [1, 1]]
-    """
-    graph = graph_of(input)
-    with graph.as_default(), graph.name_scope(name or "ShapeN") as scope:
-        return [shape(x, None if i else scope, out_type) for i, x in enumerate(input)]
 
 
 @op("Size", VIEW, types="any -> @out_type")

@@ -17,7 +17,6 @@ from gradplan.opdef import (
     apply,
     constant_value,
     graph_of,
-    known_sizes,
     op,
     register_tensor_conversion_function,
     to_tensor,
@@ -154,14 +153,14 @@ def _(binder: Any, op: Any, whole: Any) -> Any:
 
 
 @_concat.known
-def _(op: Any) -> Any:
-    out: list[int | None] = []
-    for t in op.inputs:
-        part = known_sizes(t)
+def _(out: Tensor, sizes: Any) -> Any:
+    whole: list[int | None] = []
+    for t in out.op.inputs:
+        part = sizes(t)
         if part is None or t._shape is None or len(t._shape) != 1:
             return None
-        out += part
-    return tuple(out)
+        whole += part
+    return tuple(whole)
 
 
 @_concat.gradient
@@ -283,10 +282,11 @@ def _(binder: Any, op: Any, whole: Any) -> Any:
 
 
 @_pack.known
-def _(op: Any) -> Any:
-    if all(t._shape != () for t in op.inputs):
+def _(out: Tensor, sizes: Any) -> Any:
+    inputs = out.op.inputs
+    if all(t._shape != () for t in inputs):
         return None
-    parts = [known_sizes(t) if t._shape == () else None for t in op.inputs]
+    parts = [sizes(t) if t._shape == () else None for t in inputs]
     return tuple(p and p[0] for p in parts)
 
 
@@ -409,9 +409,8 @@ def _convert_list(value: Any, dtype: Any, name: str, graph: Graph) -> Tensor:
         return convert_data(value, dtype, name, graph)
     if dtype is None:
         dtype = next((v.dtype for v in value if hasattr(v, "dtype")), None)
-    with graph.as_default():
-        rows = [convert_to_tensor(v, dtype) for v in value]
-        return stack(rows, 0, "packed" if name == "Const" else name.rstrip("/"))
+    with graph.as_default(), graph.name_scope("packed" if name == "Const" else name) as scope:
+        return stack([to_tensor(v, dtype, str(i), graph) for i, v in enumerate(value)], 0, scope)
 
 
 for _type in (list, tuple):

@@ -6,7 +6,7 @@ from typing import Any
 
 from gradplan import dtypes, shapes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, MAP, named, op
+from gradplan.opdef import CALL, MAP, graph_of, named, op
 from gradplan.ops import math
 from gradplan.ops.array import expand_dims, identity, shape, stop_gradient, sum_to_shape, transpose
 from gradplan.ops.constant import constant, convert_to_tensor, renamed
@@ -158,6 +158,10 @@ def _along(axis: Any, dim: Any, logits: Any, function: Any, name: str | None) ->
     rank = len(logits._shape)
     if not -rank <= axis < rank:
         raise ValueError(at_user_line(f"softmax: axis {axis} is out of range for rank {rank}"))
+    if axis == rank - 1:
+        return function(logits, name=name)
+    for helper in 2 * ("Rank", "Sub", "range", "range", "concat"):  # of TensorFlow's transpositions
+        graph_of([logits]).unique_name(helper)
     order = list(range(rank))
     order[axis], order[-1] = order[-1], order[axis]  # its own inverse
     return transpose(function(transpose(logits, order)), order, name=name or "transpose")
@@ -400,13 +404,15 @@ def softmax_cross_entropy_with_logits(
     array([0.6931472], dtype=float32)
     """
     _named("softmax_cross_entropy_with_logits", _sentinel, labels, logits)
-    labels = stop_gradient(convert_to_tensor(labels))
-    return softmax_cross_entropy_with_logits_v2(
-        labels=labels,
-        logits=logits,
-        axis=dim if axis is None else axis,
-        name=name or "softmax_cross_entropy_with_logits_sg",
-    )
+    graph = graph_of([labels, logits])
+    default = "softmax_cross_entropy_with_logits_sg"
+    with graph.as_default(), graph.name_scope(name or default) as scope:
+        return softmax_cross_entropy_with_logits_v2(
+            labels=stop_gradient(labels, name="labels_stop_gradient"),
+            logits=logits,
+            axis=dim if axis is None else axis,
+            name=scope,
+        )
 
 
 def sparse_softmax_cross_entropy_with_logits(

@@ -7,7 +7,15 @@ from typing import Any
 from gradplan import dtypes
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import apply, graph_of, known_sizes
-from gradplan.ops.array import broadcast_to, expand_dims, identity, reshape, shape, take_first
+from gradplan.ops.array import (
+    broadcast_to,
+    expand_dims,
+    identity,
+    identity_n,
+    reshape,
+    shape,
+    take_first,
+)
 from gradplan.ops.constant import convert_to_tensor, renamed, require_constant
 from gradplan.ops.entries import (
     entries_matmul,
@@ -24,7 +32,7 @@ from gradplan.ops.logic import greater_equal
 from gradplan.ops.math import abs as magnitude
 from gradplan.ops.math import add, divide, multiply
 from gradplan.ops.matrices import adjoint, equal_shapes, number_of
-from gradplan.ops.reduce import reduce_sum, reduced_axes
+from gradplan.ops.reduce import reduce_sum, reduced_axes, reserve_axes
 from gradplan.ops.slicing import concat
 from gradplan.ops.sparse_tensor import SparseTensor, SparseTensorValue, sparse_rank, to_sparse
 
@@ -180,18 +188,17 @@ def sparse_reorder(sp_input: Any, name: str | None = None) -> SparseTensor:
     """
     sp = to_sparse(sp_input)
     with sp.graph.as_default(), sp.graph.name_scope(name or "SparseReorder") as scope:
-        return _chosen(sp, order_of_entries(sp.indices), scope)
-
-
-def _chosen(
-    sp: SparseTensor, entries: Tensor, name: str, values_name: str | None = None
-) -> SparseTensor:
-    """The entries of these numbers."""
-    rows = expand_dims(entries, -1)
-    indices = gather_entries(sp.indices, rows, name=name)
-    values = gather_entries(sp.values, rows, name=values_name)
-    values.set_shape([None])
+        rows = expand_dims(order_of_entries(sp.indices), -1)
+        indices, values = identity_n(_chosen(sp, rows), scope)
     return SparseTensor(indices, values, sp.dense_shape)
+
+
+def _chosen(sp: SparseTensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Indices and values of the entries of these numbers, a column."""
+    indices = gather_entries(sp.indices, rows, name="GatherV2")
+    values = gather_entries(sp.values, rows, name="GatherV2")
+    values.set_shape([None])
+    return indices, values
 
 
 def sparse_retain(sp_input: Any, to_retain: Any) -> SparseTensor:
@@ -216,13 +223,12 @@ def sparse_retain(sp_input: Any, to_retain: Any) -> SparseTensor:
     array([6.], dtype=float32)
     """
     sp = to_sparse(sp_input)
-    with sp.graph.as_default(), sp.graph.name_scope("SparseRetain"):
+    with sp.graph.as_default():  # in no scope of its own, as in TensorFlow 1
         mask = convert_to_tensor(to_retain, dtypes.bool)
-        places, count = where_true(equal_shapes(mask, sp.values))
-        entries = take_first(places, count)
-    with sp.graph.as_default():
-        out = _chosen(sp, entries, "GatherV2", "GatherV2")
-        return SparseTensor(out.indices, out.values, identity(sp.dense_shape))
+        places, count = where_true(equal_shapes(mask, sp.values), name="Where")
+        rows = expand_dims(take_first(places, count), -1, name="Reshape")
+        indices, values = _chosen(sp, rows)
+        return SparseTensor(indices, values, identity(sp.dense_shape))
 
 
 def sparse_reduce_sum(
@@ -259,8 +265,10 @@ def sparse_reduce_sum(
     sp = to_sparse(sp_input)
     axis = reduction_axes if axis is None else axis
     keep = bool(keep_dims if keepdims is None else keepdims)
+    rank = sparse_rank(sp)
+    if axis is None:
+        reserve_axes(sp.values, rank is not None)
     with sp.graph.as_default(), sp.graph.name_scope("SparseReduceSum") as scope:
-        rank = sparse_rank(sp)
         if axis is None and not keep:
             return reduce_sum(sp.values, name=scope)
         if rank is None:
@@ -328,18 +336,21 @@ def sparse_add(a: Any, b: Any, threshold: Any = None, thresh: Any = None) -> Any
             more = scatter_entries(sp.values, sp.indices, sp.dense_shape)
             return add(dense, equal_shapes(more, dense), name=scope)
     a, b = to_sparse(a), to_sparse(b)
-    with a.graph.as_default(), a.graph.name_scope("SparseAdd"):
+    with a.graph.as_default(), a.graph.name_scope("SparseAdd") as scope:
         indices = concat([a.indices, b.indices], 0)
         values = concat([a.values, b.values], 0)
         number, first, count = unique_entries(indices, order_of_entries(indices))
         sums = scatter_entries(values, expand_dims(number, -1), shape(values))
         rows = gather_entries(indices, expand_dims(take_first(first, count), -1))
         dense_shape = same_sizes(a.dense_shape, b.dense_shape)
-        out = SparseTensor(rows, take_first(sums, count), dense_shape)
-        if threshold is None or not isinstance(threshold, Tensor) and threshold == 0:
-            return out
-        least = number_of(threshold, out.dtype)
-        return sparse_retain(out, greater_equal(magnitude(out.values), least))
+        out = rows, take_first(sums, count), dense_shape
+        if threshold is not None and (isinstance(threshold, Tensor) or threshold != 0):
+            sums = SparseTensor(*out)
+            least = number_of(threshold, sums.dtype)
+            kept = sparse_retain(sums, greater_equal(magnitude(sums.values), least))
+            out = kept.indices, kept.values, kept.dense_shape
+        results = identity_n(out, scope)
+    return SparseTensor(*results)
 
 
 def sparse_softmax(sp_input: Any, name: str | None = None) -> SparseTensor:

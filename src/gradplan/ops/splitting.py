@@ -10,7 +10,7 @@ from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import VIEW, apply, known_sizes, op
-from gradplan.ops.array import reshape
+from gradplan.ops.array import identity, reshape
 from gradplan.ops.constant import convert_to_tensor, require_constant
 from gradplan.ops.sizes import bound_list, list_argument, listed, shape
 from gradplan.ops.slicing import as_list, concat, concat_along, stack, zeros_for_none
@@ -172,4 +172,5 @@ _split_v.gradient(_join_back)
 def _(op: Any, dy: Any) -> Any:
     axis, *values = op.inputs
     sizes = stack([shape(v) for v in values])  # [n, rank]
-    return [None, *split(dy, sizes[:, reshape(axis, np.zeros(0, np.int32))], axis, len(values))]
+    parts = split(dy, sizes[:, reshape(axis, np.zeros(0, np.int32))], axis, len(values))
+    return [None, *[identity(t, name="Slice") for t in parts]]

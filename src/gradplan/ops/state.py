@@ -600,7 +600,7 @@ def global_variables_initializer() -> Operation:
 
 def local_variables_initializer() -> Operation:
     """An operation that initialises the variables of the collection ``LOCAL_VARIABLES``."""
-    return variables_initializer(local_variables(), "init_local")
+    return variables_initializer(local_variables())
 
 
 __all__ = [

@@ -11,7 +11,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, VIEW, apply, constant_value, known_sizes, named, op
+from gradplan.opdef import CALL, VIEW, apply, constant_value, graph_of, known_sizes, named, op
 from gradplan.ops.constant import convert_to_tensor, has_tensor, require_constant
 from gradplan.ops.sizes import shape, shape_argument
 
@@ -124,13 +124,14 @@ def _(binder: Any, op: Any) -> None:
 
 
 @_strided_slice.known
-def _(op: Any) -> Any:
-    sizes, key = known_sizes(op.inputs[0]), op.attrs["key"]
-    if sizes is None or len(op.inputs) > 1 or len(key) != 1 or op.inputs[0]._shape == ():
+def _(out: Tensor, sizes: Any) -> Any:
+    op = out.op
+    whole, key = sizes(op.inputs[0]), op.attrs["key"]
+    if whole is None or len(op.inputs) > 1 or len(key) != 1 or op.inputs[0]._shape == ():
         return None
     if isinstance(key[0], int):
-        return (sizes[key[0]],)
-    return sizes[builtins.slice(*key[0])] if isinstance(key[0], tuple) else None
+        return (whole[key[0]],)
+    return whole[builtins.slice(*key[0])] if isinstance(key[0], tuple) else None
 
 
 @_strided_slice.gradient
@@ -310,6 +311,8 @@ def _getitem(self: Tensor, key: Any, name: str = "strided_slice") -> Tensor:
             out.append(item)
             dims = dims if item is None else -after - 1  # type: ignore[operator]
         else:
+            if name == "strided_slice" and hasattr(item, "graph"):
+                self.graph.current.unique_name("add")  # TensorFlow 1 makes the end of it: item + 1
             index = _index(item)
             out.append((None, None, None) if isinstance(index, Tensor) else index)
             if isinstance(index, Tensor):
@@ -373,31 +376,31 @@ def slice(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor
     array([[2, 3],
            [5, 6]], dtype=int32)
     """
-    x = convert_to_tensor(input_)
-    parts = begin if isinstance(begin, (list, tuple)) else None
-    with x.graph.as_default():
-        begin, size = [_vector(v) for v in (begin, size)]
-    sizes, n = constant_value(size), (begin._shape or (None,))[0]
-    if sizes is None or n is None or sizes.shape != (n,):
-        return slice_view(x, begin, size, name)
-    first = known_sizes(begin) or (None,) * n
-    later = [i for i in range(n) if first[i] is None]
-    if not later or min(sizes[later]) < 0:
-        return slice_view(x, begin, size, name)
-    if x._shape is None or any(
-        f or s >= 0 for f, s in zip(first, sizes, strict=True) if f is not None
-    ):
-        now = np.array([f or 0 for f in first], np.int64)
-        x = slice_view(x, now, np.array([-1 if i in later else s for i, s in enumerate(sizes)]))
-    attrs = {"axes": tuple(later), "sizes": tuple(int(sizes[i]) for i in later), "drop": False}
-    starts = [begin[i] if parts is None else convert_to_tensor(parts[i]) for i in later]
-    return apply(_slice_at.opdef, [x, *starts], attrs, name or "Slice")
+    parts, graph = begin if isinstance(begin, (list, tuple)) else None, graph_of([input_])
+    with graph.as_default(), graph.name_scope(name or "Slice") as scope:
+        x = convert_to_tensor(input_, name="input")
+        begin, size = _vector(begin, "begin"), _vector(size, "size")
+        sizes, n = constant_value(size), (begin._shape or (None,))[0]
+        if sizes is None or n is None or sizes.shape != (n,):
+            return slice_view(x, begin, size, scope)
+        first = known_sizes(begin) or (None,) * n
+        later = [i for i in range(n) if first[i] is None]
+        if not later or min(sizes[later]) < 0:
+            return slice_view(x, begin, size, scope)
+        if x._shape is None or any(
+            f or s >= 0 for f, s in zip(first, sizes, strict=True) if f is not None
+        ):
+            now = np.array([f or 0 for f in first], np.int64)
+            x = slice_view(x, now, np.array([-1 if i in later else s for i, s in enumerate(sizes)]))
+        attrs = {"axes": tuple(later), "sizes": tuple(int(sizes[i]) for i in later), "drop": False}
+        starts = [begin[i] if parts is None else convert_to_tensor(parts[i]) for i in later]
+        return apply(_slice_at.opdef, [x, *starts], attrs, scope)
 
 
-def _vector(value: Any) -> Tensor:
+def _vector(value: Any, name: str) -> Tensor:
     if isinstance(value, (list, tuple)) and not value:
         value = np.zeros(0, np.int32)
-    return convert_to_tensor(value)
+    return convert_to_tensor(value, name=name)
 
 
 @op("Slice", VIEW, types="T I I -> T", T=ALL, sized=2)

@@ -123,7 +123,7 @@ def _make(out: Program, op: Operation, name: str, inputs: Sequence[Tensor], attr
     return out.make(REGISTRY[name], inputs, attrs, [(result.dtype, result._shape)], op).outputs
 
 
-@_rule("Identity", "StopGradient", "PlaceholderWithDefault", "CustomGradient")
+@_rule("Identity", "IdentityN", "StopGradient", "PlaceholderWithDefault", "CustomGradient")
 def _identity(out: Program, op: Operation, inputs: tuple[Tensor, ...]) -> Any:
     return inputs[: len(op.outputs)]
 

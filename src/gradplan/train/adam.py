@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradplan.graph import Operation, Tensor, get_default_graph
-from gradplan.ops.constant import constant, convert_to_tensor
+from gradplan.ops.constant import constant
 from gradplan.ops.control import group
 from gradplan.ops.logic import greater, logical_and
 from gradplan.ops.math import cast, sqrt, square
@@ -68,11 +68,9 @@ class AdamOptimizer(Optimizer):
 
     def _create_slots(self, var_list: Any) -> None:
         if not self._powers:
-            with var_list[0].graph.name_scope(None):
-                for value, name in ((self._beta1, "beta1_power"), (self._beta2, "beta2_power")):
-                    given = self._call_if_callable(value)
-                    initial = convert_to_tensor(given, name=f"{name}/initial_value")
-                    self._powers.append(Variable(initial, trainable=False, name=name))
+            for value, name in ((self._beta1, "beta1_power"), (self._beta2, "beta2_power")):
+                given = self._call_if_callable(value)
+                self._powers.append(Variable(given, trainable=False, name=name))
         for v in var_list:
             self._moments(v)
 

@@ -8,6 +8,7 @@ from gradplan.dtypes import int64
 from gradplan.graph import GraphKeys, Tensor, default_graph, get_default_graph
 from gradplan.ops.array import zeros
 from gradplan.ops.state import Variable
+from gradplan.train.slots import under_scope
 
 _NAME = "global_step"
 
@@ -49,7 +50,7 @@ def create_global_step(graph: Any = None) -> Variable:
             lambda: zeros([], int64),
             trainable=False,
             collections=[GraphKeys.GLOBAL_VARIABLES, GraphKeys.GLOBAL_STEP],
-            name=_NAME,
+            name=under_scope(_NAME),
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradplan import dtypes
-from gradplan.graph import Operation, Tensor, get_default_graph
+from gradplan.graph import Operation, Tensor, default_graph, get_default_graph
 from gradplan.opdef import graph_of
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.control import group
@@ -185,7 +185,9 @@ class ExponentialMovingAverage:
         if isinstance(var, Variable):
             if var not in var.graph.get_collection(_COLLECTION):
                 var.graph.add_to_collection(_COLLECTION, var)
-            return make_slot(var, var.initialized_value, self._name)
+            with default_graph(var.graph):  # its name stands in the current scope
+                value = var.initialized_value()
+            return make_slot(var, lambda: value, self._name)
         return make_slot(var, lambda: _zeros(var), self._name)
 
     def average(self, var: Any) -> Variable | None:
