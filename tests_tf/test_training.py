@@ -123,6 +123,90 @@ LOOPS = {
     ),
 }
 
+#: Which rows count depends on which branches ran, and how often; row 0 is taken in the first step.
+INSIDE_ROWS = """
+rng = np.random.default_rng(3)
+w = tf.Variable(rng.normal(size=(7, 3)), name="w", dtype=tf.{dtype})
+g = tf.placeholder(tf.{dtype}, [2, 3])
+ids = tf.placeholder(tf.int32, [3, {n}])
+p, n = tf.placeholder(tf.bool, [3]), tf.placeholder(tf.int32, [3])
+optimizer = {make}
+start = tf.ones(tf.stack([tf.shape(ids)[1], 3]), tf.{dtype})
+
+def rows(i):
+    return tf.tanh(tf.gather(w, ids[i]))
+
+pairs = optimizer.compute_gradients(tf.reduce_sum({inside} * g))
+{clip}
+step = optimizer.apply_gradients(pairs)
+seen = []
+with tf.Session() as sess:
+    sess.run(tf.global_variables_initializer())
+    for k in range(12):
+        numbers = rng.integers(1, 5, (3, 2))
+        numbers[0, 1] = numbers[1, 0] if k else 0
+        sess.run(step, {{ids: numbers, g: rng.normal(size=(2, 3)), n: rng.integers(0, 4, 3),
+                         p: rng.integers(0, 3 - k % 2, 3) > 0}})
+        slots = [optimizer.get_slot(w, n) for n in optimizer.get_slot_names()]
+        seen.append(sess.run([w] + slots))
+out = [tf.constant(np.array(v)) for v in zip(*seen)]
+out.append(str(isinstance(pairs[0][0], tf.IndexedSlices)))
+"""
+
+WHILE = "tf.while_loop(lambda {0}, s: {0} < {1}, lambda {0}, s: ({0} + 1, {2}), [0, {3}])[1]"
+INNER = WHILE.format("j", "n[i]", "s * rows(j)", "s")
+INSIDE = {
+    "cond": "tf.cond(p[0], lambda: rows(0), lambda: start)",
+    "both": "tf.cond(p[0], lambda: rows(0), lambda: rows(1) * rows(2))",
+    "whole": "tf.cond(p[0], lambda: rows(0), lambda: start * tf.reduce_sum(w))",
+    "two": "rows(1) * tf.cond(p[0], lambda: rows(0), lambda: start)",
+    "case": (
+        "tf.case([(p[0], lambda: rows(0)), (p[1], lambda: start), (p[2], lambda: rows(1))], "
+        "default=lambda: start * 2)"
+    ),
+    "cond in cond": (
+        "tf.cond(p[0], lambda: tf.cond(tf.reduce_all(p[1:]), lambda: rows(0), lambda: start), "
+        "lambda: start)"
+    ),
+    "cond in while": WHILE.format(
+        "i", "n[0]", "s * tf.cond(p[i], lambda: rows(i), lambda: start)", "start"
+    ),
+    "cond in map": (
+        "tf.reduce_sum(tf.map_fn(lambda x: tf.cond(x[0], lambda: rows(x[1]), lambda: start), "
+        "(p, n % 3), tf.{dtype}), 0)"
+    ),
+    "while in cond": "tf.cond(p[0], lambda: "
+    + WHILE.format("j", "n[0]", "s * rows(j)", "start")
+    + ", lambda: start)",
+    "while in while": WHILE.format("i", "3", INNER, "start"),
+    "while in cond in while": WHILE.format(
+        "i", "3", f"tf.cond(p[i], lambda: {INNER}, lambda: s)", "start"
+    ),
+    "cond in while in while": WHILE.format(
+        "i",
+        "3",
+        INNER.replace("rows(j)", "tf.cond(p[j], lambda: rows(j), lambda: start)"),
+        "start",
+    ),
+    "while in map": "tf.reduce_sum(tf.map_fn(lambda i: "
+    + INNER.replace("[0, s]", "[0, start]")
+    + ", tf.range(3), tf.{dtype}), 0)",
+    "growing": (
+        "tf.reduce_sum(tf.while_loop(lambda i, s: i < n[0], lambda i, s: (i + 1, "
+        "tf.concat([s, rows(i)], 0)), [0, start], "
+        "[tf.TensorShape([]), tf.TensorShape([None, 3])])[1])"
+    ),
+    "of other shapes": (
+        "tf.reduce_sum(tf.cond(p[0], lambda: rows(0), lambda: tf.concat([start, rows(1)], 0)))"
+    ),
+    "masked": (
+        "tf.reduce_sum(tf.cond(p[0], lambda: tf.tanh(tf.gather(w, tf.boolean_mask(ids[0], "
+        "ids[0] > 2))), lambda: start))"
+    ),
+}  # fmt: skip
+#: Where the values are those of TensorFlow one by one, and not added up for each row.
+NORMED = [k for k in INSIDE if k != "growing" and "while in" not in k]
+
 OPTIMIZERS = [
     "GradientDescentOptimizer(0.1)",
     "MomentumOptimizer(0.1, 0.9)",
@@ -222,6 +306,31 @@ def test_rows_taken_in_loops(tensorflow, make, loop):
         make=f"tf.train.{make}", dtype=dtype, loop=LOOPS[loop].format(dtype=dtype)
     )
     compare(tensorflow, text, tol)
+
+
+def inside_rows(make, inside, n=2, clip=""):
+    dtype, tol = of(make)
+    expression = INSIDE[inside].format(dtype=dtype)
+    make = f"tf.train.{make}"
+    return INSIDE_ROWS.format(make=make, dtype=dtype, inside=expression, n=n, clip=clip), tol
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+@pytest.mark.parametrize("make", OPTIMIZERS)
+def test_rows_taken_inside(tensorflow, make, inside):
+    compare(tensorflow, *inside_rows(make, inside))
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+def test_rows_taken_inside_of_unknown_number(tensorflow, inside):
+    compare(tensorflow, *inside_rows("MomentumOptimizer(0.1, 0.9)", inside, n=None))
+
+
+@pytest.mark.parametrize("inside", NORMED)
+def test_norms_of_rows_taken_inside(tensorflow, inside):
+    """That of all that is added to rows, though one is named twice."""
+    clip = "pairs = [(tf.clip_by_global_norm([pairs[0][0]], 0.3)[0][0], w)]"
+    compare(tensorflow, *inside_rows("MomentumOptimizer(0.1, 0.9)", inside, clip=clip))
 
 
 @pytest.mark.parametrize("make", DECAYS)

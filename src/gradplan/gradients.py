@@ -82,8 +82,9 @@ def gradients(
     list of Tensor, IndexedSlices or None
         ``sum_j grad_ys[j] * d ys[j] / d x``, of the type and shape of x. It is
         :class:`gp.IndexedSlices` where nothing but rows of x is taken, by ``gather``,
-        ``gather_nd``, ``embedding_lookup`` or ``embedding_lookup_sparse``, or by these in the trips
-        of a loop; ``gp.convert_to_tensor`` makes a tensor of them.
+        ``gather_nd``, ``embedding_lookup`` or ``embedding_lookup_sparse``, or by these in loops and
+        branches; ``gp.convert_to_tensor`` makes a tensor of them. As in TensorFlow 1 a loop names
+        row 0 beside those that it takes, and a branch that did not run all rows, with zeros.
 
     Raises
     ------

@@ -79,6 +79,7 @@ def probe(program: Program) -> dict[Tensor, tuple[int, ...]]:
         _find(op, found)
     used = [p for p in _PRIMES if any(p in s for s in program.pattern if s is not None)]
     if used:
+        _keep_what_holds(program, found, dict.fromkeys(used, 0))
         _keep_what_holds(program, found, dict.fromkeys(used, 1))
         _keep_what_holds(program, found, {p: 2 + i for i, p in enumerate(used)})
     return found

@@ -20,11 +20,11 @@ from gradplan.control_flow.bodies import (
     shape_values,
     trace,
 )
+from gradplan.control_flow.branches import Parts
 from gradplan.control_flow.tensor_array import TensorArray, with_rows_of
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of
-from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.shapes import Shape
 
@@ -83,35 +83,33 @@ def _(op: Operation, *dys: Any) -> Any:
     graph, first = op.graph, op.writes + 1
     taken = list(op.inputs[first:])
     xs = [i for i, t in enumerate(taken) if t.dtype.is_floating and t not in op.inputs[: op.writes]]
+    if not xs:
+        return [None] * len(op.inputs)
     given = [dy for dy in dys if dy is not None]
-    bodies = []
+    bodies, found = [], []
     for body in op.attrs["bodies"]:
 
         def derive(body: Body = body) -> Any:
             inner = get_default_graph()
-            stand_ins = dict(
-                zip(
-                    body.inputs,
-                    [captured(inner, t) for t in taken],
-                    strict=True,
-                )
-            )
+            stand_ins = dict(zip(body.inputs, [captured(inner, t) for t in taken], strict=True))
             outs = copy_into(inner, body, stand_ins)
             ys = [y for y, dy in zip(outs, dys, strict=True) if dy is not None]
             at = [captured(inner, taken[i]) for i in xs]
-            found = dense_gradients(ys, at, [captured(inner, dy) for dy in given])
-            return [zeros_like(x) if g is None else g for x, g in zip(at, found, strict=True)]
+            return dense_gradients(ys, at, [captured(inner, dy) for dy in given])
 
-        made, returned = trace(graph, derive, [], "grad")
-        results(made, returned)
+        made, derived = trace(graph, derive, [], "grad")
         bodies.append(made)
+        found.append(derived)
+    of_xs = zip(xs, zip(*found, strict=True), strict=True)
+    parts = [Parts(bodies, taken[i], found_of_x) for i, found_of_x in of_xs]
+    for k, body in enumerate(bodies):
+        results(body, [t for p in parts for t in p.returned[k]])
+    types = [t.dtype for t in bodies[0].outputs]
+    predicate, settled = op.inputs[op.writes], op.attrs["settled"]
+    outs = iter(make(_IF, bodies, [predicate], types, "cond_grad", settled=settled))
     out: list[Any] = [None] * len(taken)
-    if xs:
-        types = [taken[i].dtype for i in xs]
-        predicate, settled = op.inputs[op.writes], op.attrs["settled"]
-        made_out = make(_IF, bodies, [predicate], types, "cond_grad", settled=settled)
-        for i, g in zip(xs, made_out, strict=True):
-            out[i] = g
+    for i, p in zip(xs, parts, strict=True):
+        out[i] = p.joined([next(outs) for _ in p.returned[0]])
     return [None] * first + out
 
 

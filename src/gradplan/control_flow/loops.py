@@ -29,6 +29,7 @@ from gradplan.control_flow.growing import Findings
 from gradplan.control_flow.scans import (
     carried_shapes,
     carry,
+    first_marked,
     hand_on,
     invariants,
     scan_gradient,
@@ -38,8 +39,10 @@ from gradplan.control_flow.tensor_array import TensorArray, is_empty_array, resi
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of
-from gradplan.ops.array import identity, zeros_like
+from gradplan.ops.array import identity, shape, zeros_like
 from gradplan.ops.constant import convert_to_tensor, require_constant
+from gradplan.ops.indexed_slices import Rows, is_of_rows, marks_of, rows_of, whole_of
+from gradplan.ops.logic import logical_or
 
 __all__ = ["while_loop"]
 
@@ -116,6 +119,9 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         inside = [*carried, *[captured(inner, t) for t in taken]]
         return trip + 1, *copy_into(inner, body, dict(zip(body.inputs, inside, strict=True)))
 
+    markable = [i for i in outer if taken[i]._shape]
+    alone: set[int] = set()  # those in outer of which rows alone are taken
+
     def back(trips: Tensor, *rest: Tensor) -> Any:
         inner = get_default_graph()
         around = [captured(inner, t) for t in taken]
@@ -128,20 +134,44 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         found = dense_gradients(
             [outs[i] for i in floats], xs, rest[: len(floats)], stop_gradients=before
         )
+        marks = dict(zip(markable, rest[len(xs) :], strict=True))
+        for i, g in zip(outer, found[len(floats) :], strict=True):
+            if i in marks and g is not None and is_of_rows(g):
+                alone.add(i)
+                marks[i] = logical_or(marks[i], marks_of(rows_of(g), marks[i]))
         found = [zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
         totals = [
-            total + g for total, g in zip(rest[len(floats) :], found[len(floats) :], strict=True)
+            total + g
+            for total, g in zip(rest[len(floats) : len(xs)], found[len(floats) :], strict=True)
         ]
-        return trips - 1, *found[: len(floats)], *totals
+        return trips - 1, *found[: len(floats)], *totals, *marks.values()
 
     with op.graph.as_default():
         first = [zeros_like(op.outputs[i]) if dys[i] is None else dys[i] for i in floats]
         sums = [zeros_like(taken[i]) for i in outer]
-        start = [op.outputs[-1], *first, *sums]
-        _, *found = while_loop(lambda trips, *_: trips > 0, back, start)
-    out: list[Any] = [None] * len(op.inputs)
-    for i, g in zip([op.writes + i for i in floats] + [end + i for i in outer], found, strict=True):
-        out[i] = None if is_empty_array(op.inputs[i]) else g
+        marks = [first_marked(taken[i]) for i in markable]
+        start: list[Tensor] = [op.outputs[-1], *first, *sums, *marks]  # type: ignore[list-item]
+        made, returned = trace(op.graph, back, [(t.dtype, t._shape) for t in start], "back")
+        results(made, returned)
+        carried = len(start) - len(marks)  # and the marks of tables of which rows alone are taken
+        kept = [*range(carried), *[carried + k for k, i in enumerate(markable) if i in alone]]
+
+        def step(*given: Tensor) -> Any:
+            inner = get_default_graph()
+            stand_ins = {captured(made, t): captured(inner, t) for t in made.captures}
+            stand_ins |= {made.arguments[k]: t for k, t in zip(kept, given, strict=True)}
+            return copy_into(inner, made, stand_ins, [made.outputs[k] for k in kept])
+
+        _, *found = while_loop(lambda trips, *_: trips > 0, step, [start[k] for k in kept])
+        marked = dict(zip(sorted(alone), found[carried - 1 :], strict=True))
+        of_xs = [op.writes + i for i in floats] + [end + i for i in outer]
+        out: list[Any] = [None] * len(op.inputs)
+        for i, g in zip(of_xs, found, strict=False):
+            out[i] = None if is_empty_array(op.inputs[i]) else g
+        for i, mark in marked.items():
+            out[end + i] = whole_of(
+                Rows(None, None, shape(taken[i]), rest=out[end + i], marked=mark)
+            )
     return out
 
 

@@ -3,6 +3,7 @@ of its stacks, and gives a row of others. Its gradient is a scan in the other di
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,10 +23,18 @@ from gradplan.control_flow.tensor_array import is_empty_array
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, Tensor, get_default_graph
 from gradplan.opdef import captured
-from gradplan.ops.array import shape, zeros, zeros_like
+from gradplan.ops.array import shape, zeros_like
 from gradplan.ops.constant import convert_to_tensor
-from gradplan.ops.gather import gather_grad
-from gradplan.ops.indexed_slices import IndexedSlices, as_slices, flat_rows
+from gradplan.ops.indexed_slices import (
+    Rows,
+    flat_rows,
+    is_of_rows,
+    marks_of,
+    row_of_each,
+    rows_of,
+    whole_of,
+)
+from gradplan.ops.logic import logical_not, logical_or
 from gradplan.ops.slicing import concat
 
 _scan_rules, *_SCAN = declare(
@@ -238,14 +247,16 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
         d_history = [(i, dys[n + n_rows + i]) for i in floats if dys[n + n_rows + i] is not None]
         elements = [*history, *stacks, *[dy for _, dy in d_rows], *[dy for _, dy in d_history]]
     stepped = op.attrs["stepped"]
+    markable = [i for i in outer if taken[i]._shape]
     totalled = [*d_final, *[taken[i] for i in outer]]
     arguments = [(dtypes.int64, ()), *[(t.dtype, t._shape) for t in totalled]]
+    arguments += [(dtypes.bool, taken[i]._shape[:1]) for i in markable]  # type: ignore[index]
     if stepped:
         arguments[1 : 1 + len(floats)] = [
             (t.dtype, t._shape) for t in [body.arguments[1 + i] for i in floats]
         ]
     arguments += [(t.dtype, None if t._shape is None else t._shape[1:]) for t in elements]
-    slices: dict[int, IndexedSlices] = {}  # of those in outer of which rows alone are taken
+    alone: dict[int, Rows] = {}  # of those in outer of which rows alone are taken
 
     def back(trip: Tensor, *rest: Tensor) -> Any:
         inner = get_default_graph()
@@ -254,7 +265,8 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
         def take(count: int) -> list[Tensor]:
             return [next(parts) for _ in range(count)]
 
-        d_carried, totals = take(len(floats)), take(len(outer))
+        d_carried, totals = take(len(floats)), dict(zip(outer, take(len(outer)), strict=True))
+        marks = dict(zip(markable, take(len(markable)), strict=True))
         carried, rows = take(n), take(len(stacks))
         d_made, d_took = take(len(d_rows)), take(len(d_history))
         around = [captured(inner, t) for t in taken]
@@ -264,33 +276,41 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
         xs = [carried[i] for i in floats] + [rows[i] for i in stacked] + [around[i] for i in outer]
         found = dense_gradients(ys, xs, [*d_carried, *d_made])
         for i, g in zip(outer, found[len(floats) + len(stacked) :], strict=True):
-            rows_alone = None if stepped else as_slices(g, counted=True)
-            if isinstance(rows_alone, IndexedSlices):
-                slices[i] = rows_alone
+            if g is not None and is_of_rows(g):
+                mine = rows_of(g)
+                if stepped and i in marks:  # which gives other numbers of rows in every trip
+                    mark = marks_of(mine, marks[i])
+                    mine = Rows(None, None, mine.whole, rest=g, marked=mark)
+                if i in marks or mine.marked is None and not stepped:
+                    alone[i] = mine
         found = [zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
         d_in = found[: len(floats)]
         for (i, _), more in zip(d_history, d_took, strict=True):
             d_in[floats.index(i)] += more
-        mine = zip(outer, totals, found[len(floats) + len(stacked) :], strict=True)
+        whole = dict(zip(outer, found[len(floats) + len(stacked) :], strict=True))
+        whole |= {i: rows.rest for i, rows in alone.items()}
         return (
             *d_in,
-            *[total + g for i, total, g in mine if i not in slices],
+            *[totals[i] + g for i, g in whole.items() if g is not None],
+            *[logical_or(marks[i], r.marked) for i, r in alone.items() if r.marked is not None],
             *found[len(floats) : len(floats) + len(stacked)],
-            *[s.values for s in slices.values()],
-            *[s.indices for s in slices.values()],
+            *[x for r in alone.values() if r.values is not None for x in (r.values, r.indices)],
         )
 
     made, returned = trace(op.graph, back, arguments, "back")  # type: ignore[arg-type]
     results(made, returned)
     elements = _used_rows(made, elements)
+    summed = [i for i in outer if i not in alone or alone[i].rest is not None]
+    marked = [i for i, rows in alone.items() if rows.marked is not None]
     at = 1 + len(floats)
-    of_outer = zip(outer, made.arguments[at : at + len(outer)], strict=True)
-    made.arguments[at : at + len(outer)] = [t for i, t in of_outer if i not in slices]
-    summed = [i for i in outer if i not in slices]
+    carried = made.arguments[at : at + len(outer) + len(markable)]
+    kept = [*[i in summed for i in outer], *[i in marked for i in markable]]
+    made.arguments[at : at + len(carried)] = itertools.compress(carried, kept)
     with op.graph.as_default():
         trips = op.inputs[op.writes]
         reverse = not op.attrs["reverse"]
         start = [*d_final, *[zeros_like(taken[i]) for i in summed]]
+        start += [first_marked(taken[i]) for i in marked]
         outs = iter(scan_loop(trips, made, start, elements, "scan_grad", reverse, stepped))
         out: list[Any] = [None] * len(op.inputs)
         for i in floats:
@@ -298,23 +318,31 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
             out[first + i] = None if is_empty_array(initial[i]) else d
         for i in summed:
             out[end + i] = next(outs)
+        marks = {i: next(outs) for i in marked}
         for i in stacked:
             out[first + n + i] = next(outs)
-        values = [next(outs) for _ in slices]
-        for i, v in zip(slices, values, strict=True):
-            out[end + i] = _added_up(v, next(outs), taken[i])
+        for i, rows in alone.items():
+            rows = rows._replace(rest=out[end + i], marked=marks.get(i), whole=shape(taken[i]))
+            if rows.values is not None:
+                rows = _of_all_trips(rows, next(outs), next(outs), taken[i])
+            out[end + i] = whole_of(rows)
     return out
 
 
-def _added_up(values: Tensor, indices: Tensor, table: Tensor) -> Tensor:
-    """What all trips give to rows of ``table``.
+def _of_all_trips(rows: Rows, values: Tensor, indices: Tensor, table: Tensor) -> Rows:
+    """``rows`` with what all trips give to them.
 
     A row 0 of zeros is the first, as in TensorFlow 1, whose optimizers change row 0 for it.
     """
-    whole, nothing = shape(table), zeros_like(table[:1])
-    values, indices = flat_rows(values, indices, whole, table._shape)
-    indices = concat([zeros(shape(nothing)[:1], indices.dtype), indices], 0)
-    return gather_grad(concat([nothing, values], 0), indices, whole, 0)
+    nothing = zeros_like(table[:1])
+    values, indices = flat_rows(values, indices, rows.whole, table._shape)
+    indices = concat([zeros_like(row_of_each(nothing), indices.dtype), indices], 0)
+    return rows._replace(values=concat([nothing, values], 0), indices=indices)
+
+
+def first_marked(table: Tensor) -> Tensor:
+    """A bool for each row of a table, true for row 0 alone: which rows count before a loop."""
+    return concat([logical_not(row_of_each(table[:1])), row_of_each(table[1:])], 0)
 
 
 def _used_rows(body: Body, stacks: Sequence[Tensor]) -> list[Tensor]:

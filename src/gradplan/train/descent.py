@@ -42,6 +42,10 @@ class GradientDescentOptimizer(StepOptimizer):
         rate = self._number(self._learning_rate, "learning_rate", var.dtype)
         return steps.apply_gradient_descent, [], {"alpha": rate}
 
+    def _simplest(self, grad: IndexedSlices) -> Any:
+        mine = GradientDescentOptimizer._apply_sparse_duplicate_indices
+        return grad._added if type(self)._apply_sparse_duplicate_indices is mine else grad
+
     def _apply_sparse_duplicate_indices(self, grad: IndexedSlices, var: Variable) -> Any:
         rate = self._number(self._learning_rate, "learning_rate", var.dtype)
         return scatter_sub(var, grad.indices, grad.values * rate)

@@ -220,6 +220,8 @@ class Optimizer:
                 for g, v in pairs:
                     with graph.name_scope(f"update_{v.op.name}"):
                         if isinstance(g, IndexedSlices):
+                            g = self._simplest(g)
+                        if isinstance(g, IndexedSlices):
                             made = self._apply_sparse_duplicate_indices(g, v)
                         else:
                             made = self._apply_dense(convert_to_tensor(g, v.dtype), v)
@@ -314,6 +316,17 @@ class Optimizer:
         """The operation that changes one variable, or some rows of it alone."""
         whole = IndexedSlices(grad.values, grad.indices, var.shape.as_list())
         return self._apply_dense(convert_to_tensor(whole, var.dtype), var)
+
+    def _simplest(self, grad: IndexedSlices) -> Any:
+        """What gives the same numbers as a gradient and is less work."""
+        own = type(self)
+        if own._apply_sparse_duplicate_indices is not Optimizer._apply_sparse_duplicate_indices:
+            return grad
+        dense = grad._dense
+        as_whole = own._apply_sparse is Optimizer._apply_sparse
+        if as_whole or own._apply_sparse is StepOptimizer._apply_sparse and grad._names_all:
+            return grad if dense is None else dense
+        return grad
 
     def _finish(self, update_ops: list[Operation], name_scope: str) -> Operation:
         """The operation for all updates together, and what is to be done after them."""
