@@ -69,21 +69,25 @@ class Stage(NamedTuple):
 
 def is_stepped(op: Operation) -> bool:
     """Whether the operation runs by plans of its own, and not inside another."""
-    return op.attrs.get("stepped", False) or op.type == "AddN" and any(map(_is_ragged, op.inputs))
+    return op.attrs.get("stepped", False) or op.type == "AddN" and _adds_ragged(op)
 
 
-def _is_ragged(t: Tensor) -> bool:
-    """Whether the rows of ``t`` may be of different shapes: what a loop whose shapes change kept of
-    every trip, for its gradient."""
-    op = t.op
-    if op.type == "AddN":
-        return is_stepped(op)
-    if (
-        not op.attrs.get("stepped", False)
-        or t in op.outputs[: op.attrs.get("carried", len(op.outputs))]
-    ):
-        return False
-    return t._shape is None or None in t._shape[1:]
+def _adds_ragged(op: Operation) -> bool:
+    """Whether the rows of what is added may be of different shapes: what a loop whose shapes change
+    kept of every trip, for its gradient, or a sum of such."""
+    seen: set[Tensor] = set()
+    stack = list(op.inputs)
+    while stack:
+        t = stack.pop()
+        if t in seen or t._shape is not None and None not in t._shape[1:]:
+            continue
+        seen.add(t)
+        if t.op.type == "AddN":
+            stack.extend(t.op.inputs)
+        elif t.op.attrs.get("stepped", False):
+            if t not in t.op.outputs[: t.op.attrs.get("carried", len(t.op.outputs))]:
+                return True
+    return False
 
 
 def handed_to(op: Operation, fed: Iterable[Tensor] = ()) -> list[Tensor]:

@@ -79,6 +79,7 @@ class _View:
         self._numbers, self._evaluate = numbers, evaluate
         self.shapes: dict[Tensor, Shape | None] = {}
         self.values: dict[Tensor, np.ndarray | None] = {}
+        self.looked_at: set[Tensor] = set()  # whose values the last operation's rule took
 
     def filled(self, shape: Shape | None, number: int | None = None) -> Shape | None:
         """A shape with numbers for what is not known of it."""
@@ -119,10 +120,16 @@ class _View:
     def _inferred(
         self, op: Operation, given: Sequence[Shape | None]
     ) -> Sequence[Shape | None] | None:
+        self.looked_at = set()
+
+        def value(i: int) -> np.ndarray | None:
+            found = self.value(op.inputs[i])
+            if found is not None:
+                self.looked_at.add(op.inputs[i])
+            return found
+
         try:
-            return infer_shapes(
-                op.opdef, op.attrs, given, lambda i: self.value(op.inputs[i]), len(op.outputs)
-            )
+            return infer_shapes(op.opdef, op.attrs, given, value, len(op.outputs))
         except (ValueError, TypeError, OverflowError):
             return None
 
@@ -275,7 +282,7 @@ def examine(
         if any([s is None or None in s for s in found]):
             if all([view.shapes[t] is not None for t in op.inputs]):
                 asked = op.asked
-        for t in [op.inputs[i] for i in asked]:
+        for t in [*[op.inputs[i] for i in asked], *view.looked_at]:
             roots |= follows.get(t, set())
             stepped = stepped or t not in follows
     return Findings(stepped, roots, first, [view.shapes[t] for t in body.outputs])

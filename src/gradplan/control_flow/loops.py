@@ -114,6 +114,10 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         i for i, t in enumerate(taken) if t.dtype.is_floating and t not in op.inputs[: op.writes]
     ]
 
+    # What is carried, and its gradients: what enters the loop may be known more closely.
+    dims = [t._shape for t in body.arguments]
+    every_trip = [shapes.TensorShape(s) for s in ((), *dims)]
+
     def again(trip: Tensor, *carried: Tensor) -> Any:
         inner = get_default_graph()
         inside = [*carried, *[captured(inner, t) for t in taken]]
@@ -126,7 +130,7 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         inner = get_default_graph()
         around = [captured(inner, t) for t in taken]
         start = [np.int64(0), *[captured(inner, t) for t in initial]]
-        _, *before = while_loop(lambda trip, *_: trip < trips - 1, again, start)
+        _, *before = while_loop(lambda trip, *_: trip < trips - 1, again, start, every_trip)
         carried = [identity(t) for t in before]
         outs = copy_into(inner, body, dict(zip(body.inputs, [*carried, *around], strict=True)))
         xs = [carried[i] for i in floats] + [around[i] for i in outer]
@@ -151,7 +155,10 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         sums = [zeros_like(taken[i]) for i in outer]
         marks = [first_marked(taken[i]) for i in markable]
         start: list[Tensor] = [op.outputs[-1], *first, *sums, *marks]  # type: ignore[list-item]
-        made, returned = trace(op.graph, back, [(t.dtype, t._shape) for t in start], "back")
+        known = [t._shape for t in start]
+        known[1 : 1 + len(first)] = [dims[i] for i in floats]
+        types = [(t.dtype, s) for t, s in zip(start, known, strict=True)]
+        made, returned = trace(op.graph, back, types, "back")
         results(made, returned)
         carried = len(start) - len(marks)  # and the marks of tables of which rows alone are taken
         kept = [*range(carried), *[carried + k for k, i in enumerate(markable) if i in alone]]
@@ -162,7 +169,10 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
             stand_ins |= {made.arguments[k]: t for k, t in zip(kept, given, strict=True)}
             return copy_into(inner, made, stand_ins, [made.outputs[k] for k in kept])
 
-        _, *found = while_loop(lambda trips, *_: trips > 0, step, [start[k] for k in kept])
+        invariants = [shapes.TensorShape(known[k]) for k in kept]
+        _, *found = while_loop(
+            lambda trips, *_: trips > 0, step, [start[k] for k in kept], invariants
+        )
         marked = dict(zip(sorted(alone), found[carried - 1 :], strict=True))
         of_xs = [op.writes + i for i in floats] + [end + i for i in outer]
         out: list[Any] = [None] * len(op.inputs)
