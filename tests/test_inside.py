@@ -382,7 +382,7 @@ def test_rows_taken_in_a_loop_have_slices_for_their_gradient(config, how, known)
         lambda t, i: gp.gather(t, i, axis=1),
         lambda t, i: gp.gather(gp.square(t), i),
         lambda t, i: gp.cond(i > 1, lambda: gp.gather(t, i), lambda: t[0]),
-        lambda t, i: gp.boolean_mask(t, t > 0.0)[i] + gp.gather(t, i),  # it runs from Python
+        lambda t, i: gp.boolean_mask(t, t > 0.0)[i] + gp.gather(t, i),  # it has plans of its own
     ],
 )
 def test_where_more_than_rows_is_taken_in_a_loop_the_gradient_is_a_tensor(config, body):

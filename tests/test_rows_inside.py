@@ -107,7 +107,7 @@ PROGRAMS = {
         lambda p, n: [j for i in range(2) for j in range(n[i]) if p[j]],
         lambda p, n: {0} if all([p[j] for i in range(2) for j in range(n[i])]) else ALL,
     ),
-    "growing": (  # which runs from Python
+    "growing": (  # which has plans of its own
         lambda t: gp.reduce_sum(
             gp.reshape(
                 gp.while_loop(

@@ -252,9 +252,9 @@ def while_loop(
 
     Notes
     -----
-    A loop whose shapes stay as they are runs inside the plan, without Python. One whose shapes
-    change, or in which a shape depends on what a trip computes, runs from Python, and its body is
-    bound for each shape that it meets.
+    A loop whose shapes stay as they are runs inside the plan. One whose shapes change, or in which
+    a shape depends on what a trip computes, has a plan of its body for each shape that it meets;
+    Python makes these when they are met first, and has nothing to do with the trips after that.
 
     A variable is read in every trip as the trips before have left it, so a body may train. A loop
     that writes variables has no gradient.

@@ -107,7 +107,7 @@ def same_shapes(enters: Sequence[Any], leaves: Sequence[Any], exactly: bool = Fa
 def invariants(
     arguments: Sequence[Tensor], outputs: Sequence[Tensor], starts: Sequence[Any]
 ) -> list[Any]:
-    """What is known in every trip of the shapes of what a loop carries that runs from Python."""
+    """What is known in every trip of the shapes of what a loop carries that no plan holds."""
     enters = [t._shape for t in arguments]
     leaves = [t._shape for t in outputs[: len(enters)]]
     same_shapes(enters, leaves)

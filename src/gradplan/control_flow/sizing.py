@@ -1,8 +1,8 @@
 """Arrays of dynamic size in loops: how many rows they get is found out first.
 
 Such an array enters a loop as two variables, its rows and its size, and ``grown`` gives it room
-before a row is written. As it is written down that is a loop whose shapes grow, which would run
-from Python. Mostly the size does not depend on the rows, and two loops do, both inside plans::
+before a row is written. As it is written down that is a loop whose shapes grow, with a plan for
+each size. Mostly the size does not depend on the rows, and two loops do, both inside plans::
 
     i, rows, size = while(i < n; i + 1, write(grown(rows, i + 1), i, f(rows)), max(size, i + 1))
 
