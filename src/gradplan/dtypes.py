@@ -17,6 +17,7 @@ NumPy has no bfloat16: arrays of it hold the bits as uint16 inside gradplan, and
 from __future__ import annotations
 
 import builtins
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -86,16 +87,12 @@ class DType:
     @property
     def min(self) -> Any:
         """The smallest finite value of the type."""
-        if self is bfloat16:
-            return -self.max
-        return np.finfo(self.np).min if self.is_floating else np.iinfo(self.np.name).min
+        return _limits(self)[0]
 
     @property
     def max(self) -> Any:
         """The largest finite value of the type."""
-        if self is bfloat16:
-            return float.fromhex("0x1.fep127")
-        return np.finfo(self.np).max if self.is_floating else np.iinfo(self.np.name).max
+        return _limits(self)[1]
 
     def is_compatible_with(self, other: Any) -> builtins.bool:
         return self is as_dtype(other)
@@ -195,9 +192,19 @@ def as_dtype(type_value: Any) -> DType:
 # ---- bfloat16 ------------------------------------------------------------------------------------
 
 
+@cache
+def _limits(dtype: DType) -> tuple[Any, Any]:
+    if dtype is bfloat16:
+        largest = float.fromhex("0x1.fep127")
+        return -largest, largest
+    found = np.finfo(dtype.np) if dtype.is_floating else np.iinfo(dtype.np.name)
+    return found.min, found.max
+
+
 def is_bfloat16(given: np.dtype) -> builtins.bool:
     """Whether it is the bfloat16 of ml_dtypes (or of another package of that name)."""
-    return given.name == "bfloat16" and given.itemsize == 2
+    # NumPy makes the name up anew each time.
+    return given.kind == "V" and given.itemsize == 2 and given.name == "bfloat16"
 
 
 def _ml_bfloat16() -> Any:

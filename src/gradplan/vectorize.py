@@ -149,8 +149,8 @@ def _one_by_one(
     count = Batch(seed.op, {}, seeds).size
     if count is None:
         raise ValueError(
-            f"{path[0]} is run by plans of its own, which needs a number of gradients that is known while "
-            "the graph is built: give the tensors a static shape"
+            f"{path[0]} has plans of its own, for which the number of gradients must be known "
+            "while the graph is built: give the tensors a static shape"
         )
     rows: list[list[Tensor]] = [[] for _ in results]
     for k in range(count):
