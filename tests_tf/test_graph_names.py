@@ -161,6 +161,10 @@ RESULTS = [
 ]  # fmt: skip
 #: Calls that take names in the current scope beside that of the result, or must not.
 ASIDES = [
+    "tf.scan(tf.add, x)", "tf.foldl(tf.add, x)", "tf.foldr(tf.add, x, name='f')",
+    "tf.Assert(tf.reduce_all(b), [x])", "tf.Assert(tf.reduce_all(b), [x], name='a')",
+    "tf.assert_positive(x)", "tf.assert_negative(x, name='n')", "tf.assert_non_negative(x)",
+    "tf.assert_non_positive(x)", "tf.assert_less(x, y)", "tf.assert_greater_equal(x, y)",
     *[f"tf.{f}({a})" for f in ("reduce_sum", "reduce_mean", "reduce_max", "reduce_min",
                                "reduce_prod", "reduce_logsumexp", "count_nonzero", "norm")
       for a in ("x", "x, keepdims=True", "x, name='n'", "x, 1", "[1.0, 2.0]", "np.ones(3)")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -109,13 +110,15 @@ def Assert(
         words = tuple(d if isinstance(d, str) else None for d in data)
         values = [convert_to_tensor(d) for d in data if not isinstance(d, str)]
         attrs = {"words": words, "summarize": _SHOWN if summarize is None else summarize}
-        return cond(holds, no_op, lambda: apply(_fail.opdef, values, attrs)).op
+        fails = lambda: apply(_fail.opdef, values, attrs)  # noqa: E731
+        return cond(holds, no_op, fails, name="AssertGuard").op
 
 
-def _declare(name: str, words: str, relation: Any, unary: bool) -> Any:
-    """``assert_less`` and so on: of two tensors, or of one and zero."""
+def _declare(name: str, words: str, relation: Any, scope: str | None = None) -> Any:
+    """``assert_less`` and so on: of two tensors, or, with the scope of TensorFlow's comparison, of
+    one and zero."""
 
-    numbers = getattr(np, relation.__name__)
+    numbers, unary = getattr(np, relation.__name__), scope is not None
 
     def check(x: Any, y: Any, data: Any, summarize: Any, message: Any, label: Any) -> Operation:
         graph = graph_of([x, y, get_default_graph()])
@@ -133,7 +136,8 @@ def _declare(name: str, words: str, relation: Any, unary: bool) -> Any:
                 known = [constant_value(d) if isinstance(d, Tensor) else d for d in shown]
                 said = _joined([d for d in known if d is not None], summarize)
                 raise errors.InvalidArgumentError(None, None, at_user_line(said))
-            return Assert(relation(x, y), shown, summarize)
+            with graph.name_scope(scope) if unary else nullcontext():
+                return Assert(relation(x, y), shown, summarize)
 
     if unary:
 
@@ -169,16 +173,16 @@ def _declare(name: str, words: str, relation: Any, unary: bool) -> Any:
     return made
 
 
-assert_equal = _declare("assert_equal", "== y", equal, False)
-assert_none_equal = _declare("assert_none_equal", "!= y", not_equal, False)
-assert_less = _declare("assert_less", "< y", less, False)
-assert_less_equal = _declare("assert_less_equal", "<= y", less_equal, False)
-assert_greater = _declare("assert_greater", "> y", greater, False)
-assert_greater_equal = _declare("assert_greater_equal", ">= y", greater_equal, False)
-assert_positive = _declare("assert_positive", "> 0", greater, True)
-assert_negative = _declare("assert_negative", "< 0", less, True)
-assert_non_negative = _declare("assert_non_negative", ">= 0", greater_equal, True)
-assert_non_positive = _declare("assert_non_positive", "<= 0", less_equal, True)
+assert_equal = _declare("assert_equal", "== y", equal)
+assert_none_equal = _declare("assert_none_equal", "!= y", not_equal)
+assert_less = _declare("assert_less", "< y", less)
+assert_less_equal = _declare("assert_less_equal", "<= y", less_equal)
+assert_greater = _declare("assert_greater", "> y", greater)
+assert_greater_equal = _declare("assert_greater_equal", ">= y", greater_equal)
+assert_positive = _declare("assert_positive", "> 0", greater, "assert_less")
+assert_negative = _declare("assert_negative", "< 0", less, "assert_less")
+assert_non_negative = _declare("assert_non_negative", ">= 0", greater_equal, "assert_less_equal")
+assert_non_positive = _declare("assert_non_positive", "<= 0", less_equal, "assert_less_equal")
 
 
 def assert_rank(

@@ -28,14 +28,16 @@ def _over_rows(
     reverse: bool,
     dtype: Any = None,
     fold: bool = False,
-    seeded: bool = False,
 ) -> Any:
-    """What was made in every trip, stacked, after the initial value if that is the first row; of a
-    fold what is carried at the end."""
+    """What was made in every trip, stacked, after the initial value, if that is the first row
+    because none is given; of a fold what is carried at the end."""
     if not callable(function):
         raise TypeError(at_user_line(f"{name}: fn must be callable"))
     graph = graph_of([x for x in flatten(elems) if isinstance(x, Tensor)] or [get_default_graph()])
     with graph.as_default(), graph.name_scope(name):
+        seeded = initializer is None
+        if seeded:
+            initializer, elems = _split_first(elems, reverse)
         stacks = [convert_to_tensor(x) for x in flatten(elems)]
         for x in stacks:
             if x._shape == ():
@@ -145,10 +147,7 @@ def scan(
     >>> gp.Session().run(gp.scan(lambda a, x: a + x, np.array([1.0, 2.0, 3.0])))
     array([1., 3., 6.])
     """
-    seeded = initializer is None
-    if seeded:
-        initializer, elems = _split_first(elems, reverse)
-    return _over_rows(fn, elems, initializer, name or "scan", reverse, seeded=seeded)
+    return _over_rows(fn, elems, initializer, name or "scan", reverse)
 
 
 def foldl(
@@ -170,7 +169,7 @@ def foldl(
     >>> print(gp.Session().run(gp.foldl(lambda a, x: a * 10 + x, np.array([1, 2, 3]))))
     123
     """
-    return _fold(fn, elems, initializer, name or "foldl", False)
+    return _over_rows(fn, elems, initializer, name or "foldl", False, fold=True)
 
 
 def foldr(
@@ -192,13 +191,7 @@ def foldr(
     >>> print(gp.Session().run(gp.foldr(lambda a, x: a * 10 + x, np.array([1, 2, 3]))))
     321
     """
-    return _fold(fn, elems, initializer, name or "foldr", True)
-
-
-def _fold(fn: Any, elems: Any, initializer: Any, name: str, reverse: bool) -> Any:
-    if initializer is None:
-        initializer, elems = _split_first(elems, reverse)
-    return _over_rows(fn, elems, initializer, name, reverse, fold=True)
+    return _over_rows(fn, elems, initializer, name or "foldr", True, fold=True)
 
 
 def _split_first(elems: Any, reverse: bool) -> tuple[Any, Any]:
