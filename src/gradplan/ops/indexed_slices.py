@@ -25,6 +25,7 @@ from gradplan.ops.math import cast, maximum
 from gradplan.ops.ranges import range as sequence
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.segment import unsorted_segment_sum
+from gradplan.ops.sets import unique
 from gradplan.ops.shaping import squeeze
 from gradplan.ops.sizes import size
 from gradplan.ops.slicing import concat, where
@@ -88,7 +89,7 @@ class IndexedSlices:
             self._dense_shape = (
                 None if dense_shape is None else convert_to_tensor(dense_shape, name="dense_shape")
             )
-        self._origin: tuple[Tensor, Rows] | None = None  # of a gradient with marked rows
+        self._origin: tuple[Tensor, Rows] | None = None  # of a gradient: it, and all that it adds
         v, i = self._values._shape, self._indices._shape
         if not self._indices.dtype.is_integer:
             raise TypeError(at_user_line(f"IndexedSlices: indices {self._indices} are no integers"))
@@ -125,7 +126,7 @@ class IndexedSlices:
     def name(self) -> str:
         return self._values.name
 
-    # What an optimizer may take instead of a gradient with marked rows, since it is less work.
+    # What an optimizer may take instead of a gradient, since it is less work.
 
     @property
     def _dense(self) -> Tensor | None:
@@ -137,6 +138,13 @@ class IndexedSlices:
         """Whether it has surely every row."""
         marked = None if self._origin is None else self._origin[1].marked
         return marked is not None and marked._shape == () and bool(constant_value(marked))
+
+    @property
+    def _taken(self) -> IndexedSlices:
+        """The same with the rows as often as they were taken."""
+        if self._origin is None or self._origin[1].marked is not None:
+            return self
+        return IndexedSlices(*self._origin[1][:3])
 
     @property
     def _added(self) -> Tensor | IndexedSlices:
@@ -245,7 +253,11 @@ def as_slices(grad: Tensor | None) -> Any:
     with grad.graph.as_default():
         rows = rows_of(grad, dropped=True)
         if rows.marked is None:
-            return IndexedSlices(rows.values, rows.indices, rows.whole)
+            if not any([t.op.type == "EmbeddingSums" for t, _ in _terms(grad) or ()]):
+                return IndexedSlices(*rows[:3])
+            slices = IndexedSlices(*rows_of(grad, dropped=True, distinct=True)[:3])
+            slices._origin = grad, rows
+            return slices
         with grad.graph.name_scope(_scope(grad.op)):
             if rows.padded and rows.indices is not None:  # where that is so row 0 is marked too
                 rows = rows._replace(indices=maximum(rows.indices, 0))
@@ -324,15 +336,16 @@ def _adds_rows(op: Operation) -> bool:
     return axis is not None and int(axis) == 0
 
 
-def rows_of(t: Tensor, dropped: bool = False) -> Rows:
+def rows_of(t: Tensor, dropped: bool = False, distinct: bool = False) -> Rows:
     """The parts of what :func:`is_of_rows`; ``dropped`` leaves out those of negative indices, so
-    that a run tells how many there are."""
+    that a run tells how many there are, and ``distinct`` adds up what one embedding of sparse ids
+    gives to one row, as TensorFlow 1 does."""
     terms = _terms(t)
     assert terms is not None
-    return merged([_rows(x, later, dropped) for x, later in terms], _scope(t.op))
+    return merged([_rows(x, later, dropped, distinct) for x, later in terms], _scope(t.op))
 
 
-def _rows(t: Tensor, later: Sequence[Operation], dropped: bool) -> Rows:
+def _rows(t: Tensor, later: Sequence[Operation], dropped: bool, distinct: bool) -> Rows:
     graph = t.graph
     marked, padded = _marks(graph).get(t, (None, False))
     with graph.as_default(), graph.name_scope(_scope(t.op)):
@@ -346,6 +359,11 @@ def _rows(t: Tensor, later: Sequence[Operation], dropped: bool) -> Rows:
             there = where(rows.indices >= 0)[:, 0]
             kept = gather(rows.values, there), gather(rows.indices, there)
             rows = rows._replace(values=kept[0], indices=kept[1], drop=False)
+        if distinct and t.op.type == "EmbeddingSums":
+            assert rows.values is not None
+            found = unique(rows.indices)
+            added = unsorted_segment_sum(rows.values, found.idx, size(found.y))
+            rows = rows._replace(values=added, indices=found.y)
     for op in reversed(later):
         with graph.as_default(), graph.name_scope(_scope(op)):
             parts = rows.values, rows.rest

@@ -308,8 +308,9 @@ class Optimizer:
         if type(self)._apply_sparse is Optimizer._apply_sparse:
             return self._apply_sparse(grad, var)
         with graph_of([var]).as_default():
-            different = unique(grad.indices)
-            rows = unsorted_segment_sum(grad.values, different.idx, size(different.y))
+            taken = grad._taken
+            different = unique(taken.indices)
+            rows = unsorted_segment_sum(taken.values, different.idx, size(different.y))
             return self._apply_sparse(IndexedSlices(rows, different.y, grad.dense_shape), var)
 
     def _apply_sparse(self, grad: IndexedSlices, var: Variable) -> Any:
