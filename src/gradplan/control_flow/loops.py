@@ -25,6 +25,7 @@ from gradplan.control_flow.bodies import (
     shape_values,
     trace,
 )
+from gradplan.control_flow.counted import trips_of
 from gradplan.control_flow.growing import Findings
 from gradplan.control_flow.scans import (
     carried_shapes,
@@ -89,11 +90,14 @@ def _(op: Operation, *dys: Any) -> Any:
             f"the loop '{op.name}' (made at {op.made_at}) writes variables, draws random numbers "
             "or calls Python: to be differentiated it is run again, which would do so twice"
         )
-    if op.graph.outer is not None and not op.attrs["stepped"]:
-        return _while_gradient_inside(op, dys)
-    body = _as_scan(op)
     initial, stepped = op.inputs[first : first + n], op.attrs["stepped"]
-    again = scan_loop(op.outputs[-1], body, initial, [], "while_again", stepped=stepped)
+    trips: Tensor | None = op.outputs[-1]
+    if op.graph.outer is not None and not stepped:
+        trips = trips_of(op)
+        if trips is None:
+            return _while_gradient_inside(op, dys)
+    body = _as_scan(op)
+    again = scan_loop(trips, body, initial, [], "while_again", stepped=stepped)
     given = [*dys[:-1], *[None] * (len(again) - n)]
     found = scan_gradient(again[0].op, *given)
     out: list[Any] = [None] * len(op.inputs)
@@ -104,7 +108,7 @@ def _(op: Operation, *dys: Any) -> Any:
 
 
 def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
-    """The gradient of a loop within a loop, which takes another number of trips every time: nothing
+    """The gradient of a loop within a loop that takes another number of trips every time: nothing
     is kept, what a trip took is computed anew from the start. Time grows with the square of the
     trips, memory not at all."""
     body, end = op.attrs["bodies"][1], op.writes + op.attrs["arguments"]
