@@ -750,3 +750,21 @@ def test_a_loop_whose_sizes_are_alike_runs_inside_the_plan(batch, config):
             wide = joined + wide if i % 2 else np.tanh(joined)
             want = wide[:, :2] + want
         np.testing.assert_allclose(sess.run(h, {x: a, n: k}), want, 1e-12)
+
+
+def test_sizes_that_set_shape_tells(config):
+    x = gp.placeholder(gp.float64, [None, None])
+    before = gp.while_loop(lambda i, m: i < 2, lambda i, m: (i + 1, m * 2.0), [0, x])[1]
+    x.set_shape([None, 2])
+    picked = gp.boolean_mask(x, x[:, 0] > 0.0)
+    picked.set_shape([3, 2])
+
+    def body(i, m):
+        return i + 1, gp.concat([m[:, :1], picked[:, 1:]], 1)
+
+    after = gp.while_loop(lambda i, m: i < 2, body, [0, gp.ones([3, 2], gp.float64)])[1]
+    assert not stepped(before) and not stepped(after)
+    given = np.array([[1.0, 2.0], [-1.0, 3.0], [4.0, 5.0], [6.0, 7.0]])
+    got = gp.Session(config=config).run([before, after], {x: given})
+    np.testing.assert_array_equal(got[0], given * 4)
+    np.testing.assert_array_equal(got[1], [[1.0, 2.0], [1.0, 5.0], [1.0, 7.0]])

@@ -114,7 +114,7 @@ class _View:
                 for k, shape in enumerate(known)
             ]
         for t, shape in zip(op.outputs, found, strict=True):
-            self.shapes[t] = self.filled(shape, number)
+            self.shapes[t] = self.filled(_as_set(t, shape), number)
         return found
 
     def _inferred(
@@ -220,7 +220,8 @@ class Sizes:
             # What a loop hands to its body is known in the run alone.
             value = view.fed(t) if t.op.graph.outer is None else None
             self._sources[t] = view.filled(t._shape), value
-        view.shapes[t], view.values[t] = self._sources[t]
+        shape, view.values[t] = self._sources[t]
+        view.shapes[t] = view.filled(_as_set(t, shape))
 
     def stand_in(
         self, view: _View, t: Tensor, outer: Tensor, evaluate: Evaluate | None = None
@@ -293,6 +294,15 @@ def examine(
             roots |= follows.get(t, set())
             stepped = stepped or t not in follows
     return Findings(stepped, roots, first, [view.shapes[t] for t in body.outputs])
+
+
+def _as_set(t: Tensor, found: Shape | None) -> Shape | None:
+    """The shape found for a tensor, and what ``set_shape`` said of it."""
+    if t._shape is None or found is not None and len(found) != len(t._shape):
+        return found
+    if found is None:
+        return t._shape
+    return tuple([f if s is None else s for f, s in zip(found, t._shape, strict=True)])
 
 
 def _agreed(known: Shape | None, found: Sequence[Shape | None]) -> Shape | None:
