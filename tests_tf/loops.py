@@ -109,6 +109,14 @@ class Writer:
         self.before = outside
         return result, env[-2], indent
 
+    def conditional(self, env, indent, depth, made, a):
+        branches = [self.name("f"), self.name("f")]
+        for f in branches:
+            result, _, inner = self.function(indent, f"{f}()", env, depth - 1)
+            self.lines.append(f"{inner}return {result}")
+        least = self.random.choice(["0.0", "0.3", "-0.5"])
+        self.emit(indent, made, f"tf.cond(tf.reduce_sum({a}) > {least}, {', '.join(branches)})")
+
     def step(self, env, indent, depth):
         kind = self.random.random() if depth else 0.0
         a, b = self.random.choice(env), self.random.choice(env)
@@ -117,12 +125,7 @@ class Writer:
             steps = WRITES if self.writes and self.random.random() < 0.25 else STEPS
             self.emit(indent, made, self.random.choice(steps).format(a=a, b=b))
         elif kind < 0.6:
-            branches = [self.name("f"), self.name("f")]
-            for f in branches:
-                result, _, inner = self.function(indent, f"{f}()", env, depth - 1)
-                self.lines.append(f"{inner}return {result}")
-            least = self.random.choice(["0.0", "0.3", "-0.5"])
-            self.emit(indent, made, f"tf.cond(tf.reduce_sum({a}) > {least}, {', '.join(branches)})")
+            self.conditional(env, indent, depth, made, a)
         elif kind < 0.85 or self.writes:
             f = self.name("f")
             own = f"p_{f}", f"q_{f}"
@@ -174,12 +177,7 @@ class RowsWriter(Writer):
             steps = [*ROW_STEPS, "chosen({a})"]
             self.emit(indent, made, self.random.choice(steps).format(a=a, b=b))
         elif kind < 0.65:
-            branches = [self.name("f"), self.name("f")]
-            for f in branches:
-                result, _, inner = self.function(indent, f"{f}()", env, depth - 1)
-                self.lines.append(f"{inner}return {result}")
-            least = self.random.choice(["0.0", "0.3", "-0.5"])
-            self.emit(indent, made, f"tf.cond(tf.reduce_sum({a}) > {least}, {', '.join(branches)})")
+            self.conditional(env, indent, depth, made, a)
         else:
             f = self.name("f")
             own = f"p_{f}", f"q_{f}"
