@@ -106,8 +106,8 @@ class Binder:
         self.insns: list[Insn] = []
         self.hosts: dict[int, Callable[..., Any]] = {}
         self.constants: list[tuple[Storage, np.ndarray]] = []
-        self.needs: list[int] = []
-        self.sets: list[int] = []
+        self.needs: dict[int, None] = {}  # variables that must have a value, in order
+        self.sets: dict[int, None] = {}
         self._order = order or schedule.order(program)
         self.optimised = optimised
         self._shapes: dict[Tensor, tuple[int, ...]] = dict(
@@ -125,7 +125,7 @@ class Binder:
         self._takers: Counter[Tensor] | None = None
         self._places: dict[Tensor, View] = {}
         self._op: Any = None
-        self._last: Insn | None = None
+        self.held: Any = None
 
     # ---- the three steps -----------------------------------------------------------------------
 
@@ -163,6 +163,7 @@ class Binder:
                 if t in self._order.snapshots:
                     self._views[t] = self.copied(self._views[t])
                 yield t
+        self.settle()
 
     def _place_parts(self, live: set[Operation]) -> None:
         """Let elementwise results that are put together with others (concat, stack) be computed
@@ -199,6 +200,7 @@ class Binder:
         values : dict
             Of feeds, by number, that shapes depend on.
         """
+        self.settle()
         known = {program.feeds[i]: value for i, value in values.items()}
         dims = [v.dims for v in given]
         inner = Binder(program, dims, self.state, None, self.optimised, known)
@@ -340,8 +342,7 @@ class Binder:
             self._op = t.op
             view = self.view(t)
             s = view.storage
-            whole = view.dense and view.offset == 0 and view.size * view.dtype.size == s.bytes
-            if s.segment == ARENA and whole:
+            if s.segment == ARENA and s.target is None and view.is_whole():
                 s.segment, s.slot = EXTERN, n_feeds + i
             else:
                 self.copy(self._fetch_view(t, i), view)
@@ -502,30 +503,34 @@ class Binder:
     ) -> Insn:
         """Append an instruction; ``updates`` says that it reads its outputs too, ``unset`` that it
         knows how to take variables without a value."""
+        self.settle()
         self._touch([] if unset else (ins + outs) if updates else ins, outs)
-        insn = self._last = Insn(kernel, outs, ins, attrs, self._op, operands)
+        insn = Insn(kernel, outs, ins, attrs, self._op, operands)
         self.insns.append(insn)
         return insn
 
-    def last(self) -> Insn | None:
-        """The last instruction, unless the inside of an operation came after it or made it."""
-        return self._last if self.insns and self.insns[-1] is self._last else None
+    def hold(self, group: Any) -> None:
+        """Leave a group of operations open to those that follow: ``group.emit(binder)`` is called
+        before the next instruction is emitted."""
+        self.settle()
+        self.held = group
 
-    def extend(self, insn: Insn, outs: list[View], ins: list[View]) -> None:
-        """Give more to update to the last instruction."""
-        self._touch(ins + outs, outs)
-        insn.outs, insn.ins = [*insn.outs, *outs], [*insn.ins, *ins]
-        insn.views += outs + ins
+    def settle(self) -> None:
+        """Emit what is held."""
+        if self.held is not None:
+            group, self.held = self.held, None
+            op, self._op = self._op, group.op
+            group.emit(self)
+            self._op = op
 
     def _touch(self, read: list[Any], written: list[Any]) -> None:
         """Note which variables must have a value before the run, and which have one after it."""
-        for v in read:
-            if v.storage.segment == STATE and v.storage.slot not in self.sets:
-                if v.storage.slot not in self.needs:
-                    self.needs.append(v.storage.slot)
-        for v in written:
-            if v is not None and v.storage.segment == STATE and v.storage.slot not in self.sets:
-                self.sets.append(v.storage.slot)
+        for s in [part for v in read for part in v.storage.parts]:
+            if s.segment == STATE and s.slot not in self.sets:
+                self.needs.setdefault(s.slot)
+        for s in [part for v in written if v is not None for part in v.storage.parts]:
+            if s.segment == STATE:
+                self.sets.setdefault(s.slot)
 
     def host(
         self,
@@ -535,6 +540,7 @@ class Binder:
         unset: bool = False,
     ) -> None:
         """An instruction that calls ``function(*arrays)``, with the GIL; see :meth:`emit`."""
+        self.settle()
         self.hosts[len(self.insns)] = function
         self.emit("host", outs, ins, unset=unset)
 

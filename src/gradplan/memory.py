@@ -1,5 +1,5 @@
-"""Where every buffer of a plan lies: analyses over the instructions, which never change what is
-computed.
+"""Where every buffer of a plan lies, and every variable of a session: analyses over the
+instructions, which never change what is computed.
 
 ``alias`` lets the result of an elementwise instruction take the place of an operand that dies
 there; ``place`` gives offsets, largest buffer first, each in the smallest gap that fits among the
@@ -9,13 +9,15 @@ buffers alive at the same time (greedy by size: Y. Pisarchyk and J. Lee, arXiv 2
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from gradplan import tiling
+from gradplan import shapes, tiling
 
 if TYPE_CHECKING:
-    from gradplan.bind import Insn, Storage
+    from gradplan.bind import Insn
+    from gradplan.graph import Operation
+    from gradplan.views import Storage
 
 ALIGNMENT = 64
 
@@ -25,22 +27,54 @@ def _aligned(nbytes: int) -> int:
     return (nbytes + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
 
 
+def alignment(nbytes: int) -> int:
+    """That of a variable: the largest power of two, up to 64, of which its size is a multiple."""
+    return (nbytes | ALIGNMENT) & -(nbytes | ALIGNMENT)
+
+
+def state_order(
+    variables: Sequence[Operation], trainable: Collection[Operation]
+) -> list[tuple[Operation, int]]:
+    """The order of variables in a session's memory, each with its size in bytes.
+
+    What is trained lies together, and so do all slots of one name, those of large alignment first,
+    so that nothing lies between them: a step of many variables is one pass over memory.
+    """
+    trained = {o.name for o in trainable}
+
+    def nbytes(o: Operation) -> int:
+        t = o.outputs[0]
+        return shapes.size(t._shape) * t.dtype.size  # type: ignore[arg-type]
+
+    def order(o: Operation) -> tuple[bool, str, int]:
+        owner, _, slot = o.name.rpartition("/")
+        return o not in trainable, slot if owner in trained else "", -alignment(nbytes(o))
+
+    return [(o, nbytes(o)) for o in sorted(variables, key=order)]
+
+
 def lifetimes(insns: Sequence[Insn]) -> list[Storage]:
-    """Set ``first`` and ``last`` of every storage in the arena; returns them in order of birth."""
-    found: dict[int, Storage] = {}
+    """Set ``first`` and ``last`` of every storage in the arena; returns those that lie in no other,
+    in order of birth."""
+    seen: set[Storage] = set()
+    roots: list[Storage] = []
     for i, insn in enumerate(insns):
         for view in insn.views + insn.around:
-            s = view.storage.root()
-            if s.segment == 0:
-                if id(s) not in found:
-                    found[id(s)] = s
+            s: Storage | None = view.storage
+            while s is not None and s.segment == 0:
+                if s not in seen:
+                    seen.add(s)
                     s.first = s.last = i
+                    if s.target is None:
+                        roots.append(s)
                 s.last = max(s.last, i + insn.span)
-    return list(found.values())
+                s = s.target
+    return roots
 
 
 def alias(insns: Sequence[Insn]) -> None:
-    """Let results take the place of operands that die where they are born."""
+    """Let results take the place of operands that die where they are born; or these that of the
+    results, where it is a part of a run."""
     lifetimes(insns)
     for i, insn in enumerate(insns):
         if not insn.operands:
@@ -49,7 +83,7 @@ def alias(insns: Sequence[Insn]) -> None:
         for n, out in enumerate(insn.outs):
             if out is None or n not in written:  # column sums are none of the program's
                 continue
-            born = out.storage.root()
+            born = out.storage
             if born.segment or born.first != i or out.size * out.dtype.size != born.bytes:
                 continue
             for k, view in zip(insn.operands, insn.ins, strict=True):
@@ -65,8 +99,12 @@ def alias(insns: Sequence[Insn]) -> None:
                     # Another look at the dying buffer would see what was written already.
                     and all(v is view or v.storage.root() is not dying for v in insn.ins)
                 ):
-                    born.target = dying
-                    dying.last = born.last
+                    if born.target is None:
+                        born.target = dying
+                        dying.last = born.last
+                    else:
+                        dying.target = born
+                        born.root().first = min(born.root().first, dying.first)
                     break
 
 

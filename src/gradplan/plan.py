@@ -79,8 +79,8 @@ class Plan:
         self._insns = binder.insns
         self._input_shapes = binder.shape
         self._hosts = binder.hosts
-        self._needs = np.array(binder.needs, np.int32)
-        self._sets = np.array(binder.sets, np.int32)
+        self._needs = np.array(list(binder.needs), np.int32)
+        self._sets = np.array(list(binder.sets), np.int32)
         self._constants = binder.constants
         self._encode()
 
@@ -212,8 +212,7 @@ class Plan:
 
     def _fail_uninitialised(self, number: int) -> None:
         for insn in self._insns:
-            for view in insn.views:
-                s = view.storage
+            for s in [part for view in insn.views for part in view.storage.parts]:
                 if s.segment == STATE and s.slot == number:
                     raise errors.FailedPreconditionError(
                         None,
@@ -228,8 +227,9 @@ class Plan:
 
     @property
     def state_bytes(self) -> int:
-        views = (v for insn in self._insns for v in insn.views)
-        return sum(s.bytes for s in {v.storage for v in views if v.storage.segment == STATE})
+        storages = {v.storage for insn in self._insns for v in insn.views}
+        parts = {s for storage in storages for s in storage.parts if s.segment == STATE}
+        return sum(s.bytes for s in parts)
 
     @property
     def flops(self) -> int:
@@ -310,7 +310,7 @@ def _record(view: View, insn: Insn) -> Sequence[int]:
             f"{_core.MAX_RANK} that kernels take (made at {op.made_at})",
         )
     pad = _PAD[rank]
-    offset = s.offset + view.offset
+    offset = view.storage.start() + view.offset
     slot = s.slot if s.segment == EXTERN else -1
     return (
         offset,
@@ -354,7 +354,7 @@ def _place(v: View) -> str:
         where = f"slot{s.slot}"
     else:
         name = {ARENA: "arena", STATE: "state", CONST: "const"}[s.segment]
-        where = f"{name}+{s.offset + v.offset}"
+        where = f"{name}+{v.storage.start() + v.offset}"
     return f"{v.storage.name} {v.dtype.short}[{dims}]@{where}"
 
 

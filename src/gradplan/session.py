@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradplan import _core, composite, errors, loop, shapes, stages
+from gradplan import _core, composite, errors, loop, memory, stages
 from gradplan.compiled import Compiled, Staged
 from gradplan.dtypes import bfloat16, outside
 from gradplan.feeds import to_feed
@@ -412,17 +412,8 @@ class Session:
                 if o not in self._places
             ]
             trainable = {v.op for v in self._graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)}
-            trained = {o.name for o in trainable}
-
-            def role(o: Operation) -> tuple[bool, str]:
-                owner, _, slot = o.name.rpartition("/")
-                return o not in trainable, slot if owner in trained else ""
-
-            # What is trained lies together, so that it can be seen as one vector, and so do all
-            # slots of one name: a step over many variables reads on where the last one ended.
-            for o in sorted(new, key=role):
-                t = o.outputs[0]
-                self._allocate(o, shapes.size(t._shape) * t.dtype.size)  # type: ignore[arg-type]
+            for o, nbytes in memory.state_order(new, trainable):
+                self._allocate(o, nbytes)
             self._scanned = self._graph.version
         return self._places[op]
 
@@ -443,8 +434,9 @@ class Session:
         return self._memories.setdefault(op, [])
 
     def _allocate(self, op: Operation, nbytes: int) -> tuple[int, int]:
-        place = self._bytes, len(self._places)
-        after = self._bytes + (nbytes + 63) // 64 * 64
+        step = memory.alignment(nbytes)
+        place = -(-self._bytes // step) * step, len(self._places)
+        after = place[0] + nbytes
         try:
             self._state.grow(after, len(self._places) + 1)
         except MemoryError:

@@ -23,16 +23,28 @@ class Storage:
     segment : int
         ARENA, STATE, CONST or EXTERN.
     offset : int
-        From the segment's base; in the arena it is given by ``memory.place``.
+        From the segment's base, or from that of its target; in the arena ``memory.place`` gives it.
     slot : int
         EXTERN: the number of the feed or fetch. STATE: the number of the variable.
     target : Storage or None
-        The storage whose place it takes (``memory.alias``).
+        The storage in which it lies: whose place it takes (``memory.alias``), or a run.
+    parts : sequence of Storage
+        What a run is made of; itself, if it is none.
     first, last : int
         The first and last instruction that touches it.
     """
 
-    __slots__ = ("bytes", "first", "last", "name", "offset", "segment", "slot", "target")
+    __slots__ = (
+        "_parts",
+        "bytes",
+        "first",
+        "last",
+        "name",
+        "offset",
+        "segment",
+        "slot",
+        "target",
+    )
 
     def __init__(
         self, name: str, nbytes: int, segment: int = ARENA, offset: int = 0, slot: int = -1
@@ -43,14 +55,39 @@ class Storage:
         self.offset = offset
         self.slot = slot
         self.target: Storage | None = None
+        self._parts: list[Storage] = []
         self.first = self.last = -1
 
+    @classmethod
+    def run(cls, parts: list[Storage]) -> Storage:
+        """Storages side by side, as one. Variables lie so; what is in the arena will."""
+        names = parts[0].name, parts[-1].name
+        whole = cls("..".join(names), sum(s.bytes for s in parts), parts[0].segment)
+        whole.offset, whole._parts = parts[0].offset, parts
+        if whole.segment == ARENA:
+            at = 0
+            for s in parts:
+                s.target, s.offset, at = whole, at, at + s.bytes
+        return whole
+
+    @property
+    def parts(self) -> Sequence[Storage]:
+        return self._parts or (self,)
+
     def root(self) -> Storage:
-        """The storage in whose place this one lies."""
+        """The storage in which this one lies in the end."""
         s = self
         while s.target is not None:
             s = s.target
         return s
+
+    def start(self) -> int:
+        """Its offset from the segment's base."""
+        at, s = self.offset, self
+        while s.target is not None:
+            s = s.target
+            at += s.offset
+        return at
 
 
 class View:
@@ -90,6 +127,10 @@ class View:
             tuple(strides),
             self.offset + start * self.dtype.size,
         )
+
+    def is_whole(self) -> bool:
+        """Whether it shows all of its storage, in order."""
+        return self.dense and self.offset == 0 and self.size * self.dtype.size == self.storage.bytes
 
     def lies_at(self, other: View) -> bool:
         """Whether this is the same elements as ``other`` in the same order."""

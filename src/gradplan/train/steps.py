@@ -9,22 +9,25 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradplan import shapes
 from gradplan.dtypes import DType
-from gradplan.graph import Graph
+from gradplan.graph import Graph, Operation
 from gradplan.opdef import MAP, STATE, op
 from gradplan.ops.activations import relu
 from gradplan.ops.constant import placeholder
 from gradplan.ops.math import abs, pow, sign, sqrt, square
 from gradplan.passes.fuse import steps_of
 from gradplan.tiling import compile_steps
+from gradplan.views import ARENA, Storage, View
 from gradplan.views import STATE as STATE_SEGMENT
 
 #: Outputs of an instruction that makes the same step of many variables; far below what C counts.
 MOST_STATES = 3000
+#: Elements of a gradient from which it stays where it is: a step of so many is cut into tasks.
+LEAST_APART = 32768
 
 
 def _step(
@@ -75,22 +78,25 @@ def _step(
             if not outs[0].size:
                 return  # variables without elements have one place
             ins = [binder.view(t) for t in op.inputs[n_variables:]]
+            at = names.index("grad") - n_variables
             if kernel is not None:
-                attrs = [int(v) for v in op.attrs.values()]
+                attrs: tuple[int, ...] = tuple(map(int, op.attrs.values()))
                 ins = [binder.contiguous(v) for v in ins]
-                at = names.index("grad") - n_variables
-                last = binder.last() if binder.optimised else None
-                if last is not None and _joins(last, kernel, outs, ins, attrs, at):
-                    binder.extend(last, outs, [ins[at]])
-                else:
-                    binder.emit(kernel, outs, ins, attrs, updates=True)
-                return
-            # What lies in one of the variables must be read before any of them is changed.
-            ins = [
-                binder.copied(v) if any([v.storage is out.storage for out in outs]) else v
-                for v in ins
-            ]
-            binder.tile(outs, [*outs, *ins], _program(formula, len(names), outs[0].dtype))
+            else:
+                attrs = _program(formula, len(names), outs[0].dtype)
+                # What lies in one of the variables must be read before any of them is changed.
+                ins = [
+                    binder.copied(v) if any([v.storage is out.storage for out in outs]) else v
+                    for v in ins
+                ]
+            what = kernel, attrs, at, outs[0].dtype
+            steps = binder.held
+            if not (isinstance(steps, Steps) and steps.what == what and steps.take(outs, ins)):
+                steps = Steps(op, what)
+                steps.take(outs, ins)
+                binder.hold(steps)
+            if not binder.optimised:
+                binder.settle()
 
         declared.formula = formula
         return declared
@@ -98,25 +104,98 @@ def _step(
     return decorate
 
 
-def _joins(
-    last: Any, kernel: str, outs: list[Any], ins: list[Any], attrs: list[int], grad: int
-) -> bool:
-    """Whether the instruction before this step can make it too: the same step by the same numbers,
-    of other variables, and neither takes for its gradient or its numbers what the other writes."""
-    same = last.kernel == kernel and last.attrs == attrs and last.outs[0].dtype == outs[0].dtype
-    if not same or len(last.outs) + len(outs) > MOST_STATES:
-        return False
-    numbers = [v for i, v in enumerate(ins) if i != grad]
-    theirs = [v for i, v in enumerate(last.ins[: len(ins)]) if i != grad]
-    if any(not a.lies_at(b) for a, b in zip(numbers, theirs, strict=True)):
-        return False
-    return _apart([*outs, *ins], last.outs) and _apart(outs, [*last.ins, *numbers])
+class Steps:
+    """The same step, by the same numbers, of variables that do not take each other's values: one
+    pass over the memory of those that lie side by side, if their gradients do, too.
+
+    Parameters
+    ----------
+    op : Operation
+        The first of them.
+    what : tuple
+        The kernel, or None; its attributes, or the tile program; which of the inputs behind the
+        variables is the gradient; the type.
+    """
+
+    def __init__(self, op: Operation, what: tuple[Any, ...]) -> None:
+        self.op = op
+        self.what = what
+        self._ins: list[View] = []  # of the first
+        self._parts: list[list[View]] = []  # the variables of a step, and its gradient
+        self._written: set[int] = set()  # numbers of variables
+        self._read: set[int] = set()
+
+    def take(self, outs: list[View], ins: list[View]) -> bool:
+        """Take a step in; or not, if it is none by the same numbers and independent of these."""
+        at = self.what[2]
+        written = {v.storage.slot for v in outs}
+        read = {v.storage.slot for v in ins if v.storage.segment == STATE_SEGMENT}
+        if self._parts:
+            pairs = enumerate(zip(ins, self._ins, strict=True))
+            same = all([a.lies_at(b) for i, (a, b) in pairs if i != at])
+            if not same or written & (self._written | self._read) or read & self._written:
+                return False
+        else:
+            self._ins = ins
+        self._parts.append([*outs, ins[at]])
+        self._written |= written
+        self._read |= read
+        return True
+
+    def emit(self, binder: Any) -> None:
+        """Make the instructions."""
+        kernel, attrs, at, _ = self.what
+        runs = self._runs() if binder.optimised else self._parts
+        most = MOST_STATES // len(runs[0]) if kernel else 1
+        for first in range(0, len(runs), most):
+            some = runs[first : first + most]
+            outs = [v for run in some for v in run[:-1]]
+            ins = [*self._ins, *[run[-1] for run in some[1:]]]
+            ins[at] = some[0][-1]
+            if kernel:
+                binder.emit(kernel, outs, ins, attrs, updates=True)
+            else:
+                binder.tile(outs, [*outs, *ins], attrs)
+
+    def _runs(self) -> list[list[View]]:
+        """The parts, with those that lie side by side as one."""
+        runs: list[list[list[View]]] = []
+        before: list[View] | None = None
+        loose: set[Storage] = set()
+        for part in sorted(self._parts, key=lambda part: part[0].storage.offset):
+            fixed = part  # what lies somewhere already
+            storage = part[-1].storage
+            if _is_loose(part[-1]) and storage not in loose:
+                loose.add(storage)
+                fixed = part[:-1]
+            if before and len(before) == len(fixed) and all(map(_follows, fixed, before)):
+                runs[-1].append(part)
+            else:
+                runs.append([part])
+            before = fixed
+        return [
+            run[0] if len(run) == 1 else [_joined(v) for v in zip(*run, strict=True)]
+            for run in runs
+        ]
 
 
-def _apart(views: list[Any], others: list[Any]) -> bool:
-    """Whether none of ``views`` lies in a variable that one of ``others`` lies in too."""
-    taken = {v.storage.slot for v in others if v.storage.segment == STATE_SEGMENT}
-    return not any(v.storage.segment == STATE_SEGMENT and v.storage.slot in taken for v in views)
+def _is_loose(grad: View) -> bool:
+    """Whether a gradient may lie wherever it is wanted."""
+    s = grad.storage
+    free = s.segment == ARENA and s.target is None
+    return free and grad.is_whole() and grad.size < LEAST_APART
+
+
+def _follows(view: View, other: View) -> bool:
+    """Whether a view of a variable lies right behind another, without a gap."""
+    a, b = view.storage, other.storage
+    both = a.segment == b.segment == STATE_SEGMENT and view.is_whole() and other.is_whole()
+    return both and a.offset == b.offset + b.bytes
+
+
+def _joined(views: Sequence[View]) -> View:
+    whole = Storage.run([v.storage for v in views])
+    return View(whole, views[0].dtype, (sum([v.size for v in views]),))
 
 
 @functools.cache
