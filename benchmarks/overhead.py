@@ -160,9 +160,9 @@ def seconds_per_trip(grows: bool) -> float:
         return (long - short) / 200
 
 
-def many_variables(rounds: int, count: int = 100, size: int = 10_000) -> float:
-    """Adam's step over so many variables beside that over one as large as all, in turn; both give
-    the same values."""
+def many_variables(optimizer: Any, rounds: int, count: int, size: int) -> float:
+    """A step over so many variables beside that over one as large as all, in turn; both give the
+    same values."""
     steps, values = [], []
     for parts in (count, 1):
         with gp.Graph().as_default():
@@ -173,7 +173,7 @@ def many_variables(rounds: int, count: int = 100, size: int = 10_000) -> float:
                  gp.get_variable(f"v{i}", shape, **make))
                 for i in range(parts)
             ]  # fmt: skip
-            step = gp.train.AdamOptimizer().apply_gradients(pairs)
+            step = optimizer.apply_gradients(pairs)
             sess = gp.Session()
             sess.run(gp.global_variables_initializer())
             sess.run(step)
@@ -271,9 +271,11 @@ def measure(quick: bool) -> dict[str, Any]:
     add("a trip of a while loop with a small body", "us", 1, lambda: seconds_per_trip(False) * 1e6)
     add("the same, with a body that adds a row", "us", 2, lambda: seconds_per_trip(True) * 1e6)
     rounds = 3 if quick else 20
-    for size, bound in ((100, None), (1000, None), (10_000, 1.1)):
-        name = f"Adam over 100 variables of {size:,} beside one of {100 * size:,}"
-        add(name, "times", bound, partial(many_variables, rounds, 100, size))
+    for optimizer in (gp.train.AdamOptimizer(), gp.train.RMSPropOptimizer(1e-3)):
+        for size in (100, 1000, 10_000):
+            name = f"{optimizer.get_name()} over 100 variables of {size:,}"
+            name += f" beside one of {100 * size:,}"
+            add(name, "times", 1.1, partial(many_variables, optimizer, rounds, 100, size))
     add("import beyond NumPy", "ms", 50, lambda: import_seconds(3 if quick else 9) * 1e3)
     add("arena beyond the live set, demo's step", "%", 5, demo_excess)
     add("arena beyond the live set, worst of seven", "%", None, worst_arena)

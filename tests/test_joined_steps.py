@@ -72,11 +72,16 @@ def test_what_does_not_fit_is_refused(change, reason):
 def optimizers():
     return [gp.train.GradientDescentOptimizer(0.1), gp.train.MomentumOptimizer(0.1, 0.9),
             gp.train.MomentumOptimizer(0.1, 0.9, use_nesterov=True),
-            gp.train.AdamOptimizer(0.1), gp.train.RMSPropOptimizer(0.1)]  # fmt: skip
+            gp.train.AdamOptimizer(0.1), gp.train.RMSPropOptimizer(0.1),
+            gp.train.AdagradOptimizer(0.1), gp.train.FtrlOptimizer(0.1)]  # fmt: skip
 
 
-@pytest.mark.parametrize("which", range(5))
-@pytest.mark.parametrize("kind", ["fed", "clipped", "crossed", "own", "twice", "types"])
+KINDS = ["fed", "clipped", "crossed", "own", "twice", "types", "computed", "shared", "parts",
+         "fetched", "turned", "between"]  # fmt: skip
+
+
+@pytest.mark.parametrize("which", range(7))
+@pytest.mark.parametrize("kind", KINDS)
 def test_steps_equal_the_unoptimised(which, kind, unoptimised):
     with gp.Graph().as_default():
         optimizer = optimizers()[which]
@@ -93,9 +98,26 @@ def test_steps_equal_the_unoptimised(which, kind, unoptimised):
             grads = [gp.identity(v) for v in [*variables[1:], variables[0]]]
         elif kind == "own":
             grads = [gp.identity(v) for v in variables]
+        elif kind == "shared":
+            grads = [gp.square(feeds[i // 2]) for i in range(5)]
+        elif kind == "parts":
+            grads = gp.unstack(gp.square(gp.stack(feeds)))
+        elif kind == "turned":
+            whole = gp.square(gp.reshape(feeds[0], [2, 2]))
+            grads = [gp.reshape(gp.transpose(whole), [4]), *map(gp.square, feeds[1:])]
+        elif kind in ("computed", "fetched"):
+            grads = [f * v for f, v in zip(feeds, variables, strict=True)]
+        elif kind == "between":  # each takes what the one before has written
+            grads, step = [], gp.no_op()
+            for f, v in zip(feeds, variables, strict=True):
+                with gp.control_dependencies([step]):
+                    step = optimizer.apply_gradients([(gp.square(f), v)])
+                with gp.control_dependencies([step]):
+                    grads.append(v * f)
         else:
             grads = feeds
-        step = optimizer.apply_gradients(list(zip(grads, variables, strict=True)))
+        with gp.control_dependencies([step] if kind == "between" else []):
+            step = optimizer.apply_gradients(list(zip(grads, variables, strict=True)))
         if kind == "twice":
             with gp.control_dependencies([step]):
                 step = optimizer.apply_gradients(list(zip(grads, variables, strict=True)))
@@ -105,8 +127,8 @@ def test_steps_equal_the_unoptimised(which, kind, unoptimised):
             with gp.Session(config=config) as sess:
                 sess.run(gp.global_variables_initializer())
                 for _ in range(3):
-                    sess.run(step, fed)
-                found.append(sess.run(gp.global_variables()))
+                    fetched = sess.run([step, *(grads if kind == "fetched" else [])], fed)
+                found.append([*sess.run(gp.global_variables()), *fetched[1:]])
         for a, b in zip(*found, strict=True):
             np.testing.assert_allclose(a, b, 1e-5, 1e-6)
 
@@ -120,6 +142,88 @@ def test_fed_gradients_make_one_instruction():
         plan = sess.plan(step, {f: np.zeros(f.shape) for f in feeds})
         kernels = [insn.kernel for insn in plan._insns]
         assert kernels.count("apply_adam") == 1
+
+
+def many(optimizer, sizes, gradient):
+    """The step of variables of such sizes, each with a gradient made of a feed."""
+    variables = [gp.get_variable(f"v{i}", [n]) for i, n in enumerate(sizes)]
+    feeds = [gp.placeholder(gp.float32, v.shape) for v in variables]
+    step = optimizer.apply_gradients(list(zip(gradient(feeds), variables, strict=True)))
+    sess = gp.Session()
+    sess.run(gp.global_variables_initializer())
+    return sess.plan(step, {f: np.ones(f.shape) for f in feeds}), variables, sess
+
+
+@pytest.mark.parametrize("optimizer", [gp.train.AdamOptimizer, gp.train.RMSPropOptimizer])
+def test_small_variables_are_one_run(optimizer):
+    with gp.Graph().as_default():
+        sizes = [3, 100, 1, 17, 64, 3, 9]
+        made = optimizer(0.1)
+        plan, variables, sess = many(made, sizes, lambda feeds: [gp.square(f) for f in feeds])
+        steps = [i for i in plan._insns if i.op.type.startswith("Apply")]
+        assert [v.dims for v in steps[0].outs] == [(sum(sizes),)] * len(steps[0].outs)
+        assert len(steps) == 1 and steps[0].ins[-1].size in (1, sum(sizes))
+        rest = [i for i in plan._insns if i.op.type in ("Mul", "Assign")]  # of Adam's powers
+        assert plan.flops == sum(sizes) * (steps[0].op.opdef.flops + 1) + len(rest)
+        assert "v4..v6 f32[197]" in str(plan)
+        # Large alignments come first, so that none lies between two of them.
+        places = sorted((sess.variable(v.op)[0], v.shape.num_elements()) for v in variables)
+        assert all(a + 4 * n == b for (a, n), (b, _) in zip(places, places[1:], strict=False))
+        assert [n for _, n in places] == [64, 100, 3, 1, 17, 3, 9]
+
+
+def test_large_gradients_stay_where_they_are():
+    with gp.Graph().as_default():
+        rate = gp.train.RMSPropOptimizer(0.1)
+        plan, _, _ = many(rate, [40_000, 8, 8], lambda feeds: [gp.square(f) for f in feeds])
+        steps = [i for i in plan._insns if i.op.type.startswith("Apply")]
+        assert sorted(i.outs[0].size for i in steps) == [16, 40_000]
+
+
+def test_gradients_side_by_side_take_the_place_of_what_they_are_made_of():
+    """Clipped gradients are written over the unclipped."""
+    with gp.Graph().as_default():
+        plan, _, _ = many(
+            gp.train.GradientDescentOptimizer(0.1),
+            [100] * 9,
+            lambda feeds: gp.clip_by_global_norm([gp.exp(f) for f in feeds], 1.0)[0],
+        )
+        assert plan.arena_bytes == plan.live_bytes < 1.3 * 9 * 400
+        assert [i.kernel for i in plan._insns].count("apply_gradient_descent") == 1
+        assert plan._insns[-1].outs[0].size == 900
+
+
+def test_steps_wait_no_longer_than_their_numbers_hold():
+    with gp.Graph().as_default():
+        sess = gp.Session()
+        rate = gp.get_variable("rate", initializer=1.0, trainable=False)
+        a, b = (gp.get_variable(name, initializer=np.zeros(3, np.float32)) for name in "ab")
+        one = gp.placeholder(gp.float32, [3])
+        first = gp.train.GradientDescentOptimizer(rate).apply_gradients([(one, a)])
+        with gp.control_dependencies([first]):
+            halved = rate.assign(rate * 0.5)
+        with gp.control_dependencies([halved]):
+            second = gp.train.GradientDescentOptimizer(rate).apply_gradients([(one, b)])
+        sess.run(gp.global_variables_initializer())
+        sess.run(second, {one: np.ones(3)})
+        np.testing.assert_array_equal(sess.run([a, b]), [[-1] * 3, [-0.5] * 3])
+
+
+def test_what_is_taken_after_a_step_is_new():
+    with gp.Graph().as_default():
+        sess = gp.Session()
+        a, b = (gp.get_variable(name, initializer=np.ones(2, np.float32)) for name in "ab")
+        one = gp.placeholder(gp.float32, [2])
+        optimizer = gp.train.GradientDescentOptimizer(1.0)
+        before = a * 10.0
+        with gp.control_dependencies([before]):
+            first = optimizer.apply_gradients([(one, a), (one, b)])
+        with gp.control_dependencies([first]):
+            after = gp.add_n([a * 10.0, one])
+            seen = gp.py_func(lambda x: x + 1, [b.read_value()], gp.float32)
+        sess.run(gp.global_variables_initializer())
+        found = sess.run([before, after, seen, first, a], {one: np.ones(2)})
+        np.testing.assert_array_equal(found[:3], [[10, 10], [1, 1], [1, 1]])
 
 
 def test_steps_before_and_after_a_loop_stay_apart():

@@ -26,7 +26,7 @@ from gradplan.opdef import (
 )
 from gradplan.plan import Plan
 from gradplan.program import Program, is_pure
-from gradplan.views import ARENA, CONST, EXTERN, STATE, Storage, View, collapse
+from gradplan.views import ARENA, CONST, EXTERN, STATE, Storage, View, collapse, slots
 
 
 class StateLayout(Protocol):
@@ -200,7 +200,6 @@ class Binder:
         values : dict
             Of feeds, by number, that shapes depend on.
         """
-        self.settle()
         known = {program.feeds[i]: value for i, value in values.items()}
         dims = [v.dims for v in given]
         inner = Binder(program, dims, self.state, None, self.optimised, known)
@@ -503,15 +502,21 @@ class Binder:
     ) -> Insn:
         """Append an instruction; ``updates`` says that it reads its outputs too, ``unset`` that it
         knows how to take variables without a value."""
-        self.settle()
+        if self.held is not None and not self.held.may_wait(outs, ins):
+            self.settle()
         self._touch([] if unset else (ins + outs) if updates else ins, outs)
         insn = Insn(kernel, outs, ins, attrs, self._op, operands)
         self.insns.append(insn)
         return insn
 
+    def emit_around(self, kernel: str, outs: list[Any], ins: list[View], attrs: Any = ()) -> Insn:
+        """Append an instruction that runs those after it."""
+        self.settle()
+        return self.emit(kernel, outs, ins, attrs)
+
     def hold(self, group: Any) -> None:
-        """Leave a group of operations open to those that follow: ``group.emit(binder)`` is called
-        before the next instruction is emitted."""
+        """Keep a group of operations open to those that follow, until an instruction is emitted of
+        which ``group.may_wait(outs, ins)`` is false: ``group.emit(binder)`` comes before that."""
         self.settle()
         self.held = group
 
@@ -525,12 +530,11 @@ class Binder:
 
     def _touch(self, read: list[Any], written: list[Any]) -> None:
         """Note which variables must have a value before the run, and which have one after it."""
-        for s in [part for v in read for part in v.storage.parts]:
-            if s.segment == STATE and s.slot not in self.sets:
-                self.needs.setdefault(s.slot)
-        for s in [part for v in written if v is not None for part in v.storage.parts]:
-            if s.segment == STATE:
-                self.sets.setdefault(s.slot)
+        for slot in slots(read):
+            if slot not in self.sets:
+                self.needs.setdefault(slot)
+        for slot in slots(written):
+            self.sets.setdefault(slot)
 
     def host(
         self,
@@ -540,9 +544,8 @@ class Binder:
         unset: bool = False,
     ) -> None:
         """An instruction that calls ``function(*arrays)``, with the GIL; see :meth:`emit`."""
-        self.settle()
-        self.hosts[len(self.insns)] = function
         self.emit("host", outs, ins, unset=unset)
+        self.hosts[len(self.insns) - 1] = function
 
     def memory(self, op: Operation) -> list[Any]:
         """The session's own list for this operation."""

@@ -234,7 +234,16 @@ class Plan:
     @property
     def flops(self) -> int:
         """Arithmetic operations of one run, as the declarations count them."""
-        return sum(_flops(op, self._input_shapes) for op in self.ops)
+        return sum(self._flops())
+
+    def _flops(self) -> list[int]:
+        """By instruction; those of an operation count at its first."""
+        counted: set[Operation] = set()
+        found = []
+        for insn in self._insns:
+            found.append(0 if insn.op in counted else _flops(insn, self._input_shapes))
+            counted.add(insn.op)
+        return found
 
     @property
     def bytes_moved(self) -> int:
@@ -254,11 +263,8 @@ class Plan:
             f"{self.flops:,} flop, {self.bytes_moved:,} B moved, {len(self)} instructions",
         ]
         rows = [("#", "kernel", "out <- in", "flop", "bytes", "line")]
-        counted: set[Operation] = set()
-        for i, insn in enumerate(self._insns):
+        for i, (insn, flops) in enumerate(zip(self._insns, self._flops(), strict=True)):
             op = insn.op
-            flops = 0 if op in counted else _flops(op, self._input_shapes)
-            counted.add(op)
             outs = ", ".join(_place(v) for v in insn.outs if v is not None)
             ins = ", ".join(map(_place, insn.ins))
             source = f"{os.path.basename(op.source[0])}:{op.source[1]}"
@@ -324,10 +330,13 @@ def _record(view: View, insn: Insn) -> Sequence[int]:
     )
 
 
-def _flops(op: Operation, shape_of: Any) -> int:
+def _flops(insn: Insn, shape_of: Any) -> int:
+    op = insn.op
     count = op.opdef.flops
     if callable(count):
         return int(count(op.attrs, [shape_of(t) for t in op.inputs]))
+    if op.writes:  # an optimizer's step may be that of many variables
+        return int(count * sum([v.size for v in insn.outs]) // op.writes)
     return int(count * sum(shapes.size(shape_of(t)) for t in op.outputs[:1]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from gradplan import shapes
@@ -200,6 +200,12 @@ class View:
                 steps.append(step * self.strides[axis])
         empty = 0 in dims
         return self.seen(dims, steps, 0 if empty else begin)
+
+
+def slots(views: Iterable[View | None]) -> list[int]:
+    """The numbers of the variables in which views lie."""
+    storages = [part for v in views if v is not None for part in v.storage.parts]
+    return [s.slot for s in storages if s.segment == STATE]
 
 
 def collapse(views: Sequence[View]) -> list[View]:

@@ -68,7 +68,7 @@ def _(binder: Any, op: Operation) -> None:
         for out, view in zip(outs, inside(binder, op, bodies[not predicate], given), strict=True):
             binder.copy(out, view)
         return
-    insn = binder.emit("if_else", [], [binder.contiguous(binder.view(op.inputs[op.writes]))])
+    insn = binder.emit_around("if_else", [], [binder.contiguous(binder.view(op.inputs[op.writes]))])
     start = len(binder.insns)
     parts = []
     for body in bodies:

@@ -70,7 +70,7 @@ def _(binder: Any, op: Operation) -> None:
     given = captured_views(binder, op)
     holds = binder.scratch(f"{op.name} predicate", dtypes.bool, ())
     trips = binder.result(op, len(op.outputs) - 1)
-    insn = binder.emit("while_loop", [trips], [holds])
+    insn = binder.emit_around("while_loop", [trips], [holds])
     start = len(binder.insns)
     binder.copy(holds, inside(binder, op, test, [*carried, *given])[0])
     tested = len(binder.insns) - start

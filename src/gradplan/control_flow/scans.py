@@ -202,7 +202,7 @@ def _(binder: Any, op: Operation) -> None:
         binder.scratch(f"{op.name} result", t.dtype, d)
         for t, d in zip(op.outputs[n:], row_dims, strict=True)
     ]
-    insn = binder.emit(
+    insn = binder.emit_around(
         "scan_loop",
         [*outs, *rows, trip],
         [*stacks, *made],

@@ -21,7 +21,7 @@ from gradplan.ops.constant import placeholder
 from gradplan.ops.math import abs, pow, sign, sqrt, square
 from gradplan.passes.fuse import steps_of
 from gradplan.tiling import compile_steps
-from gradplan.views import ARENA, Storage, View
+from gradplan.views import ARENA, Storage, View, slots
 from gradplan.views import STATE as STATE_SEGMENT
 
 #: Outputs of an instruction that makes the same step of many variables; far below what C counts.
@@ -124,22 +124,31 @@ class Steps:
         self._parts: list[list[View]] = []  # the variables of a step, and its gradient
         self._written: set[int] = set()  # numbers of variables
         self._read: set[int] = set()
+        self._small = True
+
+    def may_wait(self, outs: list[View | None], ins: list[View]) -> bool:
+        """Whether these steps may come after an instruction: it takes nothing that they change, nor
+        changes what they take, and the gradients that are kept for it are small."""
+        return self._small and self._are_apart(outs, ins)
+
+    def _are_apart(self, outs: Sequence[View | None], ins: Sequence[View]) -> bool:
+        touched, written = slots([*outs, *ins]), slots(outs)
+        return self._written.isdisjoint(touched) and self._read.isdisjoint(written)
 
     def take(self, outs: list[View], ins: list[View]) -> bool:
         """Take a step in; or not, if it is none by the same numbers and independent of these."""
         at = self.what[2]
-        written = {v.storage.slot for v in outs}
-        read = {v.storage.slot for v in ins if v.storage.segment == STATE_SEGMENT}
         if self._parts:
             pairs = enumerate(zip(ins, self._ins, strict=True))
             same = all([a.lies_at(b) for i, (a, b) in pairs if i != at])
-            if not same or written & (self._written | self._read) or read & self._written:
+            if not (same and self._are_apart(outs, ins)):
                 return False
         else:
             self._ins = ins
         self._parts.append([*outs, ins[at]])
-        self._written |= written
-        self._read |= read
+        self._written.update(slots(outs))
+        self._read.update(slots(ins))
+        self._small = self._small and ins[at].size < LEAST_APART
         return True
 
     def emit(self, binder: Any) -> None:
