@@ -13,6 +13,7 @@ ROOT = pathlib.Path(gradplan.__file__).parent
 LAYERS = [
     ["errors", "dtypes", "composite", "_core"],
     ["shapes", "graph_keys", "graph_def", "source"],
+    ["names"],
     ["graph"],
     ["scopes"],
     ["opdef"],

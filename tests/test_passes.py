@@ -19,7 +19,7 @@ def types(p):
     """How many live operations of each type, the places of values left out."""
     counts = {}
     live = p.live()
-    for op in p.get_operations():
+    for op in p._ops:
         if op in live and op.type not in ("Const", "Placeholder", "VariableV2", "NoOp"):
             counts[op.type] = counts.get(op.type, 0) + 1
     return counts
@@ -51,11 +51,11 @@ def test_a_pass_is_pure(name, run):
     x = holder()
     y = gp.nn.relu(gp.identity(x) * 1.0 + gp.exp(gp.constant(0.0)) + gp.exp(x) * gp.exp(x))
     before = program([y], [x])
-    listing = [(op.type, op.inputs, op.control_inputs) for op in before.get_operations()]
-    user = [(op.type, op.inputs) for op in gp.get_default_graph().get_operations()]
+    listing = [(op.type, op.inputs, op.control_inputs) for op in before._ops]
+    user = [(op.type, op.inputs) for op in gp.get_default_graph()._ops]
     after = run(before)
-    assert [(op.type, op.inputs, op.control_inputs) for op in before.get_operations()] == listing
-    assert [(op.type, op.inputs) for op in gp.get_default_graph().get_operations()] == user
+    assert [(op.type, op.inputs, op.control_inputs) for op in before._ops] == listing
+    assert [(op.type, op.inputs) for op in gp.get_default_graph()._ops] == user
     assert types(run(after)) == types(after)
     assert len(after.fetches) == 1 and len(after.feeds) == 1
 
@@ -127,9 +127,7 @@ def test_fold_leaves_what_depends_on_a_feed_a_variable_or_chance():
 def test_fold_does_not_blow_up_the_plan():
     y = gp.zeros([1000, 1000]) + 1.0
     after = fold.run(program([y]))
-    assert (
-        sum(op.attrs["value"].nbytes for op in after.get_operations() if op.type == "Const") < 1e6
-    )
+    assert sum(op.attrs["value"].nbytes for op in after._ops if op.type == "Const") < 1e6
     assert both(y).sum() == 1e6
 
 
@@ -319,7 +317,7 @@ def test_cse_merges_no_places():
     a, b = gp.Variable(1.0), gp.Variable(1.0)
     assert len(cse.run(program([x + y], [x, y])).feeds) == 2
     p = cse.run(program([a + b]))
-    assert sum(op.type == "VariableV2" for op in p.get_operations()) == 2
+    assert sum(op.type == "VariableV2" for op in p._ops) == 2
 
 
 def test_cse_keeps_every_fetch():
@@ -337,7 +335,7 @@ def test_cse_keeps_every_fetch():
 
 
 def groups(p):
-    return [op for op in p.get_operations() if op.type == "Fused"]
+    return [op for op in p._ops if op.type == "Fused"]
 
 
 def members(group):
@@ -556,11 +554,11 @@ def test_rebuild_keeps_control_dependencies():
         b = v.read_value()
     p = program([b])
     copy = rebuild(p, lambda *_: None)
-    assert [(o.type, [c.name for c in o.control_inputs]) for o in copy.get_operations()] == [
-        (o.type, [c.name for c in o.control_inputs]) for o in p.get_operations()
+    assert [(o.type, [c.name for c in o.control_inputs]) for o in copy._ops] == [
+        (o.type, [c.name for c in o.control_inputs]) for o in p._ops
     ]
     p = passes.optimise(p)
-    (read,) = [op for op in p.get_operations() if op.type == "ReadVariableOp"]
+    (read,) = [op for op in p._ops if op.type == "ReadVariableOp"]
     assert [c.name for c in read.control_inputs] == ["a"]
     assert both(b, initialise=[v]) == 1
 
@@ -572,7 +570,7 @@ def test_rebuild_moves_a_control_dependency_to_the_stand_in():
     with gp.control_dependencies([a]):
         b = gp.constant(3.0) + x
     p = passes.optimise(program([b], [x]))
-    (waiting,) = [op for op in p.get_operations() if op.control_inputs and op.type != "Const"]
+    (waiting,) = [op for op in p._ops if op.control_inputs and op.type != "Const"]
     assert [c.type for c in waiting.control_inputs] == ["Exp"]
 
 

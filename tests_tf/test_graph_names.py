@@ -216,6 +216,63 @@ for g in gs:
 """
 
 
+#: Loops and conditionals, in which S(...) notes what the user's functions see and make.
+INSIDE = {
+    "cond": "S(tf.cond(p, lambda: f(x), lambda: f(y)))",
+    "operations": "S(tf.cond(p, lambda: tf.no_op(), lambda: tf.group(f(x).op)))",
+    "assignments": "S(tf.cond(p, lambda: tf.assign(v, v * 2.0), lambda: tf.assign_add(v, f(v))))",
+    "numbers": "S(*tf.cond(p, lambda: (x, 1.0, y), lambda: (f(x), 2.0, x), name='c')); f(x)",
+    "cond in cond": "S(tf.cond(p, lambda: tf.cond(n > 0, lambda: f(x), lambda: f(y)), "
+    "lambda: f(y)))",
+    "case": "S(tf.case([(p, lambda: f(x)), (n > 2, lambda: f(y))], default=lambda: f(x * y)))",
+    "while": "S(*tf.while_loop(lambda i, a: S(i, a, i < n), lambda i, a: (i + 1, f(a)), [0, x]))",
+    "while again": "for k in 'ab': "
+    "S(tf.while_loop(lambda i: S(i, i < n), lambda i: f(i), [0], name=k))",
+    "while with a bound": "S(*tf.while_loop(lambda i, a: S(i, a, i < n), "
+    "lambda i, a: (i + 1, f(a)), (0, x), maximum_iterations=7))",
+    "while in while": "S(*tf.while_loop(lambda i, a: i < n, lambda i, a: (i + 1, tf.while_loop("
+    "lambda j, b: j < i, lambda j, b: (j + 1, f(b)), [0, a])[1]), [0, x]))",
+    "cond in while": "S(*tf.while_loop(lambda i, a: i < n, lambda i, a: (i + 1, tf.cond(i > 1, "
+    "lambda: f(a), lambda: f(y))), [0, x]))",
+    "while in cond": "S(tf.cond(p, lambda: tf.while_loop(lambda i, a: i < n, "
+    "lambda i, a: (i + 1, f(a)), [0, x])[1], lambda: f(y)))",
+    "map": "S(tf.map_fn(f, x))",
+    "map of two": "S(*tf.map_fn(lambda r: (f(*r), r[0]), (x, y), 2 * (tf.float32,), name='m'))",
+    "scan": "S(tf.scan(f, x)); S(tf.scan(f, x, v, reverse=True))",
+    "scan of two": "S(*tf.scan(lambda a, r: (f(a[0], r[0]), f(a[1], r[1])), (x, y), (v, v)))",
+    "folds": "S(tf.foldl(f, x)); S(tf.foldr(f, x, v))",
+    "of unknown rows": "u = tf.placeholder(tf.float32, [None, 2]); "
+    "S(tf.foldl(f, u), tf.foldr(f, u, v), tf.scan(f, u, v, reverse=True))",
+    "fold of two": "S(*tf.foldl(lambda a, r: (f(a[0], r[0]), f(a[1], r[1])), (x, y), (v, v)))",
+    "cond in map": "S(tf.map_fn(lambda r: tf.cond(n > 0, lambda: f(r), lambda: f(v)), x))",
+    "array": "S(tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a.write(i, f(x[i]))), "
+    "[0, tf.TensorArray(tf.float32, 3)])[0])",
+    "read": "A = tf.TensorArray(tf.float32, 3).unstack(x); S(*tf.while_loop(lambda i, a: i < 3, "
+    "lambda i, a: (i + 1, f(A.read(i))), [0, v]))",
+    "scopes": "S(tf.cond(p, lambda: scoped(x), lambda: scoped(y)))",
+    "gradients": "S(*tf.while_loop(lambda i, a: i < n, lambda i, a: (i + 1, "
+    "S(*tf.gradients(tf.exp(a), a))), [0, x]))",
+    "a cell": "S(tf.scan(lambda h, r: S(tf.tanh(tf.matmul([r], W)[0] + h)), x, tf.zeros([2])))",
+}  # fmt: skip
+SEEN = """
+x, y = tf.placeholder(tf.float32, [3, 2], name="x"), tf.placeholder(tf.float32, [3, 2], name="y")
+p, n = tf.placeholder(tf.bool, [], name="p"), tf.placeholder(tf.int32, [], name="n")
+v, W = tf.get_variable("v", [2]), tf.get_variable("W", [2, 2])
+out = []
+def S(*ts):
+    out.extend(ts)
+    return ts[-1]
+def f(*ts):
+    return [S(*ts, t + t, tf.abs(t), t * t, tf.reduce_sum(t), tf.constant(1.0), tf.identity(t))
+            for t in ts][0]
+def scoped(t):
+    with tf.name_scope("in"):
+        S(t * t)
+        with tf.name_scope("deep"):
+            S(t + 1.0)
+    with tf.name_scope("in"):
+        return S(t * 3.0)
+"""
 #: Variables that training makes in a scope. Slots and the global step go by the variable scope, the
 #: powers of Adam by the name scope.
 SCOPED = """
@@ -253,6 +310,15 @@ def test_names_that_come_next(tensorflow, text):
     text = f"with tf.name_scope('sc'):\n  out = {text}" + NEXT.replace("\n", "\n  ")
     ours, theirs = both(tensorflow, text, used(text))
     assert ours == theirs
+
+
+@pytest.mark.parametrize("text", INSIDE.values(), ids=list(INSIDE))
+def test_names_inside(tensorflow, text):
+    ours, theirs = both(tensorflow, SEEN + text)
+    assert ours == theirs
+    found = "out = [tf.get_default_graph().get_tensor_by_name(n) for n in names]"
+    again = "\n".join([SEEN, text, f"names = {theirs}", found])
+    assert both(tensorflow, again) == (theirs, theirs)
 
 
 @pytest.mark.parametrize("scope", ["name_scope", "variable_scope"])

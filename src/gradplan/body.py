@@ -7,6 +7,7 @@ the function takes from around it becomes an input of the body, and of the opera
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,18 @@ from gradplan.shapes import Shape
 class Body(Graph):
     """A graph with inputs and outputs.
 
+    Parameters
+    ----------
+    outer : Graph
+    arguments : sequence of (DType, shape)
+    names : sequence of str, optional
+        Of the arguments, if the body is a part of ``outer`` for whoever looks a name up, as what a
+        user's function makes is. Default: it has names of its own.
+
     Attributes
     ----------
+    is_part : bool
+        Whether it has names in common with ``outer``.
     arguments : list of Tensor
         Placeholders for what the operation hands to the body.
     outputs : list of Tensor
@@ -32,9 +43,17 @@ class Body(Graph):
         What the compiler made of it, by what is known of the sizes.
     """
 
-    def __init__(self, outer: Graph, arguments: Sequence[tuple[DType, Shape | None]]) -> None:
+    def __init__(
+        self,
+        outer: Graph,
+        arguments: Sequence[tuple[DType, Shape | None]],
+        names: Sequence[str] | None = None,
+    ) -> None:
         super().__init__()
         self.outer = outer
+        self.is_part = names is not None
+        if self.is_part:
+            self.share_names(outer)
         self.seed = outer.seed
         self._scope = outer._scope
         self._collections = outer._collections
@@ -42,9 +61,9 @@ class Body(Graph):
         self.outputs: list[Tensor] = []
         self.taken: list[Tensor] = []
         self.programs: dict[Any, Program] = {}
-        for dtype, shape in arguments:
+        for (dtype, shape), name in zip(arguments, names or repeat("argument"), strict=False):
             attrs = {"dtype": dtype, "shape": shape}
-            name = self.unique_name("argument")
+            name = self.unique_name(name)
             op = Operation(self, REGISTRY["Placeholder"], name, (), attrs, [(dtype, shape)])
             self.arguments.append(self.add(op).outputs[0])
 

@@ -6,7 +6,6 @@ knows no operation by name; what an operation means stands in its OpDef (``opdef
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,6 +16,7 @@ from gradplan.dtypes import DType
 from gradplan.graph_def import GraphDef, NodeDef, graph_def
 from gradplan.graph_keys import Collections
 from gradplan.graph_keys import GraphKeys as GraphKeys
+from gradplan.names import Names
 from gradplan.shapes import Shape, TensorShape
 from gradplan.source import at_user_line as at_user_line
 from gradplan.source import user_line
@@ -26,11 +26,9 @@ if TYPE_CHECKING:
 
     from gradplan.opdef import OpDef
 
-_OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\\-/]*")
 _FORM = 'Tensor names must be of the form "<op_name>:<output_index>".'
 _ELSEWHERE = "is not an element of this graph."
 _INSIDE = "is inside a loop or conditional: return it from the function that makes it."
-_SCOPE_NAME = re.compile(r"[A-Za-z0-9_.\\\-/]*")
 
 
 class Operation:
@@ -196,7 +194,7 @@ class Tensor:
 
     def consumers(self) -> list[Operation]:
         """The operations of the graph that take this tensor."""
-        return [op for op in self.graph.get_operations() if self in op.inputs]
+        return [op for op in self.graph._ops if self in op.inputs]
 
     def eval(self, feed_dict: Any = None, session: Any = None) -> Any:
         """The tensor's value in ``session``, or in the default session."""
@@ -255,7 +253,7 @@ class Tensor:
         setattr(cls, operator, function)
 
 
-class Graph(Collections):
+class Graph(Names, Collections):
     """A computational graph: everything that will ever run in one Session.
 
     Examples
@@ -271,15 +269,12 @@ class Graph(Collections):
 
     def __init__(self) -> None:
         self._ops: list[Operation] = []
-        self._by_name: dict[str, Operation] = {}
-        self._names: dict[str, int] = {}
-        self._scope = ""  # the current name scope, without a slash at its end
+        self._start_names()
         self._controls: list[tuple[Operation, ...]] = []
         self._awaited: list[Operation] = []  # around it, for which something inside waits
         self._overrides: dict[str, str] = {}  # of gradients: type -> registered name
         self._collections: dict[Any, list[Any]] = {}
         self._finalized = False
-        self._lock = threading.RLock()
         #: For the inside of a loop or conditional (body.py): the graph that it is part of.
         self.outer: Graph | None = None
         self.seed: int | None = None
@@ -319,8 +314,8 @@ class Graph(Collections):
         """Allow no more operations: a loop that would grow the graph then fails at once."""
         self._finalized = True
 
-    def add(self, op: Operation) -> Operation:
-        """Append an operation made for this graph."""
+    def add(self, op: Operation, hidden: bool = False) -> Operation:
+        """Append an operation made for this graph; nobody can look up one that is ``hidden``."""
         with self._lock:
             if self._finalized:
                 raise RuntimeError(
@@ -329,72 +324,11 @@ class Graph(Collections):
                 )
             op.id = len(self._ops)
             self._ops.append(op)
-            self._by_name[op.name] = op
+            if not hidden:
+                self._by_name[op.name] = op
         return op
 
-    def unique_name(self, name: str, mark_as_used: bool = True) -> str:
-        """``name`` inside the current scope, with ``_1``, ``_2`` ... added if it is taken."""
-        with self._lock:
-            if self._scope:
-                name = f"{self._scope}/{name}"
-            key = name.lower()  # names that differ by case alone would clash in file systems
-            count = self._names.get(key, 0)
-            if mark_as_used:
-                self._names[key] = count + 1
-            if count:
-                base = key
-                while key in self._names:
-                    key = f"{base}_{count}"
-                    count += 1
-                if mark_as_used:
-                    self._names[key] = 1
-                name = f"{name}_{count - 1}"
-            return name
-
-    def rename(self, op: Operation, name: str) -> None:
-        """Another name in the current scope for what was made just now; what has it takes its."""
-        full = f"{self._scope}/{name}" if self._scope else name
-        with self._lock:
-            other, self._by_name[full] = self._by_name.get(full, op), op
-            if other is not op:
-                other.name, self._by_name[op.name] = op.name, other
-            elif full != op.name:
-                del self._by_name[op.name]
-            op.name = full
-            self._names.setdefault(full.lower(), 1)
-
-    def op_name(self, name: str) -> str:
-        """The full name for a new operation; a name that ends in ``/`` is taken as it stands."""
-        if name[-1:] == "/" and name != "/":
-            return name[:-1]
-        if not _OP_NAME.fullmatch(name) and not (self._scope and _SCOPE_NAME.fullmatch(name)):
-            raise ValueError(at_user_line(_no_name(name)))
-        return self.unique_name(name)
-
     # ---- scopes --------------------------------------------------------------------------------
-
-    @contextmanager
-    def name_scope(self, name: str | None) -> Iterator[str]:
-        """Put the names of what is made inside under ``name/``; yields the full scope with slash.
-
-        None or ``""`` goes back to the root; a name that ends in ``/`` re-enters that very scope.
-        """
-        graph = self.current
-        before = graph._scope
-        if not name:
-            scope = ""
-        elif name.endswith("/"):
-            scope = name[:-1]
-        else:
-            pattern = _SCOPE_NAME if before else _OP_NAME
-            if not pattern.fullmatch(name):
-                raise ValueError(at_user_line(_no_name(name)))
-            scope = graph.unique_name(name)
-        graph._scope = scope
-        try:
-            yield f"{scope}/" if scope else ""
-        finally:
-            graph._scope = before
 
     @contextmanager
     def control_dependencies(self, control_inputs: Iterable[Any] | None) -> Iterator[None]:
@@ -469,8 +403,14 @@ class Graph(Collections):
     # ---- looking things up ---------------------------------------------------------------------
 
     def get_operations(self) -> list[Operation]:
-        """All operations, in the order they were made."""
-        return list(self._ops)
+        """All operations, in the order they were made, with those inside loops and conditionals."""
+        found: list[Operation] = []
+        for op in self._ops:
+            for body in op.attrs.get("bodies", ()):
+                found += body.get_operations() if body.is_part else ()
+            if self._by_name.get(op.name) is op:
+                found.append(op)
+        return found
 
     def as_graph_def(self, from_version: int | None = None, add_shapes: bool = False) -> GraphDef:
         """The operations as data, or as text by ``str``; those made since ``version`` was that."""
@@ -561,10 +501,6 @@ class Graph(Collections):
 
     def is_fetchable(self, tensor_or_op: Any) -> bool:
         return tensor_or_op.graph is self
-
-
-def _no_name(name: str) -> str:
-    return f"'{name}' is not a valid scope name: letters, digits and . _ - / may stand in one"
 
 
 def _require_name(kind: str, name: Any) -> None:

@@ -59,4 +59,4 @@ class GraphDef:
 
 def graph_def(graph: Graph, from_version: int | None = None) -> GraphDef:
     """The operations of ``graph``, or those made since it had ``from_version`` of them."""
-    return GraphDef(graph.get_operations()[from_version or 0 :])
+    return GraphDef(graph._ops[from_version or 0 :])

@@ -369,9 +369,9 @@ def captured(graph: Graph, t: Tensor) -> Tensor:
         assert graph.outer is not None
         around = t if t.op.graph is graph.outer else captured(graph.outer, t)
         attrs = {"dtype": t.dtype, "shape": t._shape, "variable": is_variable(t)}
-        name = graph.unique_name(f"captured/{t.op.name}")
+        name = f"captured/{t.name}"
         op = Operation(graph, REGISTRY["Placeholder"], name, (), attrs, [(t.dtype, t._shape)])
-        known[around] = known[t] = graph.add(op).outputs[0]
+        known[around] = known[t] = graph.add(op, hidden=True).outputs[0]
     return known[t]
 
 

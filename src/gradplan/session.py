@@ -552,7 +552,8 @@ def _outline(fetches: Any, leaves: list[Any]) -> Any:
 
 def _element(graph: Graph, leaf: Any, role: str) -> Any:
     try:
-        return graph.as_graph_element(leaf, allow_operation=role == "fetch")
+        found = graph.as_graph_element(leaf, allow_operation=role == "fetch")
+        return graph.as_graph_element(found)  # a name may be that of something inside a loop
     except TypeError as error:
         if role == "fetch":
             raise TypeError(

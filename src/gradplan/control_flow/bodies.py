@@ -30,6 +30,25 @@ def trace(
     return body, returned
 
 
+def call(
+    outer: Graph,
+    function: Callable[..., Any],
+    arguments: Sequence[tuple[DType, Shape | None]],
+    names: Sequence[str],
+    before: Sequence[str] = (),
+    after: Sequence[str] = (),
+) -> tuple[Body, Any]:
+    """The same of a user's function, in which things have the names that they have in TensorFlow,
+    where everything is in one graph: those of the arguments, and ``before`` and ``after`` these
+    some that are reserved."""
+    outer.reserve(*before)
+    body = Body(outer, arguments, names)
+    body.reserve(*after)
+    with body.as_default():
+        returned = function(*body.arguments)
+    return body, returned
+
+
 def flatten(structure: Any) -> list[Any]:
     """The leaves of nested lists, tuples and dictionaries, in order (keys sorted)."""
     if isinstance(structure, dict):
@@ -85,7 +104,7 @@ def results(body: Body, returned: Any, dtypes_wanted: Sequence[DType | None] | N
         for leaf, dtype in zip(leaves, wanted, strict=True):
             if isinstance(leaf, Operation):
                 with body.control_dependencies([leaf]):
-                    out = identity(convert_to_tensor(True))
+                    out = identity(convert_to_tensor(True), "control_dependency")
             else:
                 out = convert_to_tensor(leaf, dtype)
             body.outputs.append(captured(body, out) if out.graph is not body else out)

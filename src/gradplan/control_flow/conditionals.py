@@ -10,6 +10,7 @@ from gradplan.bind import evaluate
 from gradplan.body import Body, copy_into
 from gradplan.control_flow.bodies import (
     apart,
+    call,
     captured_views,
     declare,
     flatten,
@@ -25,6 +26,7 @@ from gradplan.control_flow.tensor_array import TensorArray, with_rows_of
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of
+from gradplan.ops.array import identity
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.shapes import Shape
 
@@ -113,6 +115,15 @@ def _(op: Operation, *dys: Any) -> Any:
     return [None] * first + out
 
 
+def _tensors(body: Body, leaves: list[Any]) -> list[Any]:
+    """What a branch returned, numbers as tensors: made before the other branch is."""
+    with body.as_default():
+        return [
+            x if x is None or isinstance(x, (Operation, TensorArray)) else convert_to_tensor(x)
+            for x in leaves
+        ]
+
+
 def _contents(bodies: list[Body], first: list[Any], second: list[Any]) -> list[list[Any]]:
     """What the two branches return as tensors, arrays by their contents; after all of them the
     number of rows of every array that has more room than rows in one of the branches."""
@@ -184,11 +195,13 @@ def cond(
         pred = convert_to_tensor(pred)
         if pred.dtype is not dtypes.bool or pred._shape not in ((), None):
             raise TypeError(at_user_line(f"cond: pred must be a bool scalar, not {pred}"))
+        graph.reserve("Switch", "switch_t", "switch_f")  # by which TensorFlow chooses
+        pred = identity(pred, "pred_id")
         bodies, returned = [], []
         for function in functions:
-            body, result = trace(graph, function, [], "branch")  # type: ignore[arg-type]
+            body, result = call(graph, function, [], [])  # type: ignore[arg-type]
             bodies.append(body)
-            returned.append(result)
+            returned.append(pack(result, _tensors(body, flatten(result))))
         first, second = map(flatten, returned)
         if pack(returned[0], [0] * len(first)) != pack(returned[1], [0] * len(second)):
             raise ValueError(

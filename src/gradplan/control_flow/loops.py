@@ -13,6 +13,7 @@ from gradplan.body import Body, copy_into
 from gradplan.control_flow import sizing
 from gradplan.control_flow.bodies import (
     apart,
+    call,
     captured_views,
     declare,
     flatten,
@@ -321,17 +322,26 @@ def while_loop(
         ]
 
         def with_structure(function: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*leaves: Tensor) -> Any:
+            def of_leaves(*leaves: Tensor) -> Any:
                 given = pack(loop_vars, _wrapped(like, leaves))
                 return function(*given) if several else function(given)
 
-            return call
+            return of_leaves
 
-        test, holds = trace(graph, with_structure(cond), arguments, "cond")
+        counts = maximum_iterations is not None  # as the first of the loop variables
+        if counts:
+            graph.reserve("maximum_iterations", "iteration_counter")
+        merges, identities = (
+            ([name] * len(arguments), [name] * counts) for name in ("Merge", "Identity")
+        )
+        test, holds = call(graph, with_structure(cond), arguments, *merges, ["Less"] * counts)
+        graph.reserve(*["LogicalAnd"] * counts)
         results(test, [holds])
         if test.outputs[0].dtype is not dtypes.bool or test.outputs[0]._shape not in ((), None):
             raise TypeError(at_user_line(f"while_loop: cond must give a bool scalar, not {holds}"))
-        inside, returned = trace(graph, with_structure(body), arguments, "body")
+        inside, returned = call(
+            graph, with_structure(body), arguments, *identities, ["add"] * counts
+        )
         given = flatten(returned)
         leaves = [x.value if isinstance(x, TensorArray) else x for x in given]
         one = several and len(loop_vars) == 1 and not isinstance(returned, (list, tuple))

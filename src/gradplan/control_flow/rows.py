@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gradplan import dtypes
-from gradplan.control_flow.bodies import flatten, pack, results, trace
+from gradplan.control_flow.bodies import call, flatten, pack, results
 from gradplan.control_flow.scans import scan_loop
 from gradplan.control_flow.tensor_array import stacked
 from gradplan.graph import Tensor, at_user_line, get_default_graph
@@ -53,7 +53,16 @@ def _over_rows(
                 return function(rows)
             return function(pack(initializer, leaves[: len(carried)]), rows)
 
-        body, returned = trace(graph, step, arguments, "fn")
+        # TensorFlow's loop counts its trips and the rows, from a number or a tensor, and carries an
+        # array for each result.
+        known = stacks[0]._shape is not None and stacks[0]._shape[0] is not None
+        from_number = not maps and (known if reverse else not fold)
+        before = ["Const"] * from_number + ["Less", "Less", "LogicalAnd", "Identity"]
+        arrays = 0 if fold else len(carried) or len(flatten(elems if dtype is None else dtype))
+        names = ["Identity"] * (1 + len(carried)) + ["TensorArrayReadV3"] * len(stacks)
+        with graph.name_scope("while"):
+            after = ["Identity"] * arrays + ["add"]
+            body, returned = call(graph, step, arguments, names, before, after)
         like = returned if maps else initializer
         leaves = flatten(returned)
         if not maps and len(leaves) != len(carried):

@@ -151,7 +151,7 @@ def _(binder: Any, op: Any) -> None:
 def value_or_initial(variable: Variable) -> Tensor:
     """The variable's value where it has one when the run starts, else its initial value."""
     graph = variable.graph
-    graph.current.unique_name("IsVariableInitialized")  # what TensorFlow's conditional asks
+    graph.reserve("IsVariableInitialized")  # what TensorFlow's conditional asks
     with graph.as_default(), graph.control_dependencies(None), graph.name_scope("cond"):
         inputs = [variable._ref, variable.initial_value]
         return apply(_value_or_initial.opdef, inputs, {}, "Merge")

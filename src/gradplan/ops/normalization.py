@@ -166,7 +166,7 @@ def fused_batch_norm(
         )
     graph = graph_of([x, scale, offset])
     if is_training:  # TensorFlow 1 makes empty statistics
-        graph.unique_name("Const"), graph.unique_name("Const")
+        graph.reserve("Const", "Const")
     with graph.as_default(), graph.name_scope(name or "FusedBatchNormV3") as full:
         x = convert_to_tensor(x)
         channel = window.channel_axis(form)

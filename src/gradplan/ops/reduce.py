@@ -56,11 +56,15 @@ def reduction_attrs(
 
 
 def reserve_axes(x: Any, known: bool) -> None:
-    """Take the names in the current scope that TensorFlow 1 gives to the axes of a reduction of
-    everything, whose number is ``known`` or not: they are an attribute here, but what is made next
-    is numbered after them."""
-    for name in ("Const",) if known else ("Rank", "range"):
-        graph_of([x]).unique_name(name)
+    """The names of the axes of a reduction of everything, whose number is ``known`` or not: they
+    are an attribute here."""
+    graph_of([x]).reserve(*(["Const"] if known else ["Rank", "range"]))
+
+
+def _has_known_rank(x: Any) -> bool:
+    """Whether TensorFlow knows the rank before it has made a tensor of ``x``."""
+    element = x._as_graph_element() if hasattr(x, "_as_graph_element") else x
+    return isinstance(element, Tensor) and element._shape is not None
 
 
 def reduction(
@@ -69,7 +73,7 @@ def reduction(
     """The input and the attributes of a reduction."""
     attrs = reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
     if attrs["axis"] is None:
-        reserve_axes(x, isinstance(x, Tensor) and x._shape is not None)
+        reserve_axes(x, _has_known_rank(x))
     return [x], attrs
 
 
@@ -353,7 +357,7 @@ def _of_bools(
 ) -> Tensor:
     """The reduction of 0 and 1; of no elements it gives the least or the largest int32."""
     if along["axis"] is None:
-        reserve_axes(x, isinstance(x, Tensor) and x._shape is not None)
+        reserve_axes(x, _has_known_rank(x))
     graph = graph_of([x])
     with graph.as_default(), graph.name_scope(name or default) as scope:
         x = convert_to_tensor(x)

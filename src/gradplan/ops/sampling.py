@@ -544,8 +544,7 @@ def nce_loss(
         losses = sigmoid_cross_entropy_with_logits(
             labels=wanted, logits=logits, name="sampled_losses"
         )
-        for helper in ("Shape", "strided_slice", "stack", "ones", "MatMul"):  # of TensorFlow's sum
-            graph.current.unique_name(helper)
+        graph.reserve("Shape", "strided_slice", "stack", "ones", "MatMul")  # of TensorFlow's sum
         return reduce_sum(losses, 1, name="Reshape")
 
 

@@ -160,8 +160,8 @@ def _along(axis: Any, dim: Any, logits: Any, function: Any, name: str | None) ->
         raise ValueError(at_user_line(f"softmax: axis {axis} is out of range for rank {rank}"))
     if axis == rank - 1:
         return function(logits, name=name)
-    for helper in 2 * ("Rank", "Sub", "range", "range", "concat"):  # of TensorFlow's transpositions
-        graph_of([logits]).unique_name(helper)
+    # of TensorFlow's transpositions
+    graph_of([logits]).reserve(*(2 * ("Rank", "Sub", "range", "range", "concat")))
     order = list(range(rank))
     order[axis], order[-1] = order[-1], order[axis]  # its own inverse
     return transpose(function(transpose(logits, order)), order, name=name or "transpose")

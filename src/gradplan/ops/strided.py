@@ -312,7 +312,7 @@ def _getitem(self: Tensor, key: Any, name: str = "strided_slice") -> Tensor:
             dims = dims if item is None else -after - 1  # type: ignore[operator]
         else:
             if name == "strided_slice" and hasattr(item, "graph"):
-                self.graph.current.unique_name("add")  # TensorFlow 1 makes the end of it: item + 1
+                self.graph.reserve("add")  # TensorFlow 1 makes the end of it: item + 1
             index = _index(item)
             out.append((None, None, None) if isinstance(index, Tensor) else index)
             if isinstance(index, Tensor):

@@ -213,7 +213,7 @@ def _program(formula: Callable[..., Any], n_inputs: int, dtype: DType) -> tuple[
     with Graph().as_default() as graph:
         given = [placeholder(dtype, [None]) for _ in range(n_inputs)]
         results = [t.op for t in formula(*given)]
-    members = [o for o in graph.get_operations() if o.opdef.kind is MAP]
+    members = [o for o in graph._ops if o.opdef.kind is MAP]
     code = compile_steps(steps_of(members, given), n_inputs, [members.index(o) for o in results])
     if code is None:
         raise ValueError(f"{formula.__name__} needs more temporaries than a tile program has")

@@ -1,0 +1,109 @@
+"""The names of operations: unique in a graph, under scopes, and numbered as TensorFlow's are."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from gradplan.source import at_user_line
+
+if TYPE_CHECKING:
+    from gradplan.graph import Operation
+
+_OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\\-/]*")
+_SCOPE_NAME = re.compile(r"[A-Za-z0-9_.\\\-/]*")
+
+
+class Names:
+    """What a graph knows of names.
+
+    The inside of a loop or conditional that a user wrote has those of the graph around it
+    (``share_names``): to TensorFlow it is a part of it.
+    """
+
+    current: Any  # where operations are made now (Graph.current)
+
+    def _start_names(self) -> None:
+        self._by_name: dict[str, Operation] = {}
+        self._names: dict[str, int] = {}
+        self._scope = ""  # the current name scope, without a slash at its end
+        self._lock = threading.RLock()
+
+    def share_names(self, other: Names) -> None:
+        """Have the names of another graph for one's own."""
+        self._by_name, self._names, self._lock = other._by_name, other._names, other._lock
+
+    def unique_name(self, name: str, mark_as_used: bool = True) -> str:
+        """``name`` inside the current scope, with ``_1``, ``_2`` ... added if it is taken."""
+        with self._lock:
+            if self._scope:
+                name = f"{self._scope}/{name}"
+            key = name.lower()  # names that differ by case alone would clash in file systems
+            count = self._names.get(key, 0)
+            if mark_as_used:
+                self._names[key] = count + 1
+            if count:
+                base = key
+                while key in self._names:
+                    key = f"{base}_{count}"
+                    count += 1
+                if mark_as_used:
+                    self._names[key] = 1
+                name = f"{name}_{count - 1}"
+            return name
+
+    def reserve(self, *names: str) -> None:
+        """Use up names that operations have in TensorFlow which are none here: what is made next
+        is numbered after them."""
+        for name in names:
+            self.current.unique_name(name)
+
+    def rename(self, op: Operation, name: str) -> None:
+        """Another name in the current scope for what was made just now; what has it takes its."""
+        full = f"{self._scope}/{name}" if self._scope else name
+        with self._lock:
+            other, self._by_name[full] = self._by_name.get(full, op), op
+            if other is not op:
+                other.name, self._by_name[op.name] = op.name, other
+            elif full != op.name:
+                del self._by_name[op.name]
+            op.name = full
+            self._names.setdefault(full.lower(), 1)
+
+    def op_name(self, name: str) -> str:
+        """The full name for a new operation; a name that ends in ``/`` is taken as it stands."""
+        if name[-1:] == "/" and name != "/":
+            return name[:-1]
+        if not _OP_NAME.fullmatch(name) and not (self._scope and _SCOPE_NAME.fullmatch(name)):
+            raise ValueError(at_user_line(_no_name(name)))
+        return self.unique_name(name)
+
+    @contextmanager
+    def name_scope(self, name: str | None) -> Iterator[str]:
+        """Put the names of what is made inside under ``name/``; yields the full scope with slash.
+
+        None or ``""`` goes back to the root; a name that ends in ``/`` re-enters that very scope.
+        """
+        graph = self.current
+        before = graph._scope
+        if not name:
+            scope = ""
+        elif name.endswith("/"):
+            scope = name[:-1]
+        else:
+            pattern = _SCOPE_NAME if before else _OP_NAME
+            if not pattern.fullmatch(name):
+                raise ValueError(at_user_line(_no_name(name)))
+            scope = graph.unique_name(name)
+        graph._scope = scope
+        try:
+            yield f"{scope}/" if scope else ""
+        finally:
+            graph._scope = before
+
+
+def _no_name(name: str) -> str:
+    return f"'{name}' is not a valid scope name: letters, digits and . _ - / may stand in one"
