@@ -169,7 +169,7 @@ ASIDES = [
                                "reduce_prod", "reduce_logsumexp", "count_nonzero", "norm")
       for a in ("x", "x, keepdims=True", "x, name='n'", "x, 1", "[1.0, 2.0]", "np.ones(3)")],
     "tf.reduce_all(b)", "tf.reduce_any(b, name='n')", "tf.reduce_any(b, 0)", "tf.trace(m)",
-    "tf.reduce_sum(tf.placeholder(tf.float32))",
+    "tf.reduce_sum(tf.placeholder(tf.float32))", "tf.reduce_sum(one)", "tf.reduce_all(b[0, 0])",
     "tf.nn.moments(x, [0])", "tf.nn.sufficient_statistics(x, [0])", "tf.nn.l2_normalize(x)",
     "tf.losses.mean_squared_error(x, y)", "tf.losses.softmax_cross_entropy(prob, x)",
     "tf.nn.fused_batch_norm(image, v, v)", "tf.nn.softmax(x, 0)", "tf.nn.softmax(c, 2)",
@@ -244,6 +244,7 @@ INSIDE = {
     "of unknown rows": "u = tf.placeholder(tf.float32, [None, 2]); "
     "S(tf.foldl(f, u), tf.foldr(f, u, v), tf.scan(f, u, v, reverse=True))",
     "fold of two": "S(*tf.foldl(lambda a, r: (f(a[0], r[0]), f(a[1], r[1])), (x, y), (v, v)))",
+    "map in map": "S(tf.map_fn(lambda r: tf.map_fn(f, r), x))",
     "cond in map": "S(tf.map_fn(lambda r: tf.cond(n > 0, lambda: f(r), lambda: f(v)), x))",
     "array": "S(tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a.write(i, f(x[i]))), "
     "[0, tf.TensorArray(tf.float32, 3)])[0])",

@@ -61,10 +61,11 @@ def reserve_axes(x: Any, known: bool) -> None:
     graph_of([x]).reserve(*(["Const"] if known else ["Rank", "range"]))
 
 
-def _has_known_rank(x: Any) -> bool:
-    """Whether TensorFlow knows the rank before it has made a tensor of ``x``."""
+def _knows_axes(x: Any) -> bool:
+    """Whether TensorFlow makes a constant of the axes: of a rank that it knows and that is not 0,
+    before it has made a tensor of ``x``."""
     element = x._as_graph_element() if hasattr(x, "_as_graph_element") else x
-    return isinstance(element, Tensor) and element._shape is not None
+    return isinstance(element, Tensor) and bool(element._shape)
 
 
 def reduction(
@@ -73,7 +74,7 @@ def reduction(
     """The input and the attributes of a reduction."""
     attrs = reduction_attrs(axis, keepdims, reduction_indices, keep_dims)
     if attrs["axis"] is None:
-        reserve_axes(x, _has_known_rank(x))
+        reserve_axes(x, _knows_axes(x))
     return [x], attrs
 
 
@@ -357,7 +358,7 @@ def _of_bools(
 ) -> Tensor:
     """The reduction of 0 and 1; of no elements it gives the least or the largest int32."""
     if along["axis"] is None:
-        reserve_axes(x, _has_known_rank(x))
+        reserve_axes(x, _knows_axes(x))
     graph = graph_of([x])
     with graph.as_default(), graph.name_scope(name or default) as scope:
         x = convert_to_tensor(x)
