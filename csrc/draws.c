@@ -316,3 +316,45 @@ const char *random_shuffle_check(const gp_plan *plan, const gp_insn *insn) {
   if (out->dtype != value->dtype) return "wrong dtype";
   return same_dims(out, value) ? NULL : "shapes disagree";
 }
+
+/* ---- streams of streams ---- */
+
+/* Key and counter of stream `number` of those that belong to a stream, to out[2]. No draw has this
+ * attempt. */
+static void stream_number(const uint64_t *stream, uint64_t number, uint64_t *out) {
+  uint32_t w[4];
+  philox_block(stream[0], stream[1] + number, UINT32_MAX, w);
+  out[0] = (uint64_t)w[1] << 32 | w[0];
+  out[1] = (uint64_t)w[3] << 32 | w[2];
+}
+
+/* outs out[2], state: another stream for each run */
+int random_stream_kernel(gp_run *run, const gp_insn *insn) {
+  uint64_t *state = arg_ptr(run, insn, 1);
+  stream_number(state, 0, arg_ptr(run, insn, 0));
+  state[1]++;
+  return GP_OK;
+}
+
+const char *random_stream_check(const gp_plan *plan, const gp_insn *insn) {
+  const char *wrong = check_arity(plan, insn, 2, 0, 0);
+  if (!wrong) wrong = check_state(plan, insn, 0);
+  return wrong ? wrong : check_state(plan, insn, 1);
+}
+
+/* outs out[2]; ins stream[2], number[] */
+int fold_stream_kernel(gp_run *run, const gp_insn *insn) {
+  const int64_t *number = arg_ptr(run, insn, 2);
+  stream_number(arg_ptr(run, insn, 1), (uint64_t)*number, arg_ptr(run, insn, 0));
+  return GP_OK;
+}
+
+const char *fold_stream_check(const gp_plan *plan, const gp_insn *insn) {
+  const char *wrong = check_arity(plan, insn, 1, 2, 0);
+  if (!wrong) wrong = check_state(plan, insn, 0);
+  if (!wrong) wrong = check_state(plan, insn, 1);
+  if (wrong) return wrong;
+  const gp_buf *number = arg_buf(plan, insn, 2);
+  if (number->dtype != GP_I64) return "wrong dtype";
+  return number->rank == 0 ? NULL : "a scalar is expected";
+}

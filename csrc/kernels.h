@@ -21,6 +21,7 @@
   /* sparse_move.c */ GP_ONCE(sparse_gather) GP_ONCE(sparse_set) GP_ONCE(sparse_order) \
     GP_ONCE(sparse_unique) GP_ONCE(sparse_where) \
   /* draws.c, sampler.c, crop.c */ GP_ONCE(random_gamma) GP_ONCE(random_poisson) GP_ONCE(multinomial) \
+    GP_ONCE(random_stream) GP_ONCE(fold_stream) \
     GP_ONCE(random_shuffle) GP_ONCE(window) GP_ONCE(window_grad) GP_ONCE(candidate_sampler) \
     GP_ONCE(accidental_hits) GP_ONCE(check_fraction) \
   /* special.c */ GP_ONCE(special)

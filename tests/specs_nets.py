@@ -160,6 +160,8 @@ SPECS = [
 
 #: Operations that draw, and what their checks need.
 ELSEWHERE = {
+    "RandomStream": "test_random.test_streams_of_runs_and_of_trips",
+    "FoldStream": "test_random.test_streams_of_runs_and_of_trips",
     "RandomUniformInt": "test_draws.test_integers_are_uniform",
     "RandomGamma": "test_draws.test_gamma",
     "RandomPoissonV2": "test_draws.test_poisson",

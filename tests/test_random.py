@@ -52,7 +52,8 @@ def blocks(kind, dtype, key, counters, attempt=0):
 
 def stream(kind, dtype, key, n, counter=0):
     """The first n elements of a run that starts at ``counter``."""
-    counters = counter + np.arange(-(-n // (4 if dtype == "float32" else 2)))
+    blocks_of_run = -(-n // (4 if dtype == "float32" else 2))
+    counters = np.uint64(counter) + np.arange(blocks_of_run, dtype=np.uint64)
     out = blocks(kind, dtype, key, counters)
     attempt = 0
     while kind == "truncated" and (abs(out) > 2).any():
@@ -314,3 +315,114 @@ def test_dropping_by_a_mask_trains():
     m, g = session.run([mask, gp.gradients(y, x)[0]], {x: value})
     np.testing.assert_array_equal(g, 2 * value * m)
     assert 0 < m.mean() < 1
+
+
+# ---- inside loops and conditionals ---------------------------------------------------------------
+
+
+def repeated(body):
+    return lambda x: gp.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, body(a, i)), [0, x])[1]
+
+
+def appended(x):
+    return gp.concat([x, x[:4] * gp.random_normal([4])], 0)
+
+
+INSIDE = {
+    "cond": lambda x: gp.cond(x[0] > 0, lambda: x * gp.random_normal([4]), lambda: x),
+    "map": lambda x: gp.map_fn(lambda r: r * gp.random_normal([]), x),
+    "scan": lambda x: gp.scan(lambda a, r: a * gp.random_uniform([]) + r, x, 0.0),
+    "while": repeated(lambda a, i: a * gp.random_normal([4])),
+    "nested": repeated(lambda a, i: gp.cond(
+        i > 0, lambda: gp.map_fn(lambda r: r * gp.random_normal([]), a), lambda: a * 2.0)),
+    "while in while": repeated(lambda a, i: gp.while_loop(
+        lambda j, b: j < i, lambda j, b: (j + 1, b * gp.random_normal([4])), [0, a])[1]),
+    "array": lambda x: gp.while_loop(
+        lambda i, t: i < 3, lambda i, t: (i + 1, t.write(i, x * gp.random_normal([4]))),
+        [0, gp.TensorArray(gp.float32, 0, dynamic_size=True)])[1].stack(),
+    "growing": lambda x: gp.while_loop(
+        lambda a: gp.size(a) < 12, appended, [x], [gp.TensorShape([None])]),
+    "dropout": lambda x: gp.cond(x[0] > 0, lambda: gp.nn.dropout(x, 0.5), lambda: x),
+    "poisson": lambda x: gp.map_fn(lambda r: r * gp.random_poisson(3.0, []), x),
+    "gamma": lambda x: gp.map_fn(lambda r: r * gp.random_gamma([], 2.0), x),
+    "multinomial": lambda x: gp.map_fn(
+        lambda r: r * gp.cast(gp.multinomial(gp.ones([1, 9]), 1)[0, 0], gp.float32), x),
+    "shuffle": lambda x: gp.map_fn(lambda r: r * gp.random_shuffle([1.0, 2.0, 3.0, 4.0])[0], x),
+    "integers": lambda x: gp.map_fn(
+        lambda r: r * gp.cast(gp.random_uniform([], 1, 99, gp.int32), gp.float32), x),
+    "crop": lambda x: gp.map_fn(lambda r: r * gp.random_crop(np.arange(9.0, dtype="f"), [1])[0], x),
+    "candidates": lambda x: gp.map_fn(
+        lambda r: r * gp.nn.uniform_candidate_sampler([[1]], 1, 3, True, 9)[2], x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("config", [None, UNOPTIMISED], ids=["optimised", "plain"])
+@pytest.mark.parametrize("build", INSIDE.values(), ids=list(INSIDE))
+def test_gradients_find_the_numbers_that_were_drawn(build, config):
+    """All of these are linear in x, and so equal to x times their derivative."""
+    x = gp.placeholder(gp.float32, [4])
+    y = gp.reduce_sum(build(x))
+    (g,) = gp.gradients(y, x)
+    (second,) = gp.gradients(gp.reduce_sum(g * g * x), x)  # g does not depend on x
+    sess, fed = gp.Session(config=config), {x: np.array([1, 2, 3, 4], np.float32)}
+    found = [sess.run([y, g, second], fed) for _ in range(6)]
+    for value, slope, square in found:
+        np.testing.assert_allclose(value, slope @ fed[x], 2e-5, 1e-6)
+        np.testing.assert_allclose(square, slope * slope, 2e-5, 1e-6)
+    assert len({value for value, _, _ in found}) > 1  # other numbers in every run
+
+
+def test_no_two_draw_the_same_numbers():
+    """With a seed, too: in branches, trips, loops and runs."""
+    gp.set_random_seed(3)
+    p, zero = gp.placeholder(gp.bool, []), gp.zeros([3])
+
+    def draw(_=None):
+        return gp.random_uniform([])
+
+    choice = gp.cond(p, draw, draw)
+    trips = [gp.map_fn(draw, zero), gp.map_fn(draw, zero)]
+    both = gp.map_fn(lambda r: gp.map_fn(draw, zero), zero)
+    loops = gp.scan(lambda a, r: gp.while_loop(
+        lambda i, s: i < 3, lambda i, s: (i + 1, s + draw()), [0, r])[1], zero)  # fmt: skip
+    wanted = [choice, gp.concat(trips, 0), gp.reshape(both, [-1]), loops[1:], draw()]
+    for _ in range(2):
+        sess = gp.Session()
+        runs = [sess.run(wanted, {p: q}) for q in (True, False, True, False)]
+        numbers = np.concatenate([np.ravel(v) for run in runs for v in run])
+        assert len(set(numbers.tolist())) == numbers.size == 4 * 19
+    again = [gp.Session().run(wanted, {p: True}) for _ in range(2)]
+    for a, b in zip(*again, strict=True):
+        np.testing.assert_array_equal(a, b)  # the same in every session
+
+
+def test_streams_of_runs_and_of_trips(isa):
+    """A run's stream is one of those of the session's state, a trip's is one of the run's."""
+    rows = gp.map_fn(lambda r: gp.random_uniform([5], seed=7), gp.zeros([3]))
+    draw = next(op for op in gp.get_default_graph()._ops if op.type == "RandomStream")
+
+    def inner(stream, number):
+        w = philox(stream[0], [(int(stream[1]) + number) % 2**64], 2**32 - 1)[:, 0]
+        return w[1] << np.uint64(32) | w[0], w[3] << np.uint64(32) | w[2]
+
+    state, sess = initial_state(draw), gp.Session()
+    for run in range(3):
+        got = sess.run(rows)
+        for trip in range(3):
+            key, counter = inner(inner(state, run), trip)
+            want = stream("uniform", "float32", key, 5, counter)
+            np.testing.assert_array_equal(got[trip], want.astype(np.float32))
+
+
+def test_checkpoints_keep_streams(tmp_path):
+    x = gp.get_variable("x", initializer=np.ones(4, np.float32))
+    wanted = [build(x) for name, build in INSIDE.items() if name in ("nested", "array", "cond")]
+    sess, saver = gp.Session(), gp.train.Saver()
+    sess.run(gp.global_variables_initializer())
+    sess.run(wanted)
+    path = saver.save(sess, str(tmp_path / "model"))
+    after = sess.run(wanted)
+    for restored in (sess, gp.Session()):
+        saver.restore(restored, path)
+        for a, b in zip(restored.run(wanted), after, strict=True):
+            np.testing.assert_array_equal(a, b)

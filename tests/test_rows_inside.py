@@ -228,7 +228,7 @@ def test_a_branch_that_takes_the_whole():
 
 
 def test_a_number_that_is_random():
-    """The other branch cannot tell it without drawing too: the gradient is that of the whole."""
+    """The other branch draws too, and finds the same number."""
     given = Given(True)
 
     def some():
@@ -236,11 +236,16 @@ def test_a_number_that_is_random():
         return gp.reduce_sum(gp.gather(given.w, gp.boolean_mask(given.ids[0], drawn)))
 
     (g,) = gp.gradients(gp.cond(given.p[0], some, lambda: gp.constant(0.0, gp.float64)), given.w)
-    assert isinstance(g, gp.Tensor)
+    assert isinstance(g, gp.IndexedSlices)
     with gp.Session() as sess:
         sess.run(gp.global_variables_initializer())
-        assert sess.run(g, {given.ids: IDS, given.p: [True] * 4}).sum() in (0, D, 2 * D)
-        assert not sess.run(g, {given.ids: IDS, given.p: [False] * 4}).any()
+        fed = {given.ids: IDS, given.p: [True] * 4}
+        found = [sess.run([g.values, g.indices], fed) for _ in range(40)]
+        assert {len(values) for values, _ in found} == {0, 1, 2}
+        assert all((values == 1).all() for values, _ in found)
+        assert {i for _, indices in found for i in indices} == set(IDS[0])
+        values, indices = sess.run([g.values, g.indices], {given.ids: IDS, given.p: [False] * 4})
+        assert set(indices) == set(range(V)) and not values.any()
 
 
 @pytest.mark.parametrize("size", [V, None])

@@ -21,6 +21,7 @@ from gradplan.opdef import (
     MAP,
     REGISTRY,
     VIEW,
+    Kind,
     constant_value,
     infer_shapes,
 )
@@ -552,7 +553,9 @@ class Binder:
         return [] if self.state is None else self.state.memory(op.origin)
 
     def random_state(self, op: Operation) -> View:
-        """Key and counter of a random operation, int64 [2]."""
+        """Key and counter of a random operation, int64 [2], which advances them."""
+        if op.opdef.kind is not Kind.STATE:
+            return self.copied(self.view(op.inputs[-1]))
         assert self.state is not None
         offset, number = self.state.random_state(op.origin)
         storage = Storage(f"{op.name} state", 16, STATE, offset, number)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradplan.dtypes import DType
+from gradplan.dtypes import DType, int64
 from gradplan.graph import Graph, Operation, Tensor
 from gradplan.opdef import HOST, REGISTRY, STATE, assembled, captured, infer_shapes
 from gradplan.program import Program, is_pure
@@ -34,6 +34,10 @@ class Body(Graph):
     ----------
     is_part : bool
         Whether it has names in common with ``outer``.
+    repeats : bool
+        Whether it is the body of a loop, or its condition.
+    trip_number : Tensor or None
+        The number of the trip, int64 []: an argument, once ``trip`` was asked for it.
     arguments : list of Tensor
         Placeholders for what the operation hands to the body.
     outputs : list of Tensor
@@ -57,6 +61,8 @@ class Body(Graph):
         self.seed = outer.seed
         self._scope = outer._scope
         self._collections = outer._collections
+        self.repeats = False
+        self.trip_number: Tensor | None = None
         self.arguments: list[Tensor] = []
         self.outputs: list[Tensor] = []
         self.taken: list[Tensor] = []
@@ -72,6 +78,13 @@ class Body(Graph):
         """What it takes from the graph around it, in the order of first use."""
         found = self.extras.get("captured", {})
         return [t for t in found if t.op.graph is self.outer]
+
+    def trip(self) -> Tensor | None:
+        if self.trip_number is None and self.repeats:
+            attrs = {"dtype": int64, "shape": ()}
+            op = Operation(self, REGISTRY["Placeholder"], "trip", (), attrs, [(int64, ())])
+            self.trip_number = self.add(op, hidden=True).outputs[0]
+        return self.trip_number
 
     @property
     def inputs(self) -> list[Tensor]:

@@ -288,6 +288,10 @@ class Graph(Names, Collections):
         """The number of operations made so far."""
         return len(self._ops)
 
+    def trip(self) -> Tensor | None:
+        """The number of the trip, int64 [], inside a loop; else None."""
+        return None
+
     @property
     def root(self) -> Graph:
         """The graph itself, or that around all loops and conditionals that this is the inside

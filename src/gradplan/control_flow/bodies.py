@@ -37,6 +37,8 @@ def call(
     names: Sequence[str],
     before: Sequence[str] = (),
     after: Sequence[str] = (),
+    repeats: bool = True,
+    counts: bool = False,
 ) -> tuple[Body, Any]:
     """The same of a user's function, in which things have the names that they have in TensorFlow,
     where everything is in one graph: those of the arguments, and ``before`` and ``after`` these
@@ -44,6 +46,9 @@ def call(
     outer.reserve(*before)
     body = Body(outer, arguments, names)
     body.reserve(*after)
+    body.repeats = repeats
+    if counts:  # its first argument is the number of the trip
+        body.trip_number = body.arguments[0]
     with body.as_default():
         returned = function(*body.arguments)
     return body, returned

@@ -199,7 +199,7 @@ def cond(
         pred = identity(pred, "pred_id")
         bodies, returned = [], []
         for function in functions:
-            body, result = call(graph, function, [], [])  # type: ignore[arg-type]
+            body, result = call(graph, function, [], [], repeats=False)  # type: ignore[arg-type]
             bodies.append(body)
             returned.append(pack(result, _tensors(body, flatten(result))))
         first, second = map(flatten, returned)

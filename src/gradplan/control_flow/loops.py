@@ -88,8 +88,8 @@ def _(op: Operation, *dys: Any) -> Any:
     first, n = op.writes, op.attrs["arguments"]
     if op.attrs["bodies"][1].has_effects:
         raise LookupError(
-            f"the loop '{op.name}' (made at {op.made_at}) writes variables, draws random numbers "
-            "or calls Python: to be differentiated it is run again, which would do so twice"
+            f"the loop '{op.name}' (made at {op.made_at}) writes variables or calls Python: to be "
+            "differentiated it is run again, which would do so twice"
         )
     initial, stepped = op.inputs[first : first + n], op.attrs["stepped"]
     trips: Tensor | None = op.outputs[-1]
@@ -378,10 +378,19 @@ def while_loop(
                         f"the body with type {b.dtype.name}"
                     )
                 )
+        n = len(flat)
+        if test.trip_number is not None or inside.trip_number is not None:
+            for part in (test, inside):
+                part.arguments.insert(n, part.trip())  # type: ignore[arg-type]
+            with inside.as_default():
+                inside.outputs.insert(n, convert_to_tensor(inside.trip() + 1))  # type: ignore[operator]
+            initial.insert(n, convert_to_tensor(np.int64(0)))
+            wanted.insert(n, ())
+            n += 1
         most = None
         if maximum_iterations is not None:
             most = int(require_constant(maximum_iterations, "maximum_iterations"))
-        sizes = list(range(len(flat), len(initial)))
+        sizes = list(range(n, len(initial)))
         exact = all(like[i].is_exact and sizing.passes(inside, i) for i in dynamic)
         chosen = None
         if not exact and all(like[i].is_exact for i in dynamic):
@@ -398,7 +407,7 @@ def while_loop(
             for i, k in zip(dynamic, sizes, strict=True):
                 initial[i] = resized(initial[i], counted[chosen.index(k)])
             inside = sizing.with_room(graph, inside, dynamic)
-            del initial[sizing.taken(test, inside, len(flat)) :]
+            del initial[sizing.taken(test, inside, n) :]
             kept = len(initial)
             del test.arguments[kept:], inside.arguments[kept:], inside.outputs[kept:], wanted[kept:]
         bound = [a == b for a, b in zip(wanted, [t._shape for t in initial], strict=True)]
@@ -410,7 +419,8 @@ def while_loop(
         changing = grows if any(map(_may_change, initial, inside.arguments)) else None
         types = [*[t.dtype for t in initial], dtypes.int64]
         outs = make(_WHILE, [test, inside], initial, types, "Exit", changing, initial, most=most)
-        ends = apart(outs[: len(flat)] if exact else outs[:-1], counted=most is not None)
+        ends = [*outs[: len(flat)], *([] if exact else outs[n:-1])]
+        ends = apart(ends, counted=most is not None)
     out = pack([returned] if one else returned, _wrapped(like, ends))
     if several and len(out) == 1 and not return_same_structure:
         return out[0]

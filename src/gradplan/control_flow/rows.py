@@ -62,7 +62,7 @@ def _over_rows(
         names = ["Identity"] * (1 + len(carried)) + ["TensorArrayReadV3"] * len(stacks)
         with graph.name_scope("while"):
             after = ["Identity"] * arrays + ["add"]
-            body, returned = call(graph, step, arguments, names, before, after)
+            body, returned = call(graph, step, arguments, names, before, after, counts=True)
         like = returned if maps else initializer
         leaves = flatten(returned)
         if not maps and len(leaves) != len(carried):

@@ -208,7 +208,7 @@ class TensorArray:
 
     How many rows an array of dynamic size gets in a loop is found out by running first what that
     depends on, which is usually the counter alone. Where the trips themselves depend on rows that
-    were read, on random numbers or on variables that the loop writes, a trip has plans of its own.
+    were read or on variables that the loop writes, a trip has plans of its own.
 
     Examples
     --------

@@ -9,11 +9,11 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import FLOATS
 from gradplan.graph import Tensor, at_user_line, get_default_graph
-from gradplan.opdef import STATE, apply, graph_of, op
+from gradplan.opdef import STATE, graph_of, op
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.math import cast, maximum
-from gradplan.ops.streams import drawn_shape, no_gradient, seeds, shape_tensor, stream
+from gradplan.ops.streams import drawn, drawn_shape, no_gradient, shape_tensor, stream
 
 __all__ = ["multinomial", "random_gamma", "random_poisson"]
 
@@ -90,7 +90,7 @@ def random_gamma(
         alpha = convert_to_tensor(alpha, wanted, "alpha")
         beta = convert_to_tensor(1 if beta is None else beta, wanted, "beta")
         each = alpha + zeros_like(beta)
-        sample = apply(_random_gamma.opdef, [shape_tensor(shape), each], seeds(seed))
+        sample = drawn(_random_gamma, [shape_tensor(shape), each], seed)
         tiny = convert_to_tensor(np.finfo(wanted.np).tiny)
         return maximum(tiny, sample / beta)
 
@@ -161,8 +161,7 @@ def random_poisson(
         if lam.dtype.is_integer:
             lam = cast(lam, dtypes.float64)
         given = shape_tensor(shape)
-        attrs = {"dtype": wanted, **seeds(seed)}
-        return apply(_random_poisson.opdef, [given, lam], attrs)
+        return drawn(_random_poisson, [given, lam], seed, dtype=wanted)
 
 
 # ---- categories ----------------------------------------------------------------------------------
@@ -254,8 +253,7 @@ def multinomial(
         logits = convert_to_tensor(logits, name="logits")
         if logits.dtype.is_integer:
             logits = cast(logits, dtypes.float64)
-        attrs = {"output_dtype": wanted, **seeds(seed)}
-        return apply(_multinomial.opdef, [logits, num_samples], attrs)
+        return drawn(_multinomial, [logits, num_samples], seed, output_dtype=wanted)
 
 
 def categorical(

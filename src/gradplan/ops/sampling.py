@@ -35,7 +35,7 @@ from gradplan.ops.softmax import (
     sigmoid_cross_entropy_with_logits,
     softmax_cross_entropy_with_logits_v2,
 )
-from gradplan.ops.streams import no_gradient, seeds
+from gradplan.ops.streams import drawn, no_gradient, parameters
 
 __all__ = [
     "all_candidate_sampler",
@@ -75,7 +75,7 @@ def _sampler(name: str, kind: int, types: str = "int64 -> int64 float32 float32"
 
         @declared.lower
         def _(binder: Any, op: Any) -> None:
-            classes, *tables = (binder.contiguous(binder.view(t)) for t in op.inputs)
+            classes, *tables = (binder.contiguous(binder.view(t)) for t in parameters(op))
             outs = [binder.result(op, i) for i in range(3)]
             outs[1] = outs[1].reshaped((classes.size,))
             n, unique = op.attrs["num_sampled"], op.attrs["unique"]
@@ -172,8 +172,7 @@ def _sample(
                 f"{attrs['range_max']} in [0, range_max)"
             )
         )
-    attrs |= {"unique": bool(unique), **seeds(seed)}
-    return Candidates(*apply(declared.opdef, inputs, attrs, name))
+    return Candidates(*drawn(declared, inputs, seed, name, unique=bool(unique), **attrs))
 
 
 def uniform_candidate_sampler(

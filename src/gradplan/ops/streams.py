@@ -8,14 +8,17 @@ random numbers: as easy as 1, 2, 3*, SC 2011.
 
 from __future__ import annotations
 
+import copy
+import functools
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from gradplan import shapes
-from gradplan.graph import Operation, Tensor, get_default_graph
-from gradplan.opdef import STATE, op
+from gradplan import dtypes, shapes
+from gradplan.graph import Graph, Operation, Tensor, get_default_graph
+from gradplan.opdef import CALL, REGISTRY, STATE, OpDef, apply, captured, graph_of, op
 from gradplan.ops.array import shape_argument
 from gradplan.ops.constant import convert_to_tensor, has_tensor, shape_constant
 
@@ -68,10 +71,78 @@ def _mix(x: int) -> int:
     return x ^ x >> 31
 
 
-def seeds(op_seed: int | None) -> dict[str, int | None]:
-    """The attributes of a new random operation."""
-    seed, seed2 = get_seed(op_seed)
-    return {"seed": seed, "seed2": seed2}
+@op("RandomStream", STATE, kernel="random_stream", types="int64 -> int64", flops=0)
+def _random_stream(
+    number: Any, seed: Any = None, seed2: Any = None, name: str | None = None
+) -> Any:
+    """Key and counter of a stream of its own for each run, int64 [2]."""
+
+
+@op("FoldStream", CALL, kernel="fold_stream", types="int64 int64 -> int64", flops=0)
+def _fold_stream(stream: Any, number: Any, name: str | None = None) -> Any:
+    """Key and counter of stream ``number`` of those that belong to ``stream``."""
+
+
+for _declared in (_random_stream, _fold_stream):
+    _declared.shape(lambda attrs, in_shapes, value: (2,))
+
+
+@_random_stream.lower
+def _(binder: Any, op: Any) -> None:
+    binder.emit(op.opdef.kernel, [binder.result(op), binder.random_state(op)], [])
+
+
+@functools.cache
+def _with_stream(opdef: OpDef) -> OpDef:
+    """The operation as it is inside loops and conditionals: its last input is a stream."""
+    pure = copy.copy(opdef)
+    pure.kind, pure.uniform = CALL, False
+    pure.inputs, pure.in_types = (*opdef.inputs, "stream"), (*opdef.in_types, "int64")
+    rule = opdef.shape
+    assert rule is not None
+    pure.shape = lambda attrs, in_shapes, value: rule(attrs, in_shapes[:-1], value)
+    return pure
+
+
+def drawn(
+    declared: Any, inputs: Sequence[Any], seed: int | None, name: str | None = None, **attrs: Any
+) -> Any:
+    """A new random operation.
+
+    Its numbers come from a state that the session keeps. Inside a loop or conditional they are a
+    function of a stream, one for each run, and of the number of the trip: whoever runs the inside
+    again, as gradients do, finds the same numbers.
+    """
+    graph, opdef = graph_of(inputs), declared.opdef
+    given, number = get_seed(seed)
+    attrs |= {"seed": given, "seed2": number}
+    if graph.outer is None:
+        return apply(opdef, inputs, attrs, name)
+    root = graph.root
+    count = root.extras["streams"] = root.extras.get("streams", 0) + 1
+    own = f"{graph._scope}/stream_{count}"
+
+    def hidden(where: Graph, opdef: OpDef, inputs: tuple[Tensor, ...], attrs: Any) -> Tensor:
+        shape = attrs["value"].shape if opdef.name == "Const" else (2,)
+        op = Operation(where, opdef, own, inputs, attrs, [(dtypes.int64, shape)])
+        return where.add(op, hidden=True).outputs[0]
+
+    def within(where: Graph) -> Tensor:
+        if where.outer is None:
+            zero = {"value": np.array(0, np.int64), "dtype": dtypes.int64}
+            first = hidden(root, REGISTRY["Const"], (), zero)
+            # In different bodies operations have the same number; the streams are counted.
+            unlike = {"seed": given, "seed2": number if seed is not None else given and count}
+            return hidden(root, _random_stream.opdef, (first,), unlike)
+        around, trip = captured(where, within(where.outer)), where.trip()
+        return around if trip is None else hidden(where, _fold_stream.opdef, (around, trip), {})
+
+    return apply(_with_stream(opdef), [*inputs, within(graph)], attrs, name)
+
+
+def parameters(op: Operation) -> tuple[Tensor, ...]:
+    """The inputs of a random operation without its stream."""
+    return op.inputs if op.opdef.kind is STATE else op.inputs[:-1]
 
 
 def shape_tensor(shape: Any) -> Tensor:
@@ -110,7 +181,7 @@ def stream(name: str, kernel: str, types: str, **more: Any) -> Any:
 
         @declared.lower
         def _(binder: Any, op: Any) -> None:
-            given = [binder.contiguous(binder.view(t)) for t in op.inputs[1:]]
+            given = [binder.contiguous(binder.view(t)) for t in parameters(op)[1:]]
             binder.emit(op.opdef.kernel, [binder.result(op), binder.random_state(op)], given)
 
         return declared

@@ -7,13 +7,13 @@ from typing import Any
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, INTEGERS
 from gradplan.graph import Tensor, at_user_line, get_default_graph
-from gradplan.opdef import CALL, STATE, apply, op
+from gradplan.opdef import CALL, STATE, op
 from gradplan.ops.array import shape, shape_argument, zeros_like
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.math import add, multiply, subtract
 from gradplan.ops.streams import (
+    drawn,
     drawn_shape,
-    seeds,
     shape_tensor,
     stream,
 )
@@ -49,7 +49,7 @@ def _draw(declared: Any, name: str, shape: Any, dtype: Any, seed: Any, **given: 
     with graph.name_scope(name) as scope:
         dims = shape_tensor(shape)
         shift, scale = [convert_to_tensor(v, wanted, key) for key, v in given.items()]
-        sample = apply(declared.opdef, [dims], {"dtype": wanted, **seeds(seed)})
+        sample = drawn(declared, [dims], seed, dtype=wanted)
         scale = subtract(scale, shift, name="sub") if "max" in given else scale
         return add(multiply(sample, scale, name="mul"), shift, name=scope)
 
@@ -187,9 +187,7 @@ def random_uniform(
             for bound in bounds:
                 if bound._shape not in (None, ()):
                     raise ValueError(at_user_line(f"bounds must be scalars, not {bound}"))
-            return apply(
-                _random_uniform_int.opdef, [shape_tensor(shape), *bounds], seeds(seed), scope
-            )
+            return drawn(_random_uniform_int, [shape_tensor(shape), *bounds], seed, scope)
     given = {"min": minval, "max": 1 if maxval is None else maxval}
     return _draw(_random_uniform, name or "random_uniform", shape, wanted, seed, **given)
 
@@ -197,11 +195,14 @@ def random_uniform(
 # ---- rows and windows ----------------------------------------------------------------------------
 
 
-@op("RandomShuffle", STATE, kernel="random_shuffle", T=ALL, flops=0)
+@op("RandomShuffle", STATE, kernel="random_shuffle", types="T -> T", T=ALL, flops=0)
 def _random_shuffle(
     value: Any, seed: Any = None, seed2: Any = None, name: str | None = None
 ) -> Any:
     """Rows in random order; see :func:`random_shuffle`."""
+
+
+_random_shuffle.shape(lambda attrs, in_shapes, value: in_shapes[0])
 
 
 @_random_shuffle.lower
@@ -230,7 +231,7 @@ def random_shuffle(value: Any, seed: int | None = None, name: str | None = None)
     >>> sorted(x.tolist())
     [[1, 1], [2, 2], [3, 3]]
     """
-    return apply(_random_shuffle.opdef, [value], seeds(seed), name)
+    return drawn(_random_shuffle, [value], seed, name)
 
 
 @op("Window", CALL, kernel="window", types="T I I -> T", T=ALL, flops=0, fallible=True)
@@ -313,5 +314,5 @@ def random_crop(value: Any, size: Any, seed: int | None = None, name: str | None
         size = convert_to_tensor(size, dtypes.int32, "size")
         given = shape(value)
         bounds = [zeros_like(given), given - size + 1]
-        begin = apply(_random_uniform_int.opdef, [shape(given), *bounds], seeds(seed))
+        begin = drawn(_random_uniform_int, [shape(given), *bounds], seed)
         return _window(value, size, begin, name=scope)

@@ -200,7 +200,7 @@ defer_build, allow_empty, write_version, pad_step_number, save_relative_paths, f
         }
         random: dict[str, Operation] = {}
         if self._everything:
-            for op in sess.graph.get_operations():
+            for op in sess.graph._ops:
                 if "seed2" in op.attrs:
                     random[op.name + _RANDOM] = op
                     wanted[op.name + _RANDOM] = (np.dtype(np.int64), (2,))
