@@ -374,7 +374,7 @@ def test_gradients_find_the_numbers_that_were_drawn(build, config):
 
 def test_no_two_draw_the_same_numbers():
     """With a seed, too: in branches, trips, loops and runs."""
-    gp.set_random_seed(3)
+    gp.set_random_seed(0)
     p, zero = gp.placeholder(gp.bool, []), gp.zeros([3])
 
     def draw(_=None):

@@ -180,16 +180,20 @@ def copy_into(
     body: Body,
     stand_ins: dict[Tensor, Tensor],
     outputs: Sequence[Tensor] | None = None,
+    replace: Callable[[Graph, Operation, dict[Tensor, Tensor]], bool] | None = None,
 ) -> list[Tensor]:
     """Make the operations of ``body`` again in ``graph``: what stands for its outputs there.
 
     ``stand_ins`` says what stands for its inputs; it is filled with all that is made. Where
-    ``outputs`` are given only these are made, and what they need.
+    ``outputs`` are given only these are made, and what they need. ``replace(graph, op, stand_ins)``
+    says of what is not to be made, and fills in what stands for its outputs.
     """
     made: dict[Operation, Operation] = {}
     needed = None if outputs is None else behind(outputs)
     for op in body._ops:
         if op.outputs and op.outputs[0] in stand_ins or needed is not None and op not in needed:
+            continue
+        if replace is not None and replace(graph, op, stand_ins):
             continue
         copy = Operation(
             graph,

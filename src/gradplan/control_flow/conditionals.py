@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from gradplan.control_flow.bodies import (
     trace,
 )
 from gradplan.control_flow.branches import Parts
+from gradplan.control_flow.effects import Kept, expose
 from gradplan.control_flow.tensor_array import TensorArray, with_rows_of
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, at_user_line, get_default_graph
@@ -88,13 +90,14 @@ def _(op: Operation, *dys: Any) -> Any:
     if not xs:
         return [None] * len(op.inputs)
     given = [dy for dy in dys if dy is not None]
-    bodies, found = [], []
+    bodies, found, kept = [], [], []
     for body in op.attrs["bodies"]:
+        kept.append(Kept(op, body))
 
         def derive(body: Body = body) -> Any:
             inner = get_default_graph()
             stand_ins = dict(zip(body.inputs, [captured(inner, t) for t in taken], strict=True))
-            outs = copy_into(inner, body, stand_ins)
+            outs = copy_into(inner, body, stand_ins, replace=kept[-1].replace)
             ys = [y for y, dy in zip(outs, dys, strict=True) if dy is not None]
             at = [captured(inner, taken[i]) for i in xs]
             return dense_gradients(ys, at, [captured(inner, dy) for dy in given])
@@ -106,6 +109,8 @@ def _(op: Operation, *dys: Any) -> Any:
     parts = [Parts(bodies, taken[i], found_of_x) for i, found_of_x in of_xs]
     for k, body in enumerate(bodies):
         results(body, [t for p in parts for t in p.returned[k]])
+        around = kept[k].needed(body, functools.partial(expose, op, k))
+        body.extras.setdefault("captured", {}).update(around)
     types = [t.dtype for t in bodies[0].outputs]
     predicate, settled = op.inputs[op.writes], op.attrs["settled"]
     outs = iter(make(_IF, bodies, [predicate], types, "cond_grad", settled=settled))

@@ -27,6 +27,7 @@ from gradplan.control_flow.bodies import (
     trace,
 )
 from gradplan.control_flow.counted import trips_of
+from gradplan.control_flow.effects import has_effect, quietly
 from gradplan.control_flow.growing import Findings
 from gradplan.control_flow.scans import (
     carried_shapes,
@@ -86,7 +87,7 @@ def _(binder: Any, op: Operation) -> None:
 @_while_rules.gradient
 def _(op: Operation, *dys: Any) -> Any:
     first, n = op.writes, op.attrs["arguments"]
-    if op.attrs["bodies"][1].has_effects:
+    if any([has_effect(o) for o in op.attrs["bodies"][1]._ops]):
         raise LookupError(
             f"the loop '{op.name}' (made at {op.made_at}) writes variables or calls Python: to be "
             "differentiated it is run again, which would do so twice"
@@ -126,7 +127,8 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
     def again(trip: Tensor, *carried: Tensor) -> Any:
         inner = get_default_graph()
         inside = [*carried, *[captured(inner, t) for t in taken]]
-        return trip + 1, *copy_into(inner, body, dict(zip(body.inputs, inside, strict=True)))
+        stand_ins = dict(zip(body.inputs, inside, strict=True))
+        return trip + 1, *copy_into(inner, body, stand_ins, replace=quietly)
 
     markable = [i for i in outer if taken[i]._shape]
     alone: set[int] = set()  # those in outer of which rows alone are taken
@@ -137,7 +139,8 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         start = [np.int64(0), *[captured(inner, t) for t in initial]]
         _, *before = while_loop(lambda trip, *_: trip < trips - 1, again, start, every_trip)
         carried = [identity(t) for t in before]
-        outs = copy_into(inner, body, dict(zip(body.inputs, [*carried, *around], strict=True)))
+        stand_ins = dict(zip(body.inputs, [*carried, *around], strict=True))
+        outs = copy_into(inner, body, stand_ins, replace=quietly)
         xs = [carried[i] for i in floats] + [around[i] for i in outer]
         # what led to this trip is for the trips before it
         found = dense_gradients(
@@ -199,7 +202,7 @@ def _as_scan(op: Operation) -> Body:
         inner = get_default_graph()
         inside = [*carried, *[captured(inner, t) for t in taken]]
         stand_ins = dict(zip(body.inputs, inside, strict=True))
-        return copy_into(inner, body, stand_ins)
+        return copy_into(inner, body, stand_ins, replace=quietly)
 
     made, returned = trace(op.graph, again, arguments, "again")  # type: ignore[arg-type]
     results(made, returned)

@@ -3,6 +3,7 @@ of its stacks, and gives a row of others. Its gradient is a scan in the other di
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from gradplan.control_flow.bodies import (
     shape_values,
     trace,
 )
+from gradplan.control_flow.effects import Kept, expose
 from gradplan.control_flow.tensor_array import is_empty_array
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, Tensor, get_default_graph
@@ -256,6 +258,7 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
             (t.dtype, t._shape) for t in [body.arguments[1 + i] for i in floats]
         ]
     arguments += [(t.dtype, None if t._shape is None else t._shape[1:]) for t in elements]
+    kept = Kept(op, body)
     alone: dict[int, Rows] = {}  # of those in outer of which rows alone are taken
 
     def back(trip: Tensor, *rest: Tensor) -> Any:
@@ -271,7 +274,8 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
         d_made, d_took = take(len(d_rows)), take(len(d_history))
         around = [captured(inner, t) for t in taken]
         inside = [trip, *carried, *rows, *around]
-        outs = copy_into(inner, body, dict(zip(body.inputs, inside, strict=True)))
+        stand_ins = dict(zip(body.inputs, inside, strict=True))
+        outs = copy_into(inner, body, stand_ins, replace=kept.replace)
         ys = [outs[i] for i in floats] + [outs[n + j] for j, _ in d_rows]
         xs = [carried[i] for i in floats] + [rows[i] for i in stacked] + [around[i] for i in outer]
         found = dense_gradients(ys, xs, [*d_carried, *d_made])
@@ -299,13 +303,15 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
 
     made, returned = trace(op.graph, back, arguments, "back")  # type: ignore[arg-type]
     results(made, returned)
-    elements = _used_rows(made, elements)
+    more = kept.needed(made, functools.partial(expose, op, 0))
+    made.arguments += more.values()
+    elements = _used_rows(made, [*elements, *more])
     summed = [i for i in outer if i not in alone or alone[i].rest is not None]
     marked = [i for i, rows in alone.items() if rows.marked is not None]
     at = 1 + len(floats)
     carried = made.arguments[at : at + len(outer) + len(markable)]
-    kept = [*[i in summed for i in outer], *[i in marked for i in markable]]
-    made.arguments[at : at + len(carried)] = itertools.compress(carried, kept)
+    present = [*[i in summed for i in outer], *[i in marked for i in markable]]
+    made.arguments[at : at + len(carried)] = itertools.compress(carried, present)
     with op.graph.as_default():
         trips = op.inputs[op.writes]
         reverse = not op.attrs["reverse"]

@@ -2,8 +2,9 @@
 alone, never on threads.
 
 Every random operation has a stream of its own in every session, two 64-bit words of state: a key
-made from the seeds, and a counter. Checkpoints keep it. Source: J. K. Salmon et al., *Parallel
-random numbers: as easy as 1, 2, 3*, SC 2011.
+made from the seeds, and a counter. Checkpoints keep it. Inside loops and conditionals it has one
+for each run and each trip. Source: J. K. Salmon et al., *Parallel random numbers: as easy as 1, 2,
+3*, SC 2011.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def _mix(x: int) -> int:
 def _random_stream(
     number: Any, seed: Any = None, seed2: Any = None, name: str | None = None
 ) -> Any:
-    """Key and counter of a stream of its own for each run, int64 [2]."""
+    """Key and counter of a stream of its own for each run, int64 [2]. ``number`` is 0: what keeps
+    something in the session and has no input is the place of a variable."""
 
 
 @op("FoldStream", CALL, kernel="fold_stream", types="int64 int64 -> int64", flops=0)
@@ -131,9 +133,12 @@ def drawn(
         if where.outer is None:
             zero = {"value": np.array(0, np.int64), "dtype": dtypes.int64}
             first = hidden(root, REGISTRY["Const"], (), zero)
-            # In different bodies operations have the same number; the streams are counted.
-            unlike = {"seed": given, "seed2": number if seed is not None else given and count}
-            return hidden(root, _random_stream.opdef, (first,), unlike)
+            # The numbers of operations begin anew in every body, but streams are counted.
+            seeds = {
+                "seed": given,
+                "seed2": count if seed is None and given is not None else number,
+            }
+            return hidden(root, _random_stream.opdef, (first,), seeds)
         around, trip = captured(where, within(where.outer)), where.trip()
         return around if trip is None else hidden(where, _fold_stream.opdef, (around, trip), {})
 
