@@ -290,11 +290,13 @@ static int run_tiles(gp_run *run, const gp_insn *insn, const tile_program *progr
                   buf->strides);
     if (k >= program->n_out && k < insn->n_out) args[k].how = ABSENT;
   }
-  if (n < 2 * GP_PARALLEL) {
+  /* Four operations on what lies in a tile take as long as its way from memory and back. */
+  const int64_t each = 1 + program->n_ops / 4;
+  if (n * each < 2 * GP_PARALLEL) {
     rc = tile_range(program, args, 0, n, &bad);
   } else { /* whole tiles, so that what stays is gathered once a task */
     const int64_t tile = tile_length(program, args, n);
-    const int64_t least = (GP_PARALLEL + tile - 1) / tile * tile;
+    const int64_t least = (min_i64(GP_PARALLEL, (n + 1) / 2) + tile - 1) / tile * tile;
     tile_job job = {program, args, n, piece_of(n, least, MAX_TASKS), {{0}}};
     const int64_t n_tasks = (n + job.chunk - 1) / job.chunk;
     gp_parallel(run->threads, n_tasks, tile_task, &job);
