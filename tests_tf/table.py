@@ -56,10 +56,6 @@ class Bad(Call):
     ours: str = ""
 
 
-#: What a composition is made of decides how its gradient ends.
-BAND = {"gradient": "a band is chosen by where, whose gradient ends in a Select"}
-
-
 def statements(text):
     try:
         ast.parse(text, mode="eval")

@@ -329,14 +329,23 @@ def _step_back(
         with graph.control_dependencies(op.control_inputs if "bodies" in op.attrs else ()):
             dxs = as_list(gradient(op, *dys))
         names = gradient.names(op) if hasattr(gradient, "names") else ()
-        for dx, name in zip(dxs, names, strict=False):
-            made = name and dx is not None and dx.op.id >= before
-            if made and "Reshape" not in dx.op.name.rpartition("/")[2]:  # of what was broadcast
-                graph.rename(dx.op, name)
+        names = graph.extras.get("gradient_names", {}).get(op, names)
+        named = [
+            (dx.op, name)
+            for dx, name in zip(dxs, names, strict=False)
+            if name and dx is not None and dx.op.id >= before
+            if "Reshape" not in dx.op.name.rpartition("/")[2]  # of what was broadcast
+        ]
+        for made, name in named:
+            if name[0] != "/":
+                graph.rename(made, name)
         if gate and sum([dx is not None for dx in dxs]) > 1:
             # TensorFlow's tuple waits for all of them; a plan has no use for that, but names have.
             with graph.name_scope("tuple"):
                 dxs = [dx if dx is None else identity(dx, "control_dependency") for dx in dxs]
+    for made, name in named:
+        if name[0] == "/":
+            graph.rename(made, name[1:])
     # Whoever reads the plan or an error wants to see the line of the operation that is
     # differentiated.
     for made in graph._ops[before:]:

@@ -274,6 +274,13 @@ def named(*names: Any) -> Callable[[Any], Any]:
     return attach
 
 
+def gradient_called(t: Tensor, *names: str | None) -> Tensor:
+    """``t``, the gradient of whose operation has these names in TensorFlow, where it is made in
+    another way; a name that begins with a slash stands in the scope around the gradient's own."""
+    t.graph.extras.setdefault("gradient_names", {})[t.op] = names
+    return t
+
+
 def _overload(operator: str, build: Callable[..., Any]) -> None:
     method, default = operator.split()
     unary = method in ("__neg__", "__abs__", "__invert__")

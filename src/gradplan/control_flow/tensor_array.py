@@ -305,10 +305,11 @@ class TensorArray:
                     f"TensorArray: a row of type {row.dtype.name} in an array of {self._dtype.name}"
                 )
             )
-        if not self.dynamic:
-            return self.holding(write(self._in_body(), index, row, name=name))
-        room = self._with_room(index)
-        return self.holding(write(room._value, index, row, name=name), room._size)
+        room = self._with_room(index) if self.dynamic else self
+        rows = room._value if self.dynamic else self._in_body()
+        with get_default_graph().name_scope(name or "TensorArrayWrite"):
+            new = write(rows, index, row, name="TensorArrayWriteV3")
+        return self.holding(new, room._size if self.dynamic else None)
 
     def _in_body(self) -> Tensor:
         """The contents; of a new array made anew in the body that is traced, if one is, where no

@@ -6,10 +6,10 @@ from typing import Any
 
 from gradplan import dtypes
 from gradplan.graph import Tensor
-from gradplan.opdef import MAP, graph_of, named, op
+from gradplan.opdef import MAP, gradient_called, graph_of, named, op
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import greater, less
-from gradplan.ops.math import abs, sigmoid, square, to_float
+from gradplan.ops.math import abs, multiply, sigmoid, square, to_float
 from gradplan.ops.slicing import concat, where
 
 __all__ = ["crelu", "elu", "leaky_relu", "relu", "relu6", "selu", "softplus", "softsign"]
@@ -170,7 +170,9 @@ def leaky_relu(features: Any, alpha: Any = 0.2, name: str | None = None) -> Tens
             features = to_float(features)
         slope = convert_to_tensor(alpha, features.dtype)
         positive = greater(features, constant(0, features.dtype))
-        return where(positive, features, features * slope, name=scope)
+        factor = where(positive, constant(1, features.dtype), slope)
+        out = multiply(features, factor, name=scope)
+        return gradient_called(out, "LeakyReluGrad")
 
 
 def crelu(features: Any, name: str | None = None, axis: int = -1) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 
 from gradplan import shapes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import graph_of
+from gradplan.opdef import gradient_called, graph_of
 from gradplan.ops.array import identity, ones_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import is_finite
@@ -126,9 +126,12 @@ def global_norm(t_list: Sequence[Any], name: str | None = None) -> Tensor:
     if not given:
         raise ValueError(at_user_line("global_norm needs a tensor"))
     graph = graph_of(given)
-    with graph.as_default(), graph.name_scope(name or "global_norm"):
+    with graph.as_default(), graph.name_scope(name or "global_norm") as scope:
         values = [convert_to_tensor(t, name=f"t_{i}") for i, t in enumerate(given)]
-        sums = [reduce_sum(square(v)) for v in values]
+        sums = [
+            reduce_sum(gradient_called(square(v), f"/{scope}L2Loss{i and f'_{i}' or ''}_grad/mul"))
+            for i, v in enumerate(values)
+        ]
         total = sums[0]
         for more in sums[1:]:
             total = total + (more if more.dtype is total.dtype else cast(more, total.dtype))

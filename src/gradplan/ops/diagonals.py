@@ -9,7 +9,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, VIEW, graph_of, named, op
+from gradplan.opdef import CALL, VIEW, gradient_called, graph_of, named, op
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor
 from gradplan.ops.reduce import reduce_sum
@@ -382,5 +382,6 @@ def matrix_band_part(input: Any, num_lower: Any, num_upper: Any, name: str | Non
         band = [v if has_tensor(v) else np.int64(v) for v in (num_lower, num_upper)]
         inside = _band(shape(x), *band)
         out = where(inside, x, constant(np.zeros((), x.dtype.np)), name=scope)
+        gradient_called(out, None, "MatrixBandPart")
     out.set_shape(x._shape)
     return out

@@ -108,7 +108,10 @@ def _from_shards(tables: list[Tensor], ids: Tensor, strategy: str) -> Tensor:
         longer = less(owner, extras)
         row = where(longer, floormod(flat, each + 1), floormod(flat - extras, each))
     places = partition_rows(flat, owner, len(tables))
-    parts = [gather(t, gather(row, at)) for t, at in zip(tables, places, strict=True)]
+    parts = [
+        gather(t, gather(row, at, name="DynamicPartition"))
+        for t, at in zip(tables, places, strict=True)
+    ]
     rows = stitch(shape(flat)[0], concat(places, 0), concat(parts, 0))
     return reshape(rows, concat([shape(ids), shape(tables[0])[1:]], 0), name="Reshape_1")
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradplan import dtypes
 from gradplan.graph import Tensor
-from gradplan.opdef import graph_of
+from gradplan.opdef import gradient_called, graph_of
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import reciprocal, squared_difference
@@ -39,7 +39,8 @@ def l2_loss(t: Any, name: str | None = None) -> Tensor:
     graph = graph_of([t])
     with graph.as_default(), graph.name_scope(name or "L2Loss") as scope:
         t = convert_to_tensor(t, name="t")
-        return multiply(reduce_sum(square(t)), constant(0.5, t.dtype), name=scope)
+        squares = gradient_called(square(t), f"/{scope[:-1]}_grad/mul")
+        return multiply(reduce_sum(squares), constant(0.5, t.dtype), name=scope)
 
 
 def moments(

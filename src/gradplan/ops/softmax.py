@@ -6,7 +6,7 @@ from typing import Any
 
 from gradplan import dtypes, shapes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, MAP, graph_of, named, op
+from gradplan.opdef import CALL, MAP, gradient_called, graph_of, named, op
 from gradplan.ops import math
 from gradplan.ops.array import expand_dims, identity, shape, stop_gradient, sum_to_shape, transpose
 from gradplan.ops.constant import constant, convert_to_tensor, renamed
@@ -98,6 +98,7 @@ def bias_add(
     graph = value.graph
     with graph.as_default(), graph.name_scope(name or "BiasAdd") as scope:
         added = _bias_add(transpose(value, [0, *range(2, rank), 1]), bias)
+        gradient_called(added, None, f"/{scope[:-1]}_grad/BiasAddGrad")
         return transpose(added, [0, rank - 1, *range(1, rank - 1)], name=scope)
 
 
@@ -367,6 +368,7 @@ def softmax_cross_entropy_with_logits_v2(
     labels = convert_to_tensor(labels)
     if labels.dtype is not logits.dtype:
         labels = cast(labels, logits.dtype)
+    order: list[int] = []
     if axis is not None and axis != -1:
         if logits._shape is None:
             raise ValueError(f"axis {axis} needs logits of known rank, but has {logits}")
@@ -379,10 +381,13 @@ def softmax_cross_entropy_with_logits_v2(
                 )
             )
         order.append(order.pop(axis))
-        logits, labels = transpose(logits, order), transpose(labels, order)
     graph, name = logits.graph, name or "softmax_cross_entropy_with_logits"
     with graph.as_default(), graph.name_scope(name) as scope:
-        return identity(_softmax_xent(logits, labels, name=scope)[0], name="Reshape_2")
+        if order:
+            logits, labels = transpose(logits, order), transpose(labels, order)
+        losses = _softmax_xent(logits, labels, name=scope)[0]
+        of_each = [f"/{scope}{last}_grad/Reshape" for last in ("Reshape", "Reshape_1")]
+        return identity(gradient_called(losses, *of_each), name="Reshape_2")
 
 
 def softmax_cross_entropy_with_logits(
@@ -499,4 +504,6 @@ def sigmoid_cross_entropy_with_logits(
         positive = greater_equal(x, constant(0, x.dtype))
         positive_part = where(positive, x, constant(0, x.dtype))
         minus_abs = where(positive, negative(x), x)
-        return math.add(positive_part - multiply(x, z), log1p(exp(minus_abs)), name=scope)
+        return math.add(
+            positive_part - multiply(x, z, name="mul"), log1p(exp(minus_abs)), name=scope
+        )

@@ -463,7 +463,7 @@ def _(binder: Any, op: Any) -> None:
 
 
 @_triangular.gradient
-@named("MatrixBandPart")
+@named("MatrixBandPart", "triangular_solve/MatrixTriangularSolve")
 def _(op: Any, dx: Any) -> Any:
     a, x = op.inputs[0], op.outputs[0]
     lower, adjoint = bool(op.attrs["lower"]), bool(op.attrs["adjoint"])

@@ -13,7 +13,7 @@ from gradplan.ops.array import reshape
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import squared_difference
 from gradplan.ops.logic import less, less_equal, not_equal
-from gradplan.ops.math import abs, cast, pow, sqrt, square
+from gradplan.ops.math import abs, cast, multiply, pow, sqrt, square
 from gradplan.ops.reduce import (
     REDUCTION_DOC,
     reduce_all,
@@ -230,7 +230,8 @@ def norm(
         if not x.dtype.is_floating:
             raise TypeError(at_user_line(f"norm: the tensor must be float, not {x.dtype.name}"))
         if ord in ("fro", "euclidean", 2):
-            return sqrt(reduce_sum(square(x), axes, keepdims=keep), name=last)
+            squares = multiply(x, x, name="mul")  # as TensorFlow 1, for the gradient's name
+            return sqrt(reduce_sum(squares, axes, keepdims=keep), name=last)
         size = abs(x)
         if matrix:
             assert axes is not None
