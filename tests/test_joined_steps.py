@@ -226,6 +226,19 @@ def test_what_is_taken_after_a_step_is_new():
         np.testing.assert_array_equal(found[:3], [[10, 10], [1, 1], [1, 1]])
 
 
+def test_steps_come_before_a_branch_that_was_chosen_when_it_was_planned():
+    with gp.Graph().as_default():
+        sess = gp.Session()
+        a, b = (gp.get_variable(name, initializer=np.ones(3, np.float32)) for name in "ab")
+        one, x = gp.placeholder(gp.float32, [3]), gp.placeholder(gp.float32, [None])
+        step = gp.train.GradientDescentOptimizer(1.0).apply_gradients([(one, a), (one, b)])
+        with gp.control_dependencies([step]):
+            seen = gp.cond(gp.shape(x)[0] > 2, lambda: x + a[0], lambda: gp.concat([x, b], 0))
+        sess.run(gp.global_variables_initializer())
+        assert sess.run(seen, {one: np.ones(3), x: np.zeros(4)}).tolist() == [0.0] * 4
+        assert sess.run(seen, {one: np.ones(3), x: [7.0]}).tolist() == [7.0, -1.0, -1.0, -1.0]
+
+
 def test_steps_before_and_after_a_loop_stay_apart():
     with gp.Graph().as_default():
         sess = gp.Session()

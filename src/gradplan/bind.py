@@ -201,6 +201,7 @@ class Binder:
         values : dict
             Of feeds, by number, that shapes depend on.
         """
+        self.settle()  # which the inside cannot see
         known = {program.feeds[i]: value for i, value in values.items()}
         dims = [v.dims for v in given]
         inner = Binder(program, dims, self.state, None, self.optimised, known)

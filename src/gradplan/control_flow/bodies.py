@@ -40,9 +40,12 @@ def call(
     repeats: bool = True,
     counts: bool = False,
 ) -> tuple[Body, Any]:
-    """The same of a user's function, in which things have the names that they have in TensorFlow,
-    where everything is in one graph: those of the arguments, and ``before`` and ``after`` these
-    some that are reserved."""
+    """A body made of a user's function, what it returned beside it.
+
+    Things inside have the names that they have in TensorFlow, where all is in one graph: ``names``
+    are those of the arguments, and ``before`` and ``after`` these some are reserved. ``repeats``
+    says whether the body runs in trips, ``counts`` whether its first argument is their number.
+    """
     outer.reserve(*before)
     body = Body(outer, arguments, names)
     body.reserve(*after)
