@@ -173,7 +173,7 @@ def many_variables(optimizer: Any, rounds: int, count: int, size: int) -> float:
                  gp.get_variable(f"v{i}", shape, **make))
                 for i in range(parts)
             ]  # fmt: skip
-            step = optimizer.apply_gradients(pairs)
+            step = optimizer(1e-3).apply_gradients(pairs)
             sess = gp.Session()
             sess.run(gp.global_variables_initializer())
             sess.run(step)
@@ -271,10 +271,10 @@ def measure(quick: bool) -> dict[str, Any]:
     add("a trip of a while loop with a small body", "us", 1, lambda: seconds_per_trip(False) * 1e6)
     add("the same, with a body that adds a row", "us", 2, lambda: seconds_per_trip(True) * 1e6)
     rounds = 3 if quick else 20
-    for optimizer in (gp.train.AdamOptimizer(), gp.train.RMSPropOptimizer(1e-3)):
+    for optimizer in (gp.train.AdamOptimizer, gp.train.RMSPropOptimizer):
         for size in (100, 1000, 10_000):
-            name = f"{optimizer.get_name()} over 100 variables of {size:,}"
-            name += f" beside one of {100 * size:,}"
+            kind = optimizer.__name__.removesuffix("Optimizer")
+            name = f"{kind} over 100 variables of {size:,} beside one of {100 * size:,}"
             add(name, "times", 1.1, partial(many_variables, optimizer, rounds, 100, size))
     add("import beyond NumPy", "ms", 50, lambda: import_seconds(3 if quick else 9) * 1e3)
     add("arena beyond the live set, demo's step", "%", 5, demo_excess)
