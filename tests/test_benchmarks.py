@@ -18,6 +18,14 @@ def importable(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT))
 
 
+def test_many_variables_are_stepped_as_one_is():
+    import gradplan as gp
+    from benchmarks.overhead import many_variables
+
+    for optimizer in (gp.train.AdamOptimizer, gp.train.RMSPropOptimizer):
+        assert many_variables(optimizer, 1, 4, 5) > 0  # it compares the values
+
+
 def test_a_quick_run_writes_its_files(tmp_path):
     command = [sys.executable, "-m", "benchmarks", "--quick", "--seconds", "0.02"]
     command += ["--only", "triangle", "forward1", "chain", "--systems", "gradplan", "numpy"]

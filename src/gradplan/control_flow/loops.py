@@ -265,7 +265,7 @@ def while_loop(
     Python makes these when they are met first, and has nothing to do with the trips after that.
 
     A variable is read in every trip as the trips before have left it, so a body may train. A loop
-    that writes variables has no gradient.
+    that writes variables or calls Python has no gradient; one that draws random numbers has.
 
     To be differentiated the loop is run again with what every trip took kept: memory grows with the
     number of trips. A loop inside the plan within a loop is run again for every trip instead.
