@@ -51,6 +51,13 @@ def check_layout(insns, peak, bound):
         for b, begin, end in found[:k]:
             if first <= end and begin <= last and a.bytes and b.bytes:
                 assert a.offset + a.bytes <= b.offset or b.offset + b.bytes <= a.offset
+    for one in insns:  # nor do the results of one instruction, in whose place they be
+        made = [v for v in one.outs if v is not None and v.size and v.dense]
+        places = [(v.storage.root().segment, v.storage.start() + v.offset) for v in made]
+        ends = [at + v.size * v.dtype.size for v, (_, at) in zip(made, places, strict=True)]
+        arena = sorted((at, end) for (where, at), end in zip(places, ends, strict=True)
+                       if where == ARENA)  # fmt: skip
+        assert all(end <= start for (_, end), (start, _) in zip(arena, arena[1:], strict=False))
     live = [sum(aligned(s.bytes) for s, f, e in found if f <= i <= e) for i in range(len(insns))]
     assert bound == max(live, default=0) <= peak
     assert peak <= sum(aligned(s.bytes) for s, _, _ in found)
@@ -158,6 +165,46 @@ def test_only_one_result_takes_a_place():
     memory.alias(insns)
     check_layout(insns, *memory.place(insns))
     assert b.storage.root() is a.storage and c.storage.root() is c.storage
+
+
+@pytest.mark.parametrize("read", ["both", "first", "second", "neither"])
+def test_only_one_of_two_results_takes_a_place(read):
+    """The other one does not, though nobody reads the first."""
+    a, b, c = view(64), view(64), view(64)
+    neg = tiling.single("neg.f32", 1)[2]
+    steps = [(neg, to, of, -1, -1) for to, of in ((3, 2), (0, 3), (1, 3))]  # by way of a register
+    both = bind.Insn("tile", [b, c], [a], (3, 1, *sum(steps, ())), None, [2])
+    wanted = {"both": [b, c], "first": [b], "second": [c], "neither": []}[read]
+    insns = [insn([a], []), both, insn([view(1)], wanted)]
+    memory.alias(insns)
+    check_layout(insns, *memory.place(insns))
+    assert [b.storage.root(), c.storage.root()].count(a.storage) == 1
+
+
+def test_sums_of_what_shares_a_tile_with_its_gradient():
+    """The square, which only its mean takes, and the gradient are made of one thing that dies."""
+    with gp.Graph().as_default():
+        x, p = gp.placeholder(gp.float32, [None, 5]), gp.placeholder(gp.bool, [])
+        w = gp.get_variable("w", [5, 1], initializer=gp.ones_initializer())
+        kept = gp.get_variable("kept", [5], initializer=gp.zeros_initializer(), trainable=False)
+        m = gp.reduce_mean(x, 0)
+
+        def update():
+            with gp.control_dependencies([kept.assign(m)]):
+                return gp.identity(m)
+
+        mean = gp.cond(p, update, lambda: m * 0.5)
+        loss = gp.reduce_mean(gp.square(gp.matmul(x - mean, w) - 1.0))
+        step = gp.train.AdamOptimizer().minimize(loss)
+        feeds = {x: np.random.default_rng(0).standard_normal((64, 5)), p: True}
+        found = []
+        for optimise in (True, False):
+            session = gp.Session(config=gp.ConfigProto(optimize=optimise))
+            session.run(gp.global_variables_initializer())
+            plan = session.plan([loss, step], feeds)
+            check_layout(plan._insns, plan.arena_bytes, plan.live_bytes)
+            found.append(session.run([loss, step], feeds)[0])
+        np.testing.assert_allclose(*found, 1e-5)
 
 
 def test_a_chain_runs_in_one_place():

@@ -80,6 +80,7 @@ def alias(insns: Sequence[Insn]) -> None:
         if not insn.operands:
             continue
         written, read = tiling.uses(insn.attrs)
+        taken: set[Storage] = set()  # a result that nobody reads may die here, too
         for n, out in enumerate(insn.outs):
             if out is None or n not in written:  # column sums are none of the program's
                 continue
@@ -91,6 +92,7 @@ def alias(insns: Sequence[Insn]) -> None:
                 if (
                     k is not None
                     and dying.segment == 0
+                    and dying not in taken
                     and dying.last == i
                     and dying.first < i
                     and dying.bytes == born.bytes
@@ -99,6 +101,7 @@ def alias(insns: Sequence[Insn]) -> None:
                     # Another look at the dying buffer would see what was written already.
                     and all(v is view or v.storage.root() is not dying for v in insn.ins)
                 ):
+                    taken.add(dying)
                     if born.target is None:
                         born.target = dying
                         dying.last = born.last
