@@ -160,3 +160,17 @@ def test_what_would_happen_twice_is_refused(kind):
     with pytest.raises(LookupError, match="writes variables or calls Python") as caught:
         gp.gradients(y, given.x)
     assert "test_effects.py" in str(caught.value)
+
+
+def test_what_is_given_on_to_another_conditional(config):
+    """Whose sizes are looked at before the gradient asks the first one for more."""
+    v = gp.get_variable("v", initializer=0.0, trainable=False)
+    x, p = gp.placeholder(gp.float32, [None]), gp.placeholder(gp.bool, [])
+    y = gp.cond(p, lambda: gp.tanh(x * v.assign_add(1.0)), lambda: x * 0.5)
+    z = gp.cond(p, lambda: gp.sin(y * v.assign_add(1.0)), lambda: y[:1])
+    (g,) = gp.gradients(z, x)
+    with gp.Session(config=config) as sess:
+        sess.run(v.initializer)
+        found = sess.run([z, g], {x: [0.25, 0.5], p: True})
+    t = np.tanh([0.25, 0.5])
+    np.testing.assert_allclose(found, [np.sin(2 * t), 2 * np.cos(2 * t) * (1 - t * t)], 1e-6)

@@ -114,7 +114,8 @@ class _View:
                 for k, shape in enumerate(known)
             ]
         for t, shape in zip(op.outputs, found, strict=True):
-            self.shapes[t] = self.filled(_as_set(t, shape), number)
+            if t not in self.shapes:
+                self.shapes[t] = self.filled(_as_set(t, shape), number)
         return found
 
     def _inferred(
@@ -197,7 +198,7 @@ class Sizes:
         stack = [t.op for t in tensors]
         while stack:
             op = stack.pop()
-            if op not in needed and not (op.outputs and op.outputs[0] in view.shapes):
+            if op not in needed and not self._is_seen(op, view):
                 needed.add(op)
                 stack.extend([t.op for t in op.inputs])
         outside = {}
@@ -213,6 +214,11 @@ class Sizes:
                 else:
                     self.begin(view, t)
         return view
+
+    @staticmethod
+    def _is_seen(op: Operation, view: _View) -> bool:
+        """Whether a view has all its results; a gradient may have given it more (effects.py)."""
+        return bool(op.outputs) and all([t in view.shapes for t in op.outputs])
 
     def begin(self, view: _View, t: Tensor) -> None:
         """Let there be what nothing computes: the same in every view."""
