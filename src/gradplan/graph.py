@@ -1,6 +1,7 @@
 """The graph: operations, the tensors between them, names, scopes and collections.
 
-A :class:`Graph` only grows, and an :class:`Operation` never changes once it is made. This module
+A :class:`Graph` only grows, and an :class:`Operation` never changes once it is made, but that a
+gradient may ask one with bodies for more results (``control_flow/effects.py``). This module
 knows no operation by name; what an operation means stands in its OpDef (``opdef.py``).
 """
 
