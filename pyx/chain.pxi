@@ -183,59 +183,78 @@ cdef bint is_true(value) except -1:
 
 
 cdef class Loop(Link):
-    """What While and Scan have in common. start(args), if given, completes what the first trip
+    """What While and Scan have in common: `body` takes `n_carried` values of the trip before and
+    gives these first. Of what else a trip makes, that which is `kept` is stacked; stack(number,
+    rows) stacks what is no single array. start(args), if given, completes what the first trip
     takes."""
     cdef readonly int64_t trip  # the one that runs
     cdef Body body
     cdef Py_ssize_t n_carried
-    cdef object start
+    cdef tuple kept
+    cdef object stack, start
+
+    def __cinit__(self, takes, gives, Body body not None, Py_ssize_t n_carried, kept, stack, start,
+                  *rest):
+        self.body, self.n_carried, self.kept = body, n_carried, tuple(kept)
+        self.stack, self.start = stack, start
+
+    cdef int note(self, list rows, list made) except -1:
+        """Append to `rows` what of a trip is kept."""
+        cdef Py_ssize_t i
+        for i in range(len(self.kept)):
+            if self.kept[i]:
+                (<list>rows[i]).append(made[i])
+        return 0
+
+    cdef object stacked(self, Py_ssize_t number, list rows):
+        out = joined(rows)
+        return self.stack(number, rows) if out is None else out
 
 
 cdef class While(Loop):
-    """Runs `body` on values as long as `condition` holds for them, at most `most` times if that is
-    not negative. The first `n_carried` values are those of the trip before; gives these, and the
-    number of trips."""
+    """Runs its body on values as long as `condition` holds for them, at most `most` times if that
+    is not negative. The first values are those of the trip before; gives these, what else the
+    trips gave, and their number."""
     cdef Body condition
     cdef int64_t most
 
-    def __cinit__(self, takes, gives, Body condition not None, Body body not None,
-                  Py_ssize_t n_carried, int64_t most, start=None):
-        self.condition, self.body = condition, body
-        self.n_carried, self.most, self.start = n_carried, most, start
+    def __cinit__(self, takes, gives, body, n_carried, kept, stack, start,
+                  Body condition not None, int64_t most):
+        self.condition, self.most = condition, most
 
     cdef list call(self, list args):
+        cdef Py_ssize_t n = self.n_carried
         cdef int64_t trip = 0
+        cdef list out, rows = [[] for _ in self.kept]
         if self.start is not None:
             args = self.start(args)
         while trip != self.most and is_true(self.condition.run(args)[0]):
             self.trip = trip
-            args[:self.n_carried] = self.body.run(args)
+            out = self.body.run(args)
+            if rows:
+                self.note(rows, out[n:])
+            args[:n] = out[:n]
             trip += 1
             PyErr_CheckSignals()
-        return args[:self.n_carried] + [integer(trip)]
+        return args[:n] + [self.stacked(i, rows[i]) for i in range(len(rows))] + [integer(trip)]
 
 
 cdef class Scan(Loop):
-    """Runs `body` for each row of arrays. It takes the number of trips, `n_carried` values, then
-    `n_stacks` arrays, and others; the body the number of the trip, the values that the last trip
-    gave, a row of each array, and the others. Gives the values of the last trip, then what else the
-    trips gave, and what they were given as values, stacked; of these only those that are `kept`.
-    stack(number, rows) stacks what is no single array."""
+    """Runs its body for each row of arrays. It takes the number of trips, the values for the first
+    one, then `n_stacks` arrays, and others; the body the number of the trip, the values that the
+    last trip gave, a row of each array, and the others. Gives the values of the last trip, then
+    what else the trips gave, and what they were given as values."""
     cdef Py_ssize_t n_stacks
     cdef bint reverse
-    cdef tuple kept
-    cdef object stack
 
-    def __cinit__(self, takes, gives, Body body not None, Py_ssize_t n_carried,
-                  Py_ssize_t n_stacks, kept, bint reverse, stack, start=None):
-        self.body = body
-        self.n_carried, self.n_stacks, self.kept = n_carried, n_stacks, tuple(kept)
-        self.reverse, self.stack, self.start = reverse, stack, start
+    def __cinit__(self, takes, gives, body, n_carried, kept, stack, start, Py_ssize_t n_stacks,
+                  bint reverse):
+        self.n_stacks, self.reverse = n_stacks, reverse
 
     cdef list call(self, list args):
         cdef Py_ssize_t n = self.n_carried, first = 1 + n + self.n_stacks, i
         cdef int64_t trips, trip, at
-        cdef list stacks, out, made, rows = [[] for _ in self.kept]
+        cdef list stacks, out, rows = [[] for _ in self.kept]
         if self.start is not None:
             args = self.start(args)
         stacks = args[1 + n:first]
@@ -248,20 +267,13 @@ cdef class Scan(Loop):
             for i in range(self.n_stacks):
                 args[1 + n + i] = row_of(stacks[i], at)
             out = self.body.run(args)
-            made = out[n:] + args[1:1 + n]
-            for i in range(len(self.kept)):
-                if self.kept[i]:
-                    (<list>rows[i]).append(made[i])
+            self.note(rows, out[n:] + args[1:1 + n])
             args[1:1 + n] = out[:n]
             PyErr_CheckSignals()
         if self.reverse:
-            for kept in rows:
-                kept.reverse()
+            for made in rows:
+                made.reverse()
         return args[1:1 + n] + [self.stacked(i, rows[i]) for i in range(len(rows))]
-
-    cdef object stacked(self, Py_ssize_t number, list rows):
-        out = joined(rows)
-        return self.stack(number, rows) if out is None else out
 
 
 cdef cnp.ndarray integer(int64_t value):

@@ -241,13 +241,6 @@ def test_the_same_tensor_twice():
     )
 
 
-def test_gradient_of_a_loop_with_effects_is_refused():
-    v = gp.Variable(1.0)
-    y = gp.while_loop(lambda z: z < 9.0, lambda z: z + v.assign_add(1.0), [v + 0.0])
-    with pytest.raises(LookupError, match="writes variables"):
-        gp.gradients(y, v)
-
-
 @pytest.mark.parametrize(
     "exc, words, build",
     [

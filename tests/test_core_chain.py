@@ -52,14 +52,26 @@ def test_what_a_link_makes_the_next_one_takes():
 
 
 @pytest.mark.parametrize("most", [-1, 0, 2])
-def test_while(most):
+@pytest.mark.parametrize("kept", [(True, True), (False, True)])
+def test_while(most, kept):
+    """It carries a number and all numbers so far; gives the square of the number and a copy."""
+    asked = []
+
+    def stack(number, rows):
+        asked.append((number, [len(r) for r in rows]))
+        return array([-len(rows)])
+
     less = body(lambda i, x: [gp.size(x, out_type=gp.int64) < 7], NUMBER, ROW)
-    grow = body(lambda i, x: [i + 1, gp.concat([x, [i]], 0)], NUMBER, ROW)
-    loop = _core.While([0, 1], [2, 3, 4], less, grow, 2, most)
-    as_rows = _core.Host([2, 4], [2, 4], lambda values: [v.reshape(1) for v in values])
+    grow = body(lambda i, x: [i + 1, gp.concat([x, [i]], 0), i * i, x + 0], NUMBER, ROW)
+    loop = _core.While([0, 1], [2, 3, 4, 5, 6], grow, 2, kept, stack, None, less, most)
+    as_rows = _core.Host([2, 6], [2, 6], lambda values: [v.reshape(1) for v in values])
     trips = 5 if most < 0 else most
-    got = run([loop, as_rows], [array(3), array([8, 9])], 2, 3, 4, rest=3)
-    assert got == [[3 + trips], [8, 9, *range(3, 3 + trips)], [trips]]
+    got = run([loop, as_rows], [array(3), array([8, 9])], 2, 3, 4, 5, 6, rest=5)
+    made = range(3, 3 + trips)
+    squares = [i * i for i in made] if trips and kept[0] else [0]
+    assert got == [[3 + trips], [8, 9, *made], squares, [-trips], [trips]]
+    assert asked[-1] == (1, [*range(2, 2 + trips)])
+    assert len(asked) == (1 if trips and kept[0] else 2)  # of no rows there is no single array
     assert loop.trip == max(trips - 1, 0)
 
 
@@ -68,7 +80,7 @@ def scan(stack, reverse=False, kept=(True, True)):
     step = body(
         lambda at, x, row: [gp.concat([x, row], 0), gp.reduce_sum(row) + at], NUMBER, ROW, ROW
     )
-    return _core.Scan([0, 1, 2], [3, 4, 5], step, 1, 1, kept, reverse, stack)
+    return _core.Scan([0, 1, 2], [3, 4, 5], step, 1, kept, stack, None, 1, reverse)
 
 
 @pytest.mark.parametrize("reverse", [False, True])
@@ -103,7 +115,7 @@ def test_a_scan_keeps_what_is_asked_for_and_has_no_rows_without_trips():
     assert asked == [(0, []), (1, [])]
     # Without rows, the first value says how many trips there are.
     count = body(lambda at, x: [x + 1, at], NUMBER, NUMBER)
-    link = _core.Scan([0, 1], [2, 3], count, 1, 0, (True,), False, stack)
+    link = _core.Scan([0, 1], [2, 3], count, 1, (True,), stack, None, 0, False)
     as_rows = _core.Host([2], [2], lambda values: [values[0].reshape(1)])
     assert run([link, as_rows], [array(4), array(5)], 2, 3, rest=2) == [[9], [0, 1, 2, 3]]
 
@@ -168,7 +180,7 @@ def test_malformed_chains_are_refused(make, error):
         ([_core.Link([0], [0])], [array([1])], TypeError),
         ([_core.If([0], [0], *[body(lambda: [gp.constant([1])])] * 2)], [array([1])], TypeError),
         ([_core.If([0], [0], *[body(lambda x: [x], ROW)] * 2)], [np.array(True)], IndexError),
-        ([_core.Scan([0], [0], body(lambda x: [x], ROW), 0, 1, (), False, len)], [array(1)],
+        ([_core.Scan([0], [0], body(lambda x: [x], ROW), 0, (), len, None, 1, False)], [array(1)],
          (IndexError, TypeError)),
     ],
 )  # fmt: skip
@@ -190,7 +202,7 @@ def test_what_does_not_fit_is_refused_in_the_run(links, args, error):
 )
 def test_what_has_no_such_rows_is_refused(stacks, error):
     step = body(lambda at, a, b: [gp.concat([a, b], 0)], NUMBER, ROW, ROW)
-    link = _core.Scan([0, 1, 2], [3], step, 0, 2, (True,), False, lambda i, rows: array([0]))
+    link = _core.Scan([0, 1, 2], [3], step, 0, (True,), lambda i, rows: array([0]), None, 2, False)
     with pytest.raises(error):
         run([link], [array(0), *stacks], 3, rest=1)
 

@@ -118,7 +118,9 @@ def test_seeds(kind):
         with gp.Graph().as_default():
             if graph_seed is not None:
                 gp.set_random_seed(graph_seed)
-            return gp.Session().run(DRAWS[kind]([64], seed=seed))
+            x, session = DRAWS[kind]([64], seed=seed), gp.Session()
+            # One crop has 9,937 places to start at: a run in a thousand would find two alike.
+            return [session.run(x) for _ in range(4)]
 
     for seeds in ({"graph_seed": 1}, {"seed": 2}, {"graph_seed": 1, "seed": 2}):
         np.testing.assert_array_equal(draw(**seeds), draw(**seeds))

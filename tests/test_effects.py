@@ -144,22 +144,81 @@ def test_shown_in_a_loop_is_shown_once(capfd, config):
     assert len(capfd.readouterr().err.splitlines()) == 3
 
 
-@pytest.mark.parametrize("kind", ["in a branch", "in a trip", "while"])
-def test_what_would_happen_twice_is_refused(kind):
+@pytest.mark.parametrize("name", BODIES)
+def test_of_a_loop(name, config):
+    """Trip k finds v = k; of what depends on v the first trip alone is weighed."""
     given = Given()
+    body, want = BODIES[name]
 
-    def trips():
-        return gp.reduce_sum(gp.map_fn(lambda r: r * given.v.assign_add(given.x), gp.ones([2])))
+    def trip(i, a):
+        return i + 1, a + gp.where(i < 1, 1.0, 0.0) * body(given)
 
-    if kind == "in a branch":
-        y = gp.cond(given.p, lambda: trips() * given.x, lambda: given.x)
-    elif kind == "in a trip":
-        y = gp.reduce_sum(gp.map_fn(lambda r: r * trips() * given.x, gp.ones([2])))
-    else:
-        y = gp.while_loop(lambda a: a < 9.0, lambda a: a * given.v.assign_add(2.0), [given.x])
-    with pytest.raises(LookupError, match="writes variables or calls Python") as caught:
-        gp.gradients(y, given.x)
-    assert "test_effects.py" in str(caught.value)
+    y = gp.while_loop(lambda i, a: i < 3, trip, [0, 0.0])[1]
+    (g,) = gp.gradients(y, given.x)
+    found, v = given.run([y, g], 0.5, True, config)
+    np.testing.assert_allclose(found, want(0.5), 1e-6)
+    assert v == 3.0 and len(given.calls) == 3 * ("called" in name)
+
+
+@pytest.mark.parametrize("limit", [9.0, -1.0])
+def test_of_a_loop_that_its_own_effects_end(limit, config):
+    v, x = gp.Variable(1.0), gp.placeholder(gp.float32, [])
+    y = gp.while_loop(lambda z: z < limit, lambda z: z * x + v.assign_add(1.0), [v + 0.0])
+    dv, dx = gp.gradients(y, [v, x])
+    (ddx,) = gp.gradients(dx, x)
+    with gp.Session(config=config) as sess:
+        for at in (1.0, 0.5):
+            sess.run(v.initializer)
+            found = sess.run([y, dv, dx, ddx, *gp.gradients(y, x)], {x: at})
+            z = np.polynomial.Polynomial([1.0])  # of x
+            trips = 0
+            while z(at) < limit:
+                trips += 1
+                z = z * np.polynomial.Polynomial([0, 1]) + (trips + 1)
+            first = z.deriv()(at)
+            np.testing.assert_allclose(found, [z(at), at**trips, first, z.deriv(2)(at), first])
+            assert sess.run(v) == 1 + trips
+
+
+def test_rows_that_python_makes_in_a_loop(config):
+    """Of other shapes every time, and none in the second loop that is made."""
+    x, n = gp.placeholder(gp.float64, [None]), gp.placeholder(gp.int32, [])
+    calls = []
+
+    def rows(i):
+        calls.append(int(i))
+        return np.arange(1.0, 2.0 + i)
+
+    def trip(i, a):
+        made = gp.py_func(rows, [i], gp.float64)
+        made.set_shape([None])
+        return i + 1, a + gp.reduce_sum(made * made) * gp.reduce_prod(x)
+
+    y = gp.while_loop(lambda i, a: i < n, trip, [0, np.float64(0)])[1]
+    (g,) = gp.gradients(y, x)
+    with gp.Session(config=config) as sess:
+        for trips in (3, 0, 1):
+            calls.clear()
+            found = sess.run([y, g], {x: [2.0, 3.0], n: trips})
+            weight = sum(sum(k * k for k in range(1, 2 + i)) for i in range(trips))
+            np.testing.assert_allclose(found[0], 6 * weight)
+            np.testing.assert_allclose(found[1], [3 * weight, 2 * weight])
+            assert calls == [*range(trips)]
+
+
+def test_a_variable_that_is_written_between_a_branch_and_its_gradient(config):
+    """As in TensorFlow the gradient is that of the value that there was."""
+    v = gp.get_variable("v", initializer=3.0)
+    x, p = gp.placeholder(gp.float32, []), gp.placeholder(gp.bool, [])
+    y = gp.cond(p, lambda: x * v, lambda: x)
+    z = gp.while_loop(lambda i, a: i < 2, lambda i, a: (i + 1, a * v), [0, y])[1]
+    z = gp.map_fn(lambda r: r * z * v, gp.ones([2]))
+    z = gp.reduce_sum(z * v.assign_add(gp.reduce_sum(z)))
+    (g,) = gp.gradients(z, x)
+    with gp.Session(config=config) as sess:
+        sess.run(v.initializer)
+        found = sess.run([z, g], {x: 0.5, p: True})
+        assert found == [81 * (3 + 81), 2 * 81 * (3 + 81)]
 
 
 def test_what_is_given_on_to_another_conditional(config):

@@ -103,11 +103,13 @@ class While(Loop):
         self,
         takes: Sequence[int],
         gives: Sequence[int],
-        condition: Body,
         body: Body,
         n_carried: int,
+        kept: Sequence[bool],
+        stack: Function[[int, list[Any]], Any],
+        start: Function[[list[Any]], list[Any]] | None,
+        condition: Body,
         most: int,
-        start: Function[[list[Any]], list[Any]] | None = None,
     ) -> None: ...
 
 class Scan(Loop):
@@ -117,9 +119,9 @@ class Scan(Loop):
         gives: Sequence[int],
         body: Body,
         n_carried: int,
-        n_stacks: int,
         kept: Sequence[bool],
-        reverse: bool,
         stack: Function[[int, list[Any]], Any],
-        start: Function[[list[Any]], list[Any]] | None = None,
+        start: Function[[list[Any]], list[Any]] | None,
+        n_stacks: int,
+        reverse: bool,
     ) -> None: ...

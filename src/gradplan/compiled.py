@@ -202,10 +202,14 @@ class Stepped:
         self._kind = op.type.removeprefix("Stateless")
         #: Of what is carried: where among the arguments of the body it begins, and the number.
         self._first = self._n = 0
+        #: Results of which the trips give a row each.
+        self._rows: Sequence[Tensor] = op.outputs
         if self._kind == "While":
             self._n = op.attrs["arguments"]
+            self._rows = op.outputs[self._n : -1]
         elif self._kind == "Scan":
             self._first, self._n = 1, op.attrs["carried"]
+            self._rows = op.outputs[self._n :]
         self._loop: _core.Loop | None = None
         self._bodies: list[_core.Body] = []
         for body in op.attrs.get("bodies", ()):
@@ -229,17 +233,19 @@ class Stepped:
         if self._kind == "If":
             yes, no = self._bodies
             return _core.If(takes, gives, yes, no)
-        start = self._start()
+        n, start = self._n, self._start()
+        kept = [t in self._taken for t in self._rows]
         if self._kind == "While":
             condition, body = self._bodies
             most = -1 if attrs["most"] is None else attrs["most"]
-            self._loop = _core.While(takes, gives, condition, body, self._n, most, start)
+            self._loop = _core.While(
+                takes, gives, body, n, kept, self._stacked, start, condition, most
+            )
             return self._loop
         (body,) = self._bodies
-        n_stacks = attrs["arguments"] - 1 - self._n
-        kept = [t in self._taken for t in self._op.outputs[self._n :]]
+        n_stacks = attrs["arguments"] - 1 - n
         self._loop = _core.Scan(
-            takes, gives, body, self._n, n_stacks, kept, attrs["reverse"], self._stacked, start
+            takes, gives, body, n, kept, self._stacked, start, n_stacks, attrs["reverse"]
         )
         return self._loop
 
@@ -292,7 +298,7 @@ class Stepped:
 
     def _stacked(self, number: int, rows: list[Any]) -> Any:
         """Rows that are no array by themselves."""
-        t = self._op.outputs[self._n + number]
+        t = self._rows[number]
         if not rows:
             dims = t._shape[1:] if t._shape is not None else ()
             return np.zeros((0, *[d or 0 for d in dims]), t.dtype.np)

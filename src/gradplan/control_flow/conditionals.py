@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from gradplan import dtypes
@@ -20,13 +19,14 @@ from gradplan.control_flow.bodies import (
     pack,
     results,
     shape_values,
+    takes_gradient,
     trace,
 )
 from gradplan.control_flow.branches import Parts
-from gradplan.control_flow.effects import Kept, expose
+from gradplan.control_flow.effects import Given, Keep, Kept, expose, overwritten, replays
 from gradplan.control_flow.tensor_array import TensorArray, with_rows_of
 from gradplan.gradients import dense_gradients
-from gradplan.graph import Operation, at_user_line, get_default_graph
+from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of
 from gradplan.ops.array import identity
 from gradplan.ops.constant import convert_to_tensor
@@ -86,13 +86,14 @@ def _(binder: Any, op: Operation) -> None:
 def _(op: Operation, *dys: Any) -> Any:
     graph, first = op.graph, op.writes + 1
     taken = list(op.inputs[first:])
-    xs = [i for i, t in enumerate(taken) if t.dtype.is_floating and t not in op.inputs[: op.writes]]
+    xs = [i for i, t in enumerate(taken) if takes_gradient(op, t)]
     if not xs:
         return [None] * len(op.inputs)
     given = [dy for dy in dys if dy is not None]
     bodies, found, kept = [], [], []
+    written = overwritten(op, given)
     for body in op.attrs["bodies"]:
-        kept.append(Kept(op, body))
+        kept.append(Kept(op, body, written))
 
         def derive(body: Body = body) -> Any:
             inner = get_default_graph()
@@ -109,7 +110,7 @@ def _(op: Operation, *dys: Any) -> Any:
     parts = [Parts(bodies, taken[i], found_of_x) for i, found_of_x in of_xs]
     for k, body in enumerate(bodies):
         results(body, [t for p in parts for t in p.returned[k]])
-        around = kept[k].needed(body, functools.partial(expose, op, k))
+        around = {expose(Given(op, k, t)): place for t, place in kept[k].needed(body)}
         body.extras.setdefault("captured", {}).update(around)
     types = [t.dtype for t in bodies[0].outputs]
     predicate, settled = op.inputs[op.writes], op.attrs["settled"]
@@ -118,6 +119,28 @@ def _(op: Operation, *dys: Any) -> Any:
     for i, p in zip(xs, parts, strict=True):
         out[i] = p.joined([next(outs) for _ in p.returned[0]])
     return [None] * first + out
+
+
+@replays("If")
+def _(op: Operation, given: Sequence[Tensor], keep: Keep, written: set[Tensor]) -> Any:
+    graph, bodies = get_default_graph(), []
+    for k, body in enumerate(op.attrs["bodies"]):
+        kept = Kept(op, body, written)
+
+        def again(body: Body = body, kept: Kept = kept) -> Any:
+            inner = get_default_graph()
+            taken = [captured(inner, t) for t in given[op.writes + 1 :]]
+            return copy_into(
+                inner, body, dict(zip(body.inputs, taken, strict=True)), replace=kept.replace
+            )
+
+        made, returned = trace(graph, again, [], "again")
+        results(made, returned)
+        around = {keep(Given(op, k, t), place): place for t, place in kept.needed(made)}
+        made.extras.setdefault("captured", {}).update(around)
+        bodies.append(made)
+    types, settled = [t.dtype for t in bodies[0].outputs], op.attrs["settled"]
+    return make(_IF, bodies, [given[op.writes]], types, "cond_again", settled=settled)
 
 
 def _tensors(body: Body, leaves: list[Any]) -> list[Any]:

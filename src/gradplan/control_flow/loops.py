@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradplan import dtypes, shapes
-from gradplan.body import Body, copy_into
+from gradplan.body import copy_into
 from gradplan.control_flow import sizing
 from gradplan.control_flow.bodies import (
     apart,
@@ -24,10 +24,11 @@ from gradplan.control_flow.bodies import (
     results,
     shape_leaves,
     shape_values,
+    takes_gradient,
     trace,
 )
 from gradplan.control_flow.counted import trips_of
-from gradplan.control_flow.effects import has_effect, quietly
+from gradplan.control_flow.effects import Keep, expose, has_effect, overwritten, quietly, replays
 from gradplan.control_flow.growing import Findings
 from gradplan.control_flow.scans import (
     carried_shapes,
@@ -35,6 +36,7 @@ from gradplan.control_flow.scans import (
     first_marked,
     hand_on,
     invariants,
+    replayed,
     scan_gradient,
     scan_loop,
 )
@@ -59,7 +61,12 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
     first, n = attrs["writes"], attrs["arguments"]
     body = attrs["bodies"][1]
     if attrs["stepped"]:
-        return [*invariants(body.arguments, body.outputs, in_shapes[first : first + n]), ()]
+        rows = [t._shape for t in body.outputs[n:]]  # of what effects gave in every trip
+        return [
+            *invariants(body.arguments, body.outputs, in_shapes[first : first + n]),
+            *[None if s is None else (None, *s) for s in rows],
+            (),
+        ]
     values = shape_values(body, first + n, value)
     enters, _ = carried_shapes(body, in_shapes[first:], 0, n, values, exactly=True)
     return [*enters, ()]
@@ -87,26 +94,40 @@ def _(binder: Any, op: Operation) -> None:
 @_while_rules.gradient
 def _(op: Operation, *dys: Any) -> Any:
     first, n = op.writes, op.attrs["arguments"]
-    if any([has_effect(o) for o in op.attrs["bodies"][1]._ops]):
-        raise LookupError(
-            f"the loop '{op.name}' (made at {op.made_at}) writes variables or calls Python: to be "
-            "differentiated it is run again, which would do so twice"
-        )
-    initial, stepped = op.inputs[first : first + n], op.attrs["stepped"]
-    trips: Tensor | None = op.outputs[-1]
-    if op.graph.outer is not None and not stepped:
+    trips, written = None, overwritten(op, dys)
+    if op.graph.outer is not None and not op.attrs["stepped"]:
         trips = trips_of(op)
-        if trips is None:
+        effects = any([has_effect(o) for o in op.attrs["bodies"][1]._ops])
+        if trips is None and not effects and not written:
             return _while_gradient_inside(op, dys)
-    body = _as_scan(op)
-    again = scan_loop(trips, body, initial, [], "while_again", stepped=stepped)
-    given = [*dys[:-1], *[None] * (len(again) - n)]
-    found = scan_gradient(again[0].op, *given)
+    with op.graph.as_default():
+        again = _as_scan(op, op.inputs, expose, written, trips)[0].op
+    found = scan_gradient(again, *dys[:n], *[None] * (len(again.outputs) - n))
     out: list[Any] = [None] * len(op.inputs)
     out[first : first + n] = found[1 : 1 + n]
-    for t, g in zip(again[0].op.inputs[1 + n :], found[1 + n :], strict=True):
+    end = again.attrs["arguments"]
+    for t, g in zip(again.inputs[end:], found[end:], strict=True):
         out[op.inputs.index(t, first + n)] = g
     return out
+
+
+@replays("While")
+def _as_scan(
+    op: Operation,
+    given: Sequence[Tensor],
+    keep: Keep,
+    written: set[Tensor],
+    trips: Tensor | None = None,
+) -> Sequence[Tensor]:
+    """The results of a loop that makes as many trips, whose number is another, unused argument."""
+    first, end = op.writes, op.writes + op.attrs["arguments"]
+    made, kept = replayed(op, 1, given[end:], keep, written, [(dtypes.int64, ())])
+    made.arguments += kept.values()
+    counted = op.outputs[-1]
+    trips = keep(counted, counted) if trips is None else trips
+    stepped = op.attrs["stepped"]
+    outs = scan_loop(trips, made, given[first:end], [*kept], "while_again", stepped=stepped)
+    return [*outs[: len(op.outputs) - 1], trips]
 
 
 def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
@@ -116,9 +137,7 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
     body, end = op.attrs["bodies"][1], op.writes + op.attrs["arguments"]
     initial, taken = op.inputs[op.writes : end], op.inputs[end:]
     floats = [i for i, t in enumerate(initial) if t.dtype.is_floating]
-    outer = [
-        i for i, t in enumerate(taken) if t.dtype.is_floating and t not in op.inputs[: op.writes]
-    ]
+    outer = [i for i, t in enumerate(taken) if takes_gradient(op, t)]
 
     # What is carried, and its gradients: what enters the loop may be known more closely.
     dims = [t._shape for t in body.arguments]
@@ -193,22 +212,6 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
     return out
 
 
-def _as_scan(op: Operation) -> Body:
-    """The body of a while loop with the trip's number as another, unused first argument."""
-    body, taken = op.attrs["bodies"][1], op.inputs[op.writes + op.attrs["arguments"] :]
-    arguments = [(dtypes.int64, ()), *[(t.dtype, t._shape) for t in body.arguments]]
-
-    def again(trip: Tensor, *carried: Tensor) -> Any:
-        inner = get_default_graph()
-        inside = [*carried, *[captured(inner, t) for t in taken]]
-        stand_ins = dict(zip(body.inputs, inside, strict=True))
-        return copy_into(inner, body, stand_ins, replace=quietly)
-
-    made, returned = trace(op.graph, again, arguments, "again")  # type: ignore[arg-type]
-    results(made, returned)
-    return made
-
-
 def while_loop(
     cond: Callable[..., Any],
     body: Callable[..., Any],
@@ -264,11 +267,12 @@ def while_loop(
     a shape depends on what a trip computes, has a plan of its body for each shape that it meets;
     Python makes these when they are met first, and has nothing to do with the trips after that.
 
-    A variable is read in every trip as the trips before have left it, so a body may train. A loop
-    that writes variables or calls Python has no gradient; one that draws random numbers has.
+    A variable is read in every trip as the trips before have left it, so a body may train.
 
     To be differentiated the loop is run again with what every trip took kept: memory grows with the
-    number of trips. A loop inside the plan within a loop is run again for every trip instead.
+    number of trips. A loop inside the plan within a loop is run again for every trip instead. No
+    variable is written twice, nor Python called: one that does so, or draws random numbers, is
+    differentiated with what the loop has found, and runs outside of plans to keep that.
 
     Examples
     --------

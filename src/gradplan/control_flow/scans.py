@@ -3,7 +3,6 @@ of its stacks, and gives a row of others. Its gradient is a scan in the other di
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -18,9 +17,10 @@ from gradplan.control_flow.bodies import (
     make,
     results,
     shape_values,
+    takes_gradient,
     trace,
 )
-from gradplan.control_flow.effects import Kept, expose
+from gradplan.control_flow.effects import Given, Keep, Kept, expose, overwritten, replays
 from gradplan.control_flow.tensor_array import is_empty_array
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, Tensor, get_default_graph
@@ -239,15 +239,14 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
     n_rows = len(body.outputs) - n
     history = list(op.outputs[n + n_rows :])
     floats = [i for i, t in enumerate(initial) if t.dtype.is_floating]
-    stacked = [i for i, t in enumerate(stacks) if t.dtype.is_floating]
-    outer = [
-        i for i, t in enumerate(taken) if t.dtype.is_floating and t not in op.inputs[: op.writes]
-    ]
+    stacked = [i for i, t in enumerate(stacks) if takes_gradient(op, t)]
+    outer = [i for i, t in enumerate(taken) if takes_gradient(op, t)]
     with op.graph.as_default():
         d_final = [dys[i] if dys[i] is not None else zeros_like(op.outputs[i]) for i in floats]
         d_rows = [(j, dys[n + j]) for j in range(n_rows) if dys[n + j] is not None]
         d_history = [(i, dys[n + n_rows + i]) for i in floats if dys[n + n_rows + i] is not None]
         elements = [*history, *stacks, *[dy for _, dy in d_rows], *[dy for _, dy in d_history]]
+    kept = Kept(op, body, overwritten(op, dys))
     stepped = op.attrs["stepped"]
     markable = [i for i in outer if taken[i]._shape]
     totalled = [*d_final, *[taken[i] for i in outer]]
@@ -258,7 +257,6 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
             (t.dtype, t._shape) for t in [body.arguments[1 + i] for i in floats]
         ]
     arguments += [(t.dtype, None if t._shape is None else t._shape[1:]) for t in elements]
-    kept = Kept(op, body)
     alone: dict[int, Rows] = {}  # of those in outer of which rows alone are taken
 
     def back(trip: Tensor, *rest: Tensor) -> Any:
@@ -303,9 +301,9 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
 
     made, returned = trace(op.graph, back, arguments, "back")  # type: ignore[arg-type]
     results(made, returned)
-    more = kept.needed(made, functools.partial(expose, op, 0))
-    made.arguments += more.values()
-    elements = _used_rows(made, [*elements, *more])
+    more = kept.needed(made)
+    made.arguments += [place for _, place in more]
+    elements = _used_rows(made, [*elements, *[expose(Given(op, 0, t)) for t, _ in more]])
     summed = [i for i in outer if i not in alone or alone[i].rest is not None]
     marked = [i for i, rows in alone.items() if rows.marked is not None]
     at = 1 + len(floats)
@@ -333,6 +331,50 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
                 rows = _of_all_trips(rows, next(outs), next(outs), taken[i])
             out[end + i] = whole_of(rows)
     return out
+
+
+@replays("Scan")
+def _(op: Operation, given: Sequence[Tensor], keep: Keep, written: set[Tensor]) -> Any:
+    first, end = op.writes + 1, op.writes + op.attrs["arguments"]
+    stacks, n = given[first:end], op.attrs["carried"]
+    made, kept = replayed(op, 0, given[end:], keep, written)
+    made.arguments += kept.values()
+    return scan_loop(
+        given[first - 1],
+        made,
+        stacks[:n],
+        [*stacks[n:], *kept],
+        "scan_again",
+        op.attrs["reverse"],
+        op.attrs["stepped"],
+    )
+
+
+def replayed(
+    op: Operation,
+    k: int,
+    taken: Sequence[Tensor],
+    keep: Keep,
+    written: set[Tensor],
+    before: Sequence[tuple[Any, Any]] = (),
+) -> tuple[Body, dict[Tensor, Tensor]]:
+    """Body ``k`` of a loop without its effects, in the default graph: ``taken`` stands there for
+    what it takes from around it. And rows of what the effects gave, with what stands for these in
+    the body. It has arguments ``before`` those that it has."""
+    body = op.attrs["bodies"][k]
+    kept = Kept(op, body, written)
+
+    def again(*arguments: Tensor) -> Any:
+        inner = get_default_graph()
+        around = [captured(inner, t) for t in taken]
+        inside = [*arguments[len(before) :], *around]
+        stand_ins = dict(zip(body.inputs, inside, strict=True))
+        return copy_into(inner, body, stand_ins, replace=kept.replace)
+
+    types = [*before, *[(t.dtype, t._shape) for t in body.arguments]]
+    made, returned = trace(get_default_graph(), again, types, "again")
+    results(made, returned)
+    return made, {keep(Given(op, k, t), place, None): place for t, place in kept.needed(made)}
 
 
 def _of_all_trips(rows: Rows, values: Tensor, indices: Tensor, table: Tensor) -> Rows:
