@@ -34,6 +34,8 @@ class Body(Graph):
     ----------
     is_part : bool
         Whether it has names in common with ``outer``.
+    original : Body or None
+        The user's, of which it was made for another way to run it.
     repeats : bool
         Whether it is the body of a loop, or its condition.
     trip_number : Tensor or None
@@ -61,6 +63,7 @@ class Body(Graph):
         self.seed = outer.seed
         self._scope = outer._scope
         self._collections = outer._collections
+        self.original: Body | None = None
         self.repeats = False
         self.trip_number: Tensor | None = None
         self.arguments: list[Tensor] = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import itertools
+import re
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -167,16 +168,20 @@ def dense_gradients(
         stopped = set(stops)
         totals: dict[Tensor, Tensor] = {}
         path = between(sum(inside, []), y_list, stopped)
+        sums_inside: dict[Operation, int] = {}
         for op in reversed(path):
             dys = [None if t in stopped else _total(received, totals, t) for t in op.outputs]
             if any([dy is not None for dy in dys]):
+                before = graph.version
                 _step_back(op, dys, received, gate_gradients)
+                if "bodies" in op.attrs:
+                    sums_inside[op] = sum(map(_sums_inside, graph._ops[before:]))
         out = []
         for same in inside:
             terms = [_total(received, totals, x) for x in same]
             found = [dx for dx in terms if dx is not None]
             out.append(_sum(found) if len(found) > 1 else found[0] if found else None)
-        _number([t for t in totals if len(received[t]) > 1], totals, y_list, path)
+        _number(totals, y_list, path, sums_inside)
     if unconnected is UnconnectedGradients.ZERO:
         return [zeros_like(x) if dx is None else dx for x, dx in zip(x_list, out, strict=True)]
     return out
@@ -264,6 +269,18 @@ def between(xs: Sequence[Tensor], ys: Sequence[Tensor], stopped: set[Tensor]) ->
     return path
 
 
+def flows_into(ys: Sequence[Tensor]) -> set[Tensor]:
+    """The floats from which a path through floats leads to ``ys``; these among them."""
+    found: set[Tensor] = set()
+    stack = list(ys)
+    while stack:
+        t = stack.pop()
+        if t.dtype.is_floating and t not in found:
+            found.add(t)
+            stack.extend(t.op.inputs)
+    return found
+
+
 def _total(
     received: dict[Tensor, list[Tensor]], totals: dict[Tensor, Tensor], t: Tensor
 ) -> Tensor | None:
@@ -277,15 +294,23 @@ def _total(
 
 
 def _number(
-    summed: Sequence[Tensor],
     totals: dict[Tensor, Tensor],
     ys: Sequence[Tensor],
     path: Sequence[Operation],
+    sums_inside: dict[Operation, int],
 ) -> None:
     """Give sums TensorFlow's numbers: there operations stand in line, each from when all that take
     its results have been walked over. (Here the last one made comes first: fewer gradients live.)
+    Those inside the gradients of loops and conditionals have numbers, too.
     """
-    if len(summed) < 2:
+    first: dict[Operation, Tensor] = {}  # what a sum is of; it may be handed on as it is
+    for t, total in totals.items():
+        first.setdefault(total.op, t)
+    summed: dict[Operation, list[Operation]] = {}
+    for made, t in first.items():
+        if _is_sum(made):
+            summed.setdefault(t.op, []).append(made)
+    if len(summed) < 2 and not sums_inside:
         return
     inputs = {op: [t.op for t in op.inputs] for op in path}
     awaited = Counter(itertools.chain.from_iterable(inputs.values()))
@@ -295,10 +320,25 @@ def _number(
             awaited[before] -= 1
             if not awaited[before]:
                 line.append(before)
-    place = {op: i for i, op in enumerate(line)}
-    sums = [totals[t].op for t in sorted(summed, key=lambda t: place.get(t.op, len(line)))]
-    for i, op in enumerate([op for op in sums if op.type == "AddN"]):
-        op.graph.rename(op, f"AddN_{i}" if i else "AddN")
+    number = 0
+    for op in dict.fromkeys([*line, *summed]):
+        for made in summed.get(op, ()):
+            made.graph.rename(made, f"AddN_{number}" if number else "AddN")
+            number += 1
+        number += sums_inside.get(op, 0)
+
+
+def _is_sum(op: Operation) -> bool:
+    """Whether TensorFlow adds up what arrived; what both branches of a conditional gave as well."""
+    scope, _, last = op.name.rpartition("/")
+    return last.partition("_")[0] == "AddN" and scope == op.graph._scope
+
+
+def _sums_inside(op: Operation) -> int:
+    """How many sums gradients have made in the bodies of an operation."""
+    ops = [o for body in op.attrs.get("bodies", ()) for o in body._ops]
+    made = [o for o in ops if re.search(r"gradients(_\d+)?/AddN(_\d+)?$", o.name)]
+    return len(made) + sum(map(_sums_inside, ops))
 
 
 def _sum(terms: Sequence[Tensor]) -> Tensor:
@@ -339,7 +379,7 @@ def _step_back(
         for made, name in named:
             if name[0] != "/":
                 graph.rename(made, name)
-        if gate and sum([dx is not None for dx in dxs]) > 1:
+        if gate and "bodies" not in op.attrs and sum([dx is not None for dx in dxs]) > 1:
             # TensorFlow's tuple waits for all of them; a plan has no use for that, but names have.
             with graph.name_scope("tuple"):
                 dxs = [dx if dx is None else identity(dx, "control_dependency") for dx in dxs]

@@ -24,6 +24,7 @@ from gradplan.control_flow.bodies import (
 )
 from gradplan.control_flow.branches import Parts
 from gradplan.control_flow.effects import Given, Keep, Kept, expose, overwritten, replays
+from gradplan.control_flow.enters import entered
 from gradplan.control_flow.tensor_array import TensorArray, with_rows_of
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
@@ -83,6 +84,7 @@ def _(binder: Any, op: Operation) -> None:
 
 
 @_if_rules.gradient
+@entered
 def _(op: Operation, *dys: Any) -> Any:
     graph, first = op.graph, op.writes + 1
     taken = list(op.inputs[first:])

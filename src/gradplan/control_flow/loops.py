@@ -29,6 +29,7 @@ from gradplan.control_flow.bodies import (
 )
 from gradplan.control_flow.counted import trips_of
 from gradplan.control_flow.effects import Keep, expose, has_effect, overwritten, quietly, replays
+from gradplan.control_flow.enters import entered
 from gradplan.control_flow.growing import Findings
 from gradplan.control_flow.scans import (
     carried_shapes,
@@ -92,6 +93,7 @@ def _(binder: Any, op: Operation) -> None:
 
 
 @_while_rules.gradient
+@entered
 def _(op: Operation, *dys: Any) -> Any:
     first, n = op.writes, op.attrs["arguments"]
     trips, written = None, overwritten(op, dys)
@@ -150,7 +152,8 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         return trip + 1, *copy_into(inner, body, stand_ins, replace=quietly)
 
     markable = [i for i in outer if taken[i]._shape]
-    alone: set[int] = set()  # those in outer of which rows alone are taken
+    reached: set[int] = set()  # those in outer on which something depends
+    alone: set[int] = set()  # and of which rows alone are taken
 
     def back(trips: Tensor, *rest: Tensor) -> Any:
         inner = get_default_graph()
@@ -167,6 +170,8 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         )
         marks = dict(zip(markable, rest[len(xs) :], strict=True))
         for i, g in zip(outer, found[len(floats) :], strict=True):
+            if g is not None:
+                reached.add(i)
             if i in marks and g is not None and is_of_rows(g):
                 alone.add(i)
                 marks[i] = logical_or(marks[i], marks_of(rows_of(g), marks[i]))
@@ -188,7 +193,9 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         made, returned = trace(op.graph, back, types, "back")
         results(made, returned)
         carried = len(start) - len(marks)  # and the marks of tables of which rows alone are taken
-        kept = [*range(carried), *[carried + k for k, i in enumerate(markable) if i in alone]]
+        kept = [*range(1 + len(floats))]
+        kept += [1 + len(floats) + k for k, i in enumerate(outer) if i in reached]
+        kept += [carried + k for k, i in enumerate(markable) if i in alone]
 
         def step(*given: Tensor) -> Any:
             inner = get_default_graph()
@@ -200,8 +207,8 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
         _, *found = while_loop(
             lambda trips, *_: trips > 0, step, [start[k] for k in kept], invariants
         )
-        marked = dict(zip(sorted(alone), found[carried - 1 :], strict=True))
-        of_xs = [op.writes + i for i in floats] + [end + i for i in outer]
+        marked = dict(zip(sorted(alone), found[len(floats) + len(reached) :], strict=True))
+        of_xs = [op.writes + i for i in floats] + [end + i for i in sorted(reached)]
         out: list[Any] = [None] * len(op.inputs)
         for i, g in zip(of_xs, found, strict=False):
             out[i] = None if is_empty_array(op.inputs[i]) else g

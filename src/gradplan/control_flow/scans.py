@@ -21,8 +21,9 @@ from gradplan.control_flow.bodies import (
     trace,
 )
 from gradplan.control_flow.effects import Given, Keep, Kept, expose, overwritten, replays
+from gradplan.control_flow.enters import entered
 from gradplan.control_flow.tensor_array import is_empty_array
-from gradplan.gradients import dense_gradients
+from gradplan.gradients import dense_gradients, flows_into
 from gradplan.graph import Operation, Tensor, get_default_graph
 from gradplan.opdef import captured
 from gradplan.ops.array import shape, zeros_like
@@ -227,6 +228,7 @@ def _(binder: Any, op: Operation) -> None:
 
 
 @_scan_rules.gradient
+@entered
 def scan_gradient(op: Operation, *dys: Any) -> Any:
     (body,) = op.attrs["bodies"]
     n, first = op.attrs["carried"], op.writes + 1
@@ -238,9 +240,11 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
     )
     n_rows = len(body.outputs) - n
     history = list(op.outputs[n + n_rows :])
-    floats = [i for i, t in enumerate(initial) if t.dtype.is_floating]
+    floats = _connected(op, dys)
     stacked = [i for i, t in enumerate(stacks) if takes_gradient(op, t)]
     outer = [i for i, t in enumerate(taken) if takes_gradient(op, t)]
+    if not floats and not any([dy is not None for dy in dys[n : len(body.outputs)]]):
+        return [None] * len(op.inputs)  # of what effects gave alone
     with op.graph.as_default():
         d_final = [dys[i] if dys[i] is not None else zeros_like(op.outputs[i]) for i in floats]
         d_rows = [(j, dys[n + j]) for j in range(n_rows) if dys[n + j] is not None]
@@ -257,6 +261,7 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
             (t.dtype, t._shape) for t in [body.arguments[1 + i] for i in floats]
         ]
     arguments += [(t.dtype, None if t._shape is None else t._shape[1:]) for t in elements]
+    reached: list[list[int]] = []  # of stacked and of outer, those on which something depends
     alone: dict[int, Rows] = {}  # of those in outer of which rows alone are taken
 
     def back(trip: Tensor, *rest: Tensor) -> Any:
@@ -277,25 +282,30 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
         ys = [outs[i] for i in floats] + [outs[n + j] for j, _ in d_rows]
         xs = [carried[i] for i in floats] + [rows[i] for i in stacked] + [around[i] for i in outer]
         found = dense_gradients(ys, xs, [*d_carried, *d_made])
-        for i, g in zip(outer, found[len(floats) + len(stacked) :], strict=True):
-            if g is not None and is_of_rows(g):
+        of_rows = len(floats), len(floats) + len(stacked)
+        d_in = [
+            zeros_like(carried[i]) if g is None else g
+            for i, g in zip(floats, found[: of_rows[0]], strict=True)
+        ]
+        for (i, _), more in zip(d_history, d_took, strict=True):
+            d_in[floats.index(i)] += more
+        d_stacked = _found(stacked, found[slice(*of_rows)])
+        d_outer = _found(outer, found[of_rows[1] :])
+        reached.extend([[*d_stacked], [*d_outer]])
+        for i, g in d_outer.items():
+            if is_of_rows(g):
                 mine = rows_of(g)
                 if stepped and i in marks:  # which gives other numbers of rows in every trip
                     mark = marks_of(mine, marks[i])
                     mine = Rows(None, None, mine.whole, rest=g, marked=mark)
                 if i in marks or mine.marked is None and not stepped:
                     alone[i] = mine
-        found = [zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
-        d_in = found[: len(floats)]
-        for (i, _), more in zip(d_history, d_took, strict=True):
-            d_in[floats.index(i)] += more
-        whole = dict(zip(outer, found[len(floats) + len(stacked) :], strict=True))
-        whole |= {i: rows.rest for i, rows in alone.items()}
+        whole = {**d_outer, **{i: rows.rest for i, rows in alone.items()}}
         return (
             *d_in,
             *[totals[i] + g for i, g in whole.items() if g is not None],
             *[logical_or(marks[i], r.marked) for i, r in alone.items() if r.marked is not None],
-            *found[len(floats) : len(floats) + len(stacked)],
+            *d_stacked.values(),
             *[x for r in alone.values() if r.values is not None for x in (r.values, r.indices)],
         )
 
@@ -304,7 +314,7 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
     more = kept.needed(made)
     made.arguments += [place for _, place in more]
     elements = _used_rows(made, [*elements, *[expose(Given(op, 0, t)) for t, _ in more]])
-    summed = [i for i in outer if i not in alone or alone[i].rest is not None]
+    summed = [i for i in reached[1] if i not in alone or alone[i].rest is not None]
     marked = [i for i, rows in alone.items() if rows.marked is not None]
     at = 1 + len(floats)
     carried = made.arguments[at : at + len(outer) + len(markable)]
@@ -323,7 +333,7 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
         for i in summed:
             out[end + i] = next(outs)
         marks = {i: next(outs) for i in marked}
-        for i in stacked:
+        for i in reached[0]:
             out[first + n + i] = next(outs)
         for i, rows in alone.items():
             rows = rows._replace(rest=out[end + i], marked=marks.get(i), whole=shape(taken[i]))
@@ -331,6 +341,28 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
                 rows = _of_all_trips(rows, next(outs), next(outs), taken[i])
             out[end + i] = whole_of(rows)
     return out
+
+
+def _connected(op: Operation, dys: Sequence[Tensor | None]) -> list[int]:
+    """What of that which is carried has to do with the results that ``dys`` are of."""
+    (body,) = op.attrs["bodies"]
+    n = op.attrs["carried"]
+    floats = [i for i in range(n) if body.outputs[i].dtype.is_floating]
+    of_trips = dys[len(body.outputs) :]
+    found = {i for i in floats if dys[i] is not None or of_trips[i] is not None}
+    while True:
+        ends = [
+            t for i, t in enumerate(body.outputs) if i in found or i >= n and dys[i] is not None
+        ]
+        behind = flows_into(ends)
+        more = {i for i in floats if i in found or body.arguments[1 + i] in behind}
+        if more == found:
+            return sorted(found)
+        found = more
+
+
+def _found(numbers: Sequence[int], dxs: Sequence[Tensor | None]) -> dict[int, Tensor]:
+    return {i: dx for i, dx in zip(numbers, dxs, strict=True) if dx is not None}
 
 
 @replays("Scan")

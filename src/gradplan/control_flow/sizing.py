@@ -86,6 +86,7 @@ def with_room(graph: Graph, body: Body, arrays: Sequence[int]) -> Body:
 
     made, returned = trace(graph, part, [(t.dtype, t._shape) for t in body.arguments], "body")
     results(made, returned)
+    made.original = body
     return made
 
 

@@ -250,6 +250,14 @@ def as_slices(grad: Tensor | None) -> Any:
     """
     if grad is None or not is_of_rows(grad):
         return grad
+    slices, name = _slices_of(grad), grad.op.name
+    if name.endswith("/b_acc_3"):  # of a loop, for which TensorFlow adds up three tensors
+        with grad.graph.name_scope(_scope(grad.op)):
+            grad.graph.rename(slices.values.op, "b_acc_8")
+    return slices
+
+
+def _slices_of(grad: Tensor) -> IndexedSlices:
     with grad.graph.as_default():
         rows = rows_of(grad, dropped=True)
         if rows.marked is None:
