@@ -274,6 +274,9 @@ def scoped(t):
     with tf.name_scope("in"):
         return S(t * 3.0)
 """
+#: Those that end in an integer or nothing.
+NO_FLOATS = ("operations", "while again", "array")
+COMPUTED = "[g for g, _ in tf.train.AdamOptimizer().compute_gradients(tf.reduce_sum(out[-1] * v))]"
 #: Variables that training makes in a scope. Slots and the global step go by the variable scope, the
 #: powers of Adam by the name scope.
 SCOPED = """
@@ -320,6 +323,15 @@ def test_names_inside(tensorflow, text):
     found = "out = [tf.get_default_graph().get_tensor_by_name(n) for n in names]"
     again = "\n".join([SEEN, text, f"names = {theirs}", found])
     assert both(tensorflow, again) == (theirs, theirs)
+
+
+@pytest.mark.parametrize("text", [t for k, t in INSIDE.items() if k not in NO_FLOATS])
+@pytest.mark.parametrize("gs", ["tf.gradients(out[-1], [x, y, v, W])", COMPUTED])
+def test_gradients_through(tensorflow, text, gs):
+    """With respect to what is around loops and conditionals; None where nothing depends on it."""
+    text = f"{SEEN}{text}\nout = [g if g is None else g.name for g in {gs}]"
+    ours, theirs = evaluate(gp, text, {}, run=False), tensorflow.evaluate(text, {}, run=False)
+    assert ours["names"] == theirs["names"]
 
 
 @pytest.mark.parametrize("scope", ["name_scope", "variable_scope"])

@@ -222,8 +222,9 @@ def hessians(
     if not x_list:
         return []
     graph = x_list[0].graph
-    with graph.as_default(), graph.name_scope(name or "hessians"):
+    with graph.as_default():
         firsts = dense_gradients(ys, x_list, aggregation_method=aggregation_method)
+    with graph.as_default(), graph.name_scope(name or "hessians"):
         out: list[Tensor | None] = []
         for x, first in zip(x_list, firsts, strict=True):
             second = None if first is None else jacobian(first, x)

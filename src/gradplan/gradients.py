@@ -17,6 +17,7 @@ from gradplan import shapes
 from gradplan.custom import gradient_of
 from gradplan.dtypes import STORED, float32
 from gradplan.graph import Graph, Operation, Tensor, default_graph
+from gradplan.names import is_gradient_called
 from gradplan.opdef import captured
 from gradplan.ops.array import identity, ones_like, zeros_like
 from gradplan.ops.constant import convert_to_tensor
@@ -301,31 +302,43 @@ def _number(
 ) -> None:
     """Give sums TensorFlow's numbers: there operations stand in line, each from when all that take
     its results have been walked over. (Here the last one made comes first: fewer gradients live.)
-    Those inside the gradients of loops and conditionals have numbers, too.
+    Those inside of loops and conditionals have numbers, too: after those of what enters these,
+    before those of what their bodies take.
     """
     first: dict[Operation, Tensor] = {}  # what a sum is of; it may be handed on as it is
     for t, total in totals.items():
         first.setdefault(total.op, t)
     summed: dict[Operation, list[Operation]] = {}
+    own = 0  # of one function
     for made, t in first.items():
-        if _is_sum(made):
+        if not _is_sum(made):
+            continue
+        if t.op.type == "Identity" and is_gradient_called(t.op):
+            own += 1
+            made.graph.rename(made, f"{t.op.name}_grad/AddN")
+        else:
             summed.setdefault(t.op, []).append(made)
-    if len(summed) < 2 and not sums_inside:
+    if len(summed) + own < 2 and not sums_inside:
         return
-    inputs = {op: [t.op for t in op.inputs] for op in path}
-    awaited = Counter(itertools.chain.from_iterable(inputs.values()))
-    line = [op for op in dict.fromkeys([y.op for y in ys]) if not awaited[op]]
-    for op in line:  # it grows
-        for before in inputs.get(op, ()):
-            awaited[before] -= 1
-            if not awaited[before]:
-                line.append(before)
-    number = 0
-    for op in dict.fromkeys([*line, *summed]):
-        for made in summed.get(op, ()):
-            made.graph.rename(made, f"AddN_{number}" if number else "AddN")
-            number += 1
-        number += sums_inside.get(op, 0)
+    awaited = Counter([t.op for op in path for t in op.inputs])
+    line = [(op, True) for op in dict.fromkeys([y.op for y in ys]) if not awaited[op]]
+    on_path, number = set(path), 0
+    for op, begins in line:  # it grows; a loop stands in it twice
+        split = op.writes + op.attrs["arguments"] if op in sums_inside else len(op.inputs)
+        if begins:
+            for made in summed.pop(op, ()):
+                made.graph.rename(made, f"AddN_{number}" if number else "AddN")
+                number += 1
+        else:
+            number += sums_inside[op]
+        for t in (op.inputs[:split] if begins else op.inputs[split:]) if op in on_path else ():
+            awaited[t.op] -= 1
+            if not awaited[t.op]:
+                line.append((t.op, True))
+        if begins and op in sums_inside:
+            line.append((op, False))
+    for i, made in enumerate(itertools.chain.from_iterable(summed.values()), number):
+        made.graph.rename(made, f"AddN_{i}" if i else "AddN")
 
 
 def _is_sum(op: Operation) -> bool:

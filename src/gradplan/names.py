@@ -1,10 +1,11 @@
-"""The names of operations: unique in a graph, under scopes, and numbered as TensorFlow's are."""
+"""The names of operations: unique in a graph, under scopes, and numbered as TensorFlow's are; those
+of gradients that are made in another way."""
 
 from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,32 @@ class Names:
             yield f"{scope}/" if scope else ""
         finally:
             graph._scope = before
+
+
+def named(*names: Any) -> Callable[[Any], Any]:
+    """For a gradient: TensorFlow's names of its results, where its last operation has another.
+
+    A single name is that of the first result; ``gradients`` gives it to what was made for it. One
+    function of the operation gives them all where they depend on it.
+    """
+
+    def attach(gradient: Any) -> Any:
+        gradient.names = names[0] if callable(names[0]) else lambda op: names
+        return gradient
+
+    return attach
+
+
+def gradient_called(t: Any, *names: str | None) -> Any:
+    """``t``, the gradient of whose operation has these names in TensorFlow, where it is made in
+    another way; a name that begins with a slash stands in the scope around the gradient's own."""
+    t.graph.extras.setdefault("gradient_names", {})[t.op] = names
+    return t
+
+
+def is_gradient_called(op: Operation) -> bool:
+    """Whether the gradient of an operation has such names."""
+    return op in op.graph.extras.get("gradient_names", ())
 
 
 def _no_name(name: str) -> str:

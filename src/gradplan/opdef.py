@@ -260,27 +260,6 @@ def op(
     return decorate
 
 
-def named(*names: Any) -> Callable[[Any], Any]:
-    """For a gradient: TensorFlow's names of its results, where its last operation has another.
-
-    A single name is that of the first result; ``gradients`` gives it to what was made for it. One
-    function of the operation gives them all where they depend on it.
-    """
-
-    def attach(gradient: Any) -> Any:
-        gradient.names = names[0] if callable(names[0]) else lambda op: names
-        return gradient
-
-    return attach
-
-
-def gradient_called(t: Tensor, *names: str | None) -> Tensor:
-    """``t``, the gradient of whose operation has these names in TensorFlow, where it is made in
-    another way; a name that begins with a slash stands in the scope around the gradient's own."""
-    t.graph.extras.setdefault("gradient_names", {})[t.op] = names
-    return t
-
-
 def _overload(operator: str, build: Callable[..., Any]) -> None:
     method, default = operator.split()
     unary = method in ("__neg__", "__abs__", "__invert__")

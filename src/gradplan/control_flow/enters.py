@@ -15,7 +15,8 @@ from typing import Any
 
 from gradplan.body import Body
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import captured, named
+from gradplan.names import named
+from gradplan.opdef import captured
 from gradplan.ops.array import identity
 from gradplan.ops.indexed_slices import is_of_rows
 
@@ -59,7 +60,7 @@ def _names(op: Operation) -> list[str | None]:
     if "settled" not in op.attrs:
         taken = _taken(bodies, "Enter", "b_acc_3")
     body = op.attrs["bodies"][-1]  # of which op may be a copy, with other inputs
-    outside = {inside: t for t, inside in body.extras.get("captured", {}).items()}
+    outside = {captured(body, t): t for t in body.captures}
     names += [taken.get(outside[t]) for t in body.taken]
     return [None] * first + names
 

@@ -19,6 +19,7 @@ from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line, get_default_graph
 from gradplan.opdef import CALL, apply, captured, constant_value, graph_of, op
 from gradplan.ops.array import (
+    entering,
     expand_dims,
     identity,
     reshape,
@@ -349,19 +350,22 @@ class TensorArray:
     def scatter(self, indices: Any, value: Any, name: str | None = None) -> TensorArray:
         """The array with the rows of ``value``, [n, ...], as its rows ``indices``, an int32 vector.
         One of dynamic size grows to hold them."""
-        with graph_of([self._value, indices, value]).as_default():
+        graph, scope = graph_of([self._value, indices, value]), name or "TensorArrayScatter"
+        with graph.as_default(), graph.name_scope(scope) as scope:
             at, rows = convert_to_tensor(indices), convert_to_tensor(value, self._dtype)
+            rows = entering(rows, f"/{scope}TensorArrayScatterV3_grad/TensorArrayGatherV3")
             array = self._with_room(maximum(reduce_max(at), -1)) if self.dynamic else self
             room = array._value
             if is_empty_array(self._value):
                 room = zeros(concat([shape(room)[:1], shape(rows)[1:]], 0), self._dtype)
-            written = tensor_scatter_nd_update(room, expand_dims(at, -1), rows, name=name)
+            written = tensor_scatter_nd_update(room, expand_dims(at, -1), rows)
             return self.holding(written, array._size)
 
     def split(self, value: Any, lengths: Any, name: str | None = None) -> TensorArray:
         """The array whose rows are parts of ``value``, which lay end to end: ``lengths`` of them
         each, which must be all the same."""
-        with graph_of([value, lengths, self._value]).as_default():
+        graph, scope = graph_of([value, lengths, self._value]), name or "TensorArraySplit"
+        with graph.as_default(), graph.name_scope(scope) as scope:
             whole, each = convert_to_tensor(value, self._dtype), convert_to_tensor(lengths)
             known = constant_value(each)
             if known is not None and len(set(known.ravel().tolist())) > 1:
@@ -376,11 +380,15 @@ class TensorArray:
                 one = expand_dims(cast(maximum(reduce_max(each), 0), dtypes.int32), 0)
                 first = concat([shape(each), one], 0)
             dims = concat([first, shape(whole)[1:]], 0)
-            return self.holding(reshape(whole, dims, name))
+            whole = entering(whole, f"/{scope}TensorArraySplitV3_grad/TensorArrayConcatV3")
+            return self.holding(reshape(whole, dims))
 
     def unstack(self, value: Any, name: str | None = None) -> TensorArray:
         """The array whose rows are those of ``value``."""
-        return self.holding(convert_to_tensor(value, self._dtype))
+        rows = convert_to_tensor(value, self._dtype)
+        with rows.graph.as_default(), rows.graph.name_scope(name or "TensorArrayUnstack") as scope:
+            at = f"/{scope}TensorArrayScatter/TensorArrayScatterV3_grad/TensorArrayGatherV3"
+            return self.holding(entering(rows, at))
 
     def concat(self, name: str | None = None) -> Tensor:
         """The rows, themselves of rank 1 or more, end to end."""

@@ -6,7 +6,8 @@ from typing import Any
 
 from gradplan import dtypes
 from gradplan.graph import Tensor
-from gradplan.opdef import MAP, gradient_called, graph_of, named, op
+from gradplan.names import gradient_called, named
+from gradplan.opdef import MAP, graph_of, op
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import greater, less
 from gradplan.ops.math import abs, multiply, sigmoid, square, to_float

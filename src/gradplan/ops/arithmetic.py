@@ -11,7 +11,8 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, NUMBERS, SMALL, STORED, WHOLE
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import MAP, VIEW, apply, graph_of, named, op
+from gradplan.names import named
+from gradplan.opdef import MAP, VIEW, apply, graph_of, op
 from gradplan.ops.activations import softplus
 from gradplan.ops.array import identity, sum_to_like, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor

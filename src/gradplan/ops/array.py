@@ -10,7 +10,8 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, named, op
+from gradplan.names import gradient_called, is_gradient_called, named
+from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, op
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, renamed, shape_constant
 from gradplan.ops.sizes import (
     bound_list,
@@ -53,7 +54,7 @@ def identity(input: Any, name: str | None = None) -> Any:
 
 @identity.gradient
 def _(op: Any, dy: Any) -> Any:
-    return dy
+    return identity(dy) if is_gradient_called(op) else dy
 
 
 @identity.known
@@ -79,7 +80,7 @@ def _(binder: Any, op: Any) -> None:
 
 @_identity_n.gradient
 def _(op: Any, *dys: Any) -> Any:
-    return dys
+    return identity_n(dys) if is_gradient_called(op) and None not in dys else dys
 
 
 @_identity_n.known
@@ -101,6 +102,12 @@ def identity_n(input: Sequence[Any], name: str | None = None) -> list[Tensor]:
         given = [convert_to_tensor(x, name=f"input_{i}") for i, x in enumerate(input)]
         made = apply(_identity_n.opdef, given, {"T": tuple(t.dtype for t in given)}, scope)
         return [made] if isinstance(made, Tensor) else list(made)
+
+
+def entering(x: Tensor, gradient: str) -> Tensor:
+    """What a function that is one operation in TensorFlow takes: the gradient with respect to it
+    has this name there, however it is made (``gradient_called``)."""
+    return gradient_called(identity(x, name="entering"), gradient) if x.dtype.is_floating else x
 
 
 @op("StopGradient", VIEW, T=ALL)

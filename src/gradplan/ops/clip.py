@@ -1,4 +1,4 @@
-"""Clipping by norms: of one tensor, or of all gradients together."""
+"""Clipping by values or by norms: of one tensor, or of all gradients together."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 
 from gradplan import shapes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import gradient_called, graph_of
+from gradplan.names import gradient_called
+from gradplan.opdef import graph_of
 from gradplan.ops.array import identity, ones_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import is_finite
@@ -18,7 +19,43 @@ from gradplan.ops.math import cast, maximum, minimum, sqrt, square
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.slicing import where
 
-__all__ = ["clip_by_average_norm", "clip_by_global_norm", "clip_by_norm", "global_norm"]
+__all__ = [
+    "clip_by_average_norm",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
+    "global_norm",
+]
+
+
+def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None) -> Any:
+    """The elements, none below ``clip_value_min`` and none above ``clip_value_max``.
+
+    Parameters
+    ----------
+    t, clip_value_min, clip_value_max : tensor_like
+        Of one type; shapes that broadcast. ``t`` may be IndexedSlices.
+    name : str, optional
+
+    Returns
+    -------
+    Tensor or IndexedSlices
+        ``maximum(minimum(t, clip_value_max), clip_value_min)``; the gradient flows to ``t`` where
+        it lies between the two.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> gp.Session().run(gp.clip_by_value([-2.0, 0.5, 3.0], 0.0, 1.0))
+    array([0. , 0.5, 1. ], dtype=float32)
+    """
+    if isinstance(t, IndexedSlices):
+        return t.with_values(clip_by_value(t.values, clip_value_min, clip_value_max, name))
+    graph = graph_of([t, clip_value_min, clip_value_max])
+    with graph.as_default(), graph.name_scope(name or "clip_by_value") as scope:
+        t = convert_to_tensor(t)
+        low, high = (convert_to_tensor(c, t.dtype) for c in (clip_value_min, clip_value_max))
+        return maximum(minimum(t, high), low, name=scope)
 
 
 def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = None) -> Any:

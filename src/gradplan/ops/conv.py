@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradplan.graph import Tensor, at_user_line
+from gradplan.names import gradient_called
 from gradplan.ops import window
 from gradplan.ops.array import expand_dims
 from gradplan.ops.constant import convert_to_tensor, has_tensor
@@ -422,6 +423,8 @@ def atrous_conv2d(value: Any, filters: Any, rate: Any, padding: Any, name: Any =
     graph, scope = window.in_scope([value, filters], name, "convolution")
     with graph, scope as full:
         made = conv2d(value, filters, 1, padding, dilations=rates, name=full)
+        if rate != 1:
+            gradient_called(made, f"/{full}SpaceToBatchND_grad/BatchToSpaceND")
         return window.dilated(made, rates)
 
 

@@ -9,7 +9,8 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, VIEW, gradient_called, graph_of, named, op
+from gradplan.names import gradient_called, named
+from gradplan.opdef import CALL, VIEW, graph_of, op
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor
 from gradplan.ops.reduce import reduce_sum

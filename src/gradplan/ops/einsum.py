@@ -83,7 +83,8 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
 
 def _as_matrix(x: Tensor, rows: Sequence[int], columns: Sequence[int]) -> Tensor:
     """A matrix of these axes."""
-    return merge_dims(_in_order(x, [*rows, *columns]), (len(rows), len(columns)))
+    x, groups = _in_order(x, [*rows, *columns]), (len(rows), len(columns))
+    return x if groups == (1, 1) else merge_dims(x, groups, name="Reshape")
 
 
 def _in_order(x: Tensor, perm: Sequence[int]) -> Tensor:

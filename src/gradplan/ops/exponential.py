@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradplan.graph import Tensor
+from gradplan.names import gradient_called
 from gradplan.opdef import CALL, VIEW, graph_of, op
 from gradplan.ops.array import zeros_like
 from gradplan.ops.matrices import adjoint, square
@@ -54,8 +55,8 @@ def expm(input: Any, name: str | None = None) -> Tensor:
            [0., 1.]], dtype=float32)
     """
     graph = graph_of([input])
-    with graph.as_default(), graph.name_scope(name or "matrix_exponential"):
-        return _expm(input, name="Reshape_1")  # type: ignore[no-any-return]
+    with graph.as_default(), graph.name_scope(name or "matrix_exponential") as scope:
+        return gradient_called(_expm(input, name="Reshape_1"), f"/{scope}Reshape_grad/Reshape")
 
 
 @_expm.shape

@@ -7,7 +7,8 @@ from typing import Any
 
 from gradplan import shapes
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, VIEW, apply, named, op
+from gradplan.names import named
+from gradplan.opdef import CALL, VIEW, apply, op
 from gradplan.ops.array import expand_dims, zeros_like
 from gradplan.ops.math import square
 from gradplan.ops.matmul import matmul

@@ -7,7 +7,8 @@ from typing import Any
 
 from gradplan.dtypes import NUMBERS
 from gradplan.graph import Tensor
-from gradplan.opdef import MAP, named, op
+from gradplan.names import named
+from gradplan.opdef import MAP, op
 from gradplan.ops.array import sum_to_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.math import exp, square, subtract

@@ -9,7 +9,8 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, apply, graph_of, named, op
+from gradplan.names import gradient_called, named
+from gradplan.opdef import CALL, apply, graph_of, op
 from gradplan.ops.array import reshape, shape, shape_argument
 from gradplan.ops.constant import convert_to_tensor
 
@@ -290,7 +291,8 @@ def batch_gather(params: Any, indices: Any, name: str | None = None) -> Tensor:
         if not rank:
             raise ValueError(at_user_line("batch_gather: indices must be at least a vector"))
         name = name or "BatchGather"
-        return gather(params, indices, name=name, axis=rank - 1, batch_dims=rank - 1)
+        out = gather(params, indices, name=name, axis=rank - 1, batch_dims=rank - 1)
+        return gradient_called(out, f"/{out.op.name}/Reshape_2_grad/Reshape")
 
 
 # ---- gather_nd and its adjoint -------------------------------------------------------------------

@@ -172,7 +172,7 @@ def huber_loss(
         error = abs(subtract(x, y))
         small = minimum(error, constant(delta, dtypes.float32))
         linear = subtract(error, small)
-        losses = constant(0.5, dtypes.float32) * square(small)
+        losses = constant(0.5, dtypes.float32) * multiply(small, small)
         losses = losses + constant(delta, dtypes.float32) * linear
         return compute_weighted_loss(losses, weights, name, loss_collection, reduction)
 

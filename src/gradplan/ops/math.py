@@ -7,7 +7,8 @@ from typing import Any
 from gradplan import dtypes
 from gradplan.dtypes import ALL, FLOATS, NUMBERS, REALS, SMALL
 from gradplan.graph import Tensor
-from gradplan.opdef import MAP, apply, graph_of, named, op
+from gradplan.names import named
+from gradplan.opdef import MAP, apply, graph_of, op
 from gradplan.ops.array import ones_like, sum_to_like, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import greater_equal, less_equal
@@ -17,7 +18,6 @@ __all__ = [
     "abs",
     "add",
     "cast",
-    "clip_by_value",
     "div",
     "divide",
     "exp",
@@ -612,38 +612,6 @@ def div(x: Any, y: Any, name: str | None = None) -> Tensor:
     with graph.as_default(), graph.name_scope(name or "div") as scope:
         x, y = _pair(x, y)
         return (floordiv if x.dtype.is_integer else _real_div)(x, y, name=scope)
-
-
-def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None) -> Any:
-    """The elements, none below ``clip_value_min`` and none above ``clip_value_max``.
-
-    Parameters
-    ----------
-    t, clip_value_min, clip_value_max : tensor_like
-        Of one type; shapes that broadcast. ``t`` may be IndexedSlices.
-    name : str, optional
-
-    Returns
-    -------
-    Tensor or IndexedSlices
-        ``maximum(minimum(t, clip_value_max), clip_value_min)``; the gradient flows to ``t`` where
-        it lies between the two.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.clip_by_value([-2.0, 0.5, 3.0], 0.0, 1.0))
-    array([0. , 0.5, 1. ], dtype=float32)
-    """
-    from gradplan.ops.indexed_slices import IndexedSlices  # which is made of what stands here
-
-    if isinstance(t, IndexedSlices):
-        return t.with_values(clip_by_value(t.values, clip_value_min, clip_value_max, name))
-    graph = graph_of([t, clip_value_min, clip_value_max])
-    with graph.as_default(), graph.name_scope(name or "clip_by_value") as scope:
-        t = convert_to_tensor(t)
-        low, high = (convert_to_tensor(c, t.dtype) for c in (clip_value_min, clip_value_max))
-        return maximum(minimum(t, high), low, name=scope)
 
 
 #: TensorFlow's names from before 1.0, and its synonyms.

@@ -7,7 +7,8 @@ from typing import Any
 from gradplan import shapes
 from gradplan.dtypes import NUMBERS
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, apply, graph_of, named, op
+from gradplan.names import named
+from gradplan.opdef import CALL, apply, graph_of, op
 from gradplan.ops.array import expand_dims, identity, shape, sum_to_shape
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.matrices import at_least_matrix, merge_dims, swapped

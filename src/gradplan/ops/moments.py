@@ -9,7 +9,8 @@ import numpy as np
 
 from gradplan import dtypes
 from gradplan.graph import Tensor
-from gradplan.opdef import gradient_called, graph_of
+from gradplan.names import gradient_called
+from gradplan.opdef import graph_of
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import reciprocal, squared_difference

@@ -8,9 +8,10 @@ import numpy as np
 
 from gradplan import shapes
 from gradplan.graph import Tensor, at_user_line
+from gradplan.names import gradient_called
 from gradplan.opdef import CALL, VIEW, graph_of, op
 from gradplan.ops import math, window
-from gradplan.ops.array import identity_n, reshape, shape
+from gradplan.ops.array import entering, identity_n, reshape, shape
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import rsqrt, squared_difference
 from gradplan.ops.math import cast, maximum, square
@@ -169,11 +170,14 @@ def fused_batch_norm(
         graph.reserve("Const", "Const")
     with graph.as_default(), graph.name_scope(name or "FusedBatchNormV3") as full:
         x = convert_to_tensor(x)
+        scale, offset = (convert_to_tensor(t, x.dtype) for t in (scale, offset))
+        x, scale, offset = identity_n([x, scale, offset], "entering")
+        gradient_called(x, *[f"/{full[:-1]}_grad/FusedBatchNormGradV3"] * 3)
         channel = window.channel_axis(form)
         axes = [i for i in range(4) if i != channel]
 
         def row(value: Any, key: str) -> Any:
-            return _channel_row(convert_to_tensor(value, x.dtype), x, channel=channel, name=key)
+            return _channel_row(value, x, channel=channel, name=key)
 
         factor, shift = row(scale, "scale"), row(offset, "offset")
         if is_training:
@@ -295,7 +299,7 @@ def lrn(
         raise ValueError(at_user_line(f"lrn: depth_radius must not be negative, but is {radius}"))
     graph, scope = window.in_scope([input], name, "LRN")
     with graph, scope as full:
-        x = convert_to_tensor(input)
+        x = entering(convert_to_tensor(input), f"/{full[:-1]}_grad/LRNGrad")
         sums = _neighbour_sum(square(x), radius)
         base = constant(bias, x.dtype) + constant(alpha, x.dtype) * sums
         factor = rsqrt(base) if beta == 0.5 else base ** constant(-beta, x.dtype)

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from gradplan import dtypes, shapes
 from gradplan.dtypes import INTEGERS, NUMBERS
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, apply, graph_of, named, op
-from gradplan.ops.array import expand_dims, identity, reshape, shape, transpose
+from gradplan.names import named
+from gradplan.opdef import CALL, apply, graph_of, op
+from gradplan.ops.array import entering, expand_dims, identity, reshape, shape, transpose
 from gradplan.ops.constant import constant, convert_to_tensor, require_constant
 from gradplan.ops.functions import is_finite
 from gradplan.ops.gather import gather_gradient, one_hot, scalar_argument
@@ -197,8 +198,11 @@ def _sorted(
     values: Any, axis: Any, direction: str, which: int, function: str, name: str | None
 ) -> Tensor:
     graph = graph_of([values])
-    with graph.as_default(), graph.name_scope(name or function):
-        return _ordered(convert_to_tensor(values), axis, direction, which, function)
+    with graph.as_default(), graph.name_scope(name or function) as scope:
+        x = convert_to_tensor(values)
+        if which == 0 and direction == "ASCENDING":  # TensorFlow sorts what is negated
+            x = entering(x, f"/{scope}Neg_grad/Neg")
+        return _ordered(x, axis, direction, which, function)
 
 
 def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) -> Tensor:

@@ -10,7 +10,8 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, VIEW, apply, graph_of, named, op
+from gradplan.names import named
+from gradplan.opdef import CALL, VIEW, apply, graph_of, op
 from gradplan.ops.constant import convert_to_tensor, require_constant
 from gradplan.ops.math import negative
 from gradplan.ops.reduce import reduce_sum

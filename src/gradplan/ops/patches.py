@@ -10,7 +10,8 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, VIEW, apply, named, op
+from gradplan.names import named
+from gradplan.opdef import CALL, VIEW, apply, op
 from gradplan.ops.blocks import check_image, merged
 from gradplan.ops.constant import require_constant
 from gradplan.ops.sizes import shape, shape_argument

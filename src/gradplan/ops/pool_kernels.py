@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from gradplan import dtypes, shapes, tiling
-from gradplan.opdef import CALL, named, op
+from gradplan.names import named
+from gradplan.opdef import CALL, op
 from gradplan.ops import window
 from gradplan.ops.array import shape
 from gradplan.ops.conv_kernels import transposed_sums

@@ -7,7 +7,8 @@ from typing import Any
 from gradplan import shapes
 from gradplan.dtypes import FLOATS, REALS
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, named, op
+from gradplan.names import named
+from gradplan.opdef import CALL, op
 from gradplan.ops.array import ones_like, reshape, shape
 from gradplan.ops.constant import require_constant
 from gradplan.ops.reduce import (

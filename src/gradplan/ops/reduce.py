@@ -9,7 +9,8 @@ import numpy as np
 from gradplan import dtypes, shapes, tiling
 from gradplan.dtypes import NUMBERS, REALS, SMALL
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import REDUCE, VIEW, graph_of, named, op
+from gradplan.names import named
+from gradplan.opdef import REDUCE, VIEW, graph_of, op
 from gradplan.ops.array import broadcast_to, expand_dims, identity, shape, stop_gradient
 from gradplan.ops.constant import constant, convert_to_tensor, renamed, require_constant
 from gradplan.ops.functions import is_finite

@@ -8,7 +8,7 @@ from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, STATE, apply, graph_of, op
-from gradplan.ops.array import expand_dims, shape, shape_argument, zeros_like
+from gradplan.ops.array import expand_dims, identity, shape, shape_argument, zeros_like
 from gradplan.ops.constant import convert_to_tensor, shape_constant
 from gradplan.ops.gather import (
     check_nd_updates,
@@ -198,7 +198,7 @@ def tensor_scatter_nd_add(tensor: Any, indices: Any, updates: Any, name: str | N
 
 @tensor_scatter_nd_add.gradient
 def _(op: Any, dy: Any) -> Any:
-    return dy, None, gather_nd(dy, op.inputs[1])
+    return identity(dy), None, gather_nd(dy, op.inputs[1])
 
 
 @_tensor_scatter("TensorScatterSub", "sub", NUMBERS)
@@ -217,7 +217,7 @@ def tensor_scatter_nd_sub(tensor: Any, indices: Any, updates: Any, name: str | N
 
 @tensor_scatter_nd_sub.gradient
 def _(op: Any, dy: Any) -> Any:
-    return dy, None, -gather_nd(dy, op.inputs[1])
+    return identity(dy), None, -gather_nd(dy, op.inputs[1])
 
 
 tensor_scatter_update = tensor_scatter_nd_update

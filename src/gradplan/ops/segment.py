@@ -7,8 +7,17 @@ from typing import Any
 from gradplan import dtypes, shapes
 from gradplan.dtypes import NUMBERS
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, graph_of, named, op
-from gradplan.ops.array import broadcast_to, expand_dims, ones_like, reshape, shape, zeros_like
+from gradplan.names import named
+from gradplan.opdef import CALL, graph_of, op
+from gradplan.ops.array import (
+    broadcast_to,
+    entering,
+    expand_dims,
+    ones_like,
+    reshape,
+    shape,
+    zeros_like,
+)
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.gather import (
     FAILS,
@@ -246,7 +255,7 @@ def segment_mean(data: Any, segment_ids: Any, name: str | None = None) -> Tensor
     with graph.as_default(), graph.name_scope(name or "SegmentMean") as scope:
         ids, data = convert_to_tensor(segment_ids), convert_to_tensor(data)
         count = _segment_count(ids)
-        total = _sorted_sum(data, ids, count)
+        total = _sorted_sum(entering(data, f"/{scope[:-1]}_grad/GatherV2"), ids, count)
         return _shared(total, _rows_of_segments(data, ids, count), scope)
 
 
@@ -362,8 +371,8 @@ def unsorted_segment_mean(
     graph = graph_of([data, segment_ids, num_segments])
     with graph.as_default(), graph.name_scope(name or "UnsortedSegmentMean"):
         ids, data = convert_to_tensor(segment_ids), convert_to_tensor(data)
-        total = _unsorted_sum(data, ids, num_segments)
-        return _shared(total, _rows_of_segments(data, ids, num_segments), "truediv")
+        rows = _rows_of_segments(data, ids, num_segments)
+        return _shared(_unsorted_sum(data, ids, num_segments), rows, "truediv")
 
 
 def unsorted_segment_sqrt_n(
@@ -379,8 +388,8 @@ def unsorted_segment_sqrt_n(
     graph = graph_of([data, segment_ids, num_segments])
     with graph.as_default(), graph.name_scope(name or "UnsortedSegmentSqrtN"):
         ids, data = convert_to_tensor(segment_ids), convert_to_tensor(data)
-        total = _unsorted_sum(data, ids, num_segments)
-        return divide(total, sqrt(_rows_of_segments(data, ids, num_segments)), "truediv")
+        rows = _rows_of_segments(data, ids, num_segments)
+        return divide(_unsorted_sum(data, ids, num_segments), sqrt(rows), "truediv")
 
 
 # ---- segments of chosen rows ---------------------------------------------------------------------
@@ -408,12 +417,13 @@ _SPARSE_DOC = """
 
 
 def _sparse(
-    root: Any, data: Any, indices: Any, segment_ids: Any, name: str, num_segments: Any
+    kind: str, root: Any, data: Any, indices: Any, segment_ids: Any, name: Any, num_segments: Any
 ) -> Tensor:
     """The sum of chosen rows, over ``root`` of their number in each segment."""
     graph = graph_of([data, indices, segment_ids, num_segments])
-    with graph.as_default(), graph.name_scope(name) as scope:
+    with graph.as_default(), graph.name_scope(name or kind) as scope:
         data, ids = convert_to_tensor(data), convert_to_tensor(segment_ids)
+        data = entering(data, f"/{scope[:-1]}_grad/{kind}Grad")
         # counted from the end, the axis gives a dense gradient, as TensorFlow's has it
         rank = None if data._shape is None else len(data._shape)
         rows = gather(data, indices, axis=-rank if rank else 0)
@@ -439,7 +449,7 @@ def sparse_segment_sum(
     >>> gp.Session().run(gp.sparse_segment_sum([1.0, 2.0, 4.0], [2, 0, 2], [0, 0, 1]))
     array([5., 4.], dtype=float32)
     """
-    return _sparse(None, data, indices, segment_ids, name or "SparseSegmentSum", num_segments)
+    return _sparse("SparseSegmentSum", None, data, indices, segment_ids, name, num_segments)
 
 
 def sparse_segment_mean(
@@ -452,8 +462,8 @@ def sparse_segment_mean(
     >>> gp.Session().run(gp.sparse_segment_mean([1.0, 2.0, 4.0], [2, 0, 2], [0, 0, 1]))
     array([2.5, 4. ], dtype=float32)
     """
-    name = name or "SparseSegmentMean"
-    return _sparse(lambda n: n, data, indices, segment_ids, name, num_segments)
+    kind = "SparseSegmentMean"
+    return _sparse(kind, lambda n: n, data, indices, segment_ids, name, num_segments)
 
 
 def sparse_segment_sqrt_n(
@@ -466,7 +476,7 @@ def sparse_segment_sqrt_n(
     >>> gp.Session().run(gp.sparse_segment_sqrt_n([1.0, 2.0], [1, 1, 1, 1], [0, 0, 0, 0]))
     array([4.], dtype=float32)
     """
-    return _sparse(sqrt, data, indices, segment_ids, name or "SparseSegmentSqrtN", num_segments)
+    return _sparse("SparseSegmentSqrtN", sqrt, data, indices, segment_ids, name, num_segments)
 
 
 for _functions, _doc in (

@@ -9,7 +9,15 @@ from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, VALUES
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, VIEW, apply, constant_value, graph_of, op
-from gradplan.ops.array import expand_dims, identity_n, reshape, shape, take_first, zeros_like
+from gradplan.ops.array import (
+    entering,
+    expand_dims,
+    identity_n,
+    reshape,
+    shape,
+    take_first,
+    zeros_like,
+)
 from gradplan.ops.constant import constant, convert_to_tensor, require_constant
 from gradplan.ops.gather import (
     emit_fill,
@@ -67,7 +75,7 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
            [5, 6]], dtype=int32)
     """
     graph = graph_of([tensor, mask])
-    with graph.as_default(), graph.name_scope(name):
+    with graph.as_default(), graph.name_scope(name) as scope:
         x, mask = convert_to_tensor(tensor), convert_to_tensor(mask)
         if mask.dtype is not dtypes.bool:
             raise TypeError(at_user_line(f"boolean_mask: mask must be bool, not {mask.dtype.name}"))
@@ -87,6 +95,7 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
                     f"{shapes.text(x._shape)} from axis {axis or 0} on"
                 )
             )
+        x = entering(x, f"/{scope}Reshape_grad/Reshape")
         if n > 1:
             x = merge_dims(x, at, n)
         flat = reshape(mask, expand_dims(shape(x)[at], 0))  # which is an error if they differ
@@ -386,6 +395,7 @@ def dynamic_partition(
     graph = graph_of([data, partitions])
     with graph.as_default(), graph.name_scope(name or "DynamicPartition") as scope:
         x, parts = convert_to_tensor(data), convert_to_tensor(partitions)
+        x = entering(x, f"/{scope[:-1]}_grad/Reshape_1")
         rows = partition_rows(x, parts, n)
         if parts._shape is None or x._shape is None and len(parts._shape) != 1:
             raise ValueError(at_user_line("dynamic_partition needs inputs of known rank"))
@@ -473,7 +483,7 @@ def dynamic_stitch(indices: Sequence[Any], data: Sequence[Any], name: str | None
     graph = graph_of([*indices, *data])
     with graph.as_default(), graph.name_scope(name or "DynamicStitch") as scope:
         flat, rows, known = [], [], []
-        for i, x in zip(indices, data, strict=True):
+        for k, (i, x) in enumerate(zip(indices, data, strict=True)):
             i = convert_to_tensor(i, dtypes.int32 if isinstance(i, list) and not i else None)
             x = convert_to_tensor(x)
             if i._shape is None or x._shape is None:
@@ -488,6 +498,7 @@ def dynamic_stitch(indices: Sequence[Any], data: Sequence[Any], name: str | None
                 )
             flat.append(reshape(i, [-1]))
             known.append(constant_value(i))
+            x = entering(x, f"/{scope[:-1]}_grad/GatherV2{k and f'_{k}' or ''}")
             rows.append(merge_dims(x, 0, n) if n else expand_dims(x, 0))
         every = flat[0] if len(flat) == 1 else concat(flat, 0)
         ends = [i.max(initial=-1) for i in known if i is not None]

@@ -10,7 +10,8 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, NUMBERS
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, named, op
+from gradplan.names import named
+from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, op
 from gradplan.ops.array import broadcast_to, identity, identity_n, reshape, transpose
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.math import maximum

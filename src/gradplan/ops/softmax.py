@@ -6,7 +6,8 @@ from typing import Any
 
 from gradplan import dtypes, shapes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, MAP, gradient_called, graph_of, named, op
+from gradplan.names import gradient_called, named
+from gradplan.opdef import CALL, MAP, graph_of, op
 from gradplan.ops import math
 from gradplan.ops.array import expand_dims, identity, shape, stop_gradient, sum_to_shape, transpose
 from gradplan.ops.constant import constant, convert_to_tensor, renamed

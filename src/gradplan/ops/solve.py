@@ -7,7 +7,8 @@ from typing import Any
 from gradplan import shapes
 from gradplan.dtypes import int32
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, graph_of, named, op
+from gradplan.names import named
+from gradplan.opdef import CALL, graph_of, op
 from gradplan.ops.array import expand_dims
 from gradplan.ops.constant import constant
 from gradplan.ops.math import log

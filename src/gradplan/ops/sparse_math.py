@@ -133,9 +133,8 @@ def sparse_to_dense(
     graph = graph_of([sparse_indices, output_shape, sparse_values, default_value])
     with graph.as_default(), graph.name_scope(name or "SparseToDense") as scope:
         indices = convert_to_tensor(sparse_indices)
-        values = convert_to_tensor(
-            sparse_values, default_value.dtype if isinstance(default_value, Tensor) else None
-        )
+        like = default_value.dtype if isinstance(default_value, Tensor) else None
+        values = convert_to_tensor(sparse_values, like, name="sparse_values")
         default = convert_to_tensor(_zero_of(values.dtype, default_value), values.dtype)
         if indices._shape is None:
             raise ValueError(at_user_line("sparse_to_dense: the rank of the indices must be known"))

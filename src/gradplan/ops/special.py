@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from gradplan.graph import Tensor
-from gradplan.opdef import CALL, MAP, graph_of, named, op
+from gradplan.names import named
+from gradplan.opdef import CALL, MAP, graph_of, op
 from gradplan.ops.arithmetic import xlogy
 from gradplan.ops.array import sum_to_like
 from gradplan.ops.constant import constant, convert_to_tensor

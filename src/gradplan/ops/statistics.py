@@ -9,7 +9,7 @@ import numpy as np
 from gradplan import dtypes
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import graph_of
-from gradplan.ops.array import reshape
+from gradplan.ops.array import entering, reshape
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import squared_difference
 from gradplan.ops.logic import less, less_equal, not_equal
@@ -124,7 +124,8 @@ def reduce_euclidean_norm(
     with graph.as_default(), graph.name_scope(name or "EuclideanNorm") as scope:
         x = convert_to_tensor(input_tensor)
         wide = x if x.dtype.is_floating else cast(x, dtypes.float64)
-        out = sqrt(reduce_sum(square(wide), **attrs), name=scope if wide is x else None)
+        squares = square(entering(wide, f"/{scope[:-1]}_grad/truediv_1"))
+        out = sqrt(reduce_sum(squares, **attrs), name=scope if wide is x else None)
         return out if wide is x else cast(out, x.dtype, name=scope)
 
 

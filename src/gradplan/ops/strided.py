@@ -11,7 +11,8 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, VIEW, apply, constant_value, graph_of, known_sizes, named, op
+from gradplan.names import gradient_called, named
+from gradplan.opdef import CALL, VIEW, apply, constant_value, graph_of, known_sizes, op
 from gradplan.ops.constant import convert_to_tensor, has_tensor, require_constant
 from gradplan.ops.sizes import shape, shape_argument
 
@@ -330,7 +331,10 @@ def _getitem(self: Tensor, key: Any, name: str = "strided_slice") -> Tensor:
         inside = f"{name[:-1]}/cut/" if name.endswith("/") else f"{name}/cut"
         x = apply(_strided_slice.opdef, [self, *bounds], {"key": tuple(out)}, inside)
     attrs = {"axes": tuple(axes), "sizes": (1,) * len(axes), "drop": True}
-    return apply(_slice_at.opdef, [x, *starts], attrs, name)
+    made: Tensor = apply(_slice_at.opdef, [x, *starts], attrs, name)
+    if x is not self:
+        gradient_called(x, f"/{made.op.name}_grad/StridedSliceGrad")
+    return made
 
 
 def _drops(item: Any) -> bool:
