@@ -3,6 +3,7 @@
 from table import Bad, Call
 
 GROWS = "shape_invariants=[tf.TensorShape([]), tf.TensorShape([None, 3])]"
+VARIABLE = "V = tf.get_variable('V', initializer=np.float32(1.0), use_resource=True)"
 ARRAY = "tf.TensorArray(tf.float32, size=0, dynamic_size=True, clear_after_read=False)"
 
 
@@ -78,6 +79,29 @@ out = tf.while_loop(lambda i, a: i < 4, outer, [0, {ARRAY}])[1].stack() * 1.0"""
     Call("out = tf.scan(lambda t, j: tf.sin(t) * tf.gather(x, j), rows, v) * 1.0"),
     Call("""out = tf.map_fn(lambda i_: tf.foldl(lambda t, j: t * tf.gather(d, j), i_, d[0]),
                     zero % 2, tf.float64) * 1.0"""),
+    # what bodies write and ask Python for is taken as it was
+    Call(f"""{VARIABLE}
+out = tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * x * V.assign_add(1.0)),
+                    [0, y])[1] + 0.0"""),
+    Call(f"""{VARIABLE}
+out = tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, tf.cond(
+    i > 0, lambda: a * x * V.assign_add(1.0), lambda: tf.sin(a))), [0, y])[1] + 0.0"""),
+    Call(f"""{VARIABLE}
+out = tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, tf.while_loop(
+    lambda j, b: j < i, lambda j, b: (j + 1, b * V.assign_add(0.5) * x), [0, a])[1]),
+    [0, y])[1] + 0.0"""),
+    Call(f"""{VARIABLE}
+out = tf.foldl(lambda a, r: tf.while_loop(
+    lambda j, b: j < 2, lambda j, b: (j + 1, b * V.assign_add(0.5) * r), [0, a])[1], y) * 1.0"""),
+    Call(f"""{VARIABLE}
+out = tf.cond(b[0, 0], lambda: tf.foldl(lambda a, r: a * r * V.assign_add(1.0), x),
+              lambda: y[0]) * 1.0"""),
+    Call("""
+def trip(i, a):
+    t = tf.py_func(np.cos, [a], tf.float32)
+    t.set_shape([2, 3])
+    return i + 1, a * t * x
+out = tf.while_loop(lambda i, a: i < 3, trip, [0, y])[1] + 0.0"""),
     Call(f"out = {ARRAY}.write(1, x).write(0, y).stack() * 1.0"),
     Call(f"out = {ARRAY}.scatter([1, 0], x).stack() * 1.0"),
     Call(f"out = {ARRAY}.split(z, [1, 1, 1]).stack() * 1.0"),
