@@ -155,7 +155,7 @@ def _must_be_kept(op: Operation, written: set[Tensor]) -> bool:
 
 
 def _keeps_rows(op: Operation, written: set[Tensor]) -> bool:
-    """Whether what an operation has to keep is known to be of the same shape in no two runs."""
+    """Whether what an operation has to keep may have another shape whenever it runs."""
     if "bodies" not in op.attrs or not _must_be_kept(op, written):
         return False
     if op.type.endswith("While"):

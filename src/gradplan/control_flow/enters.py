@@ -35,7 +35,7 @@ def entered(gradient: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _names(op: Operation) -> list[str | None]:
-    """For each input of a loop the name of the gradient with respect to it, in the scope around
+    """For each input of an operation the name of the gradient with respect to it, in the scope around
     its own; None where that has another name."""
     bodies, first, n = _bodies(op), op.writes, op.attrs["arguments"]
     if not bodies[-1].is_part:
@@ -45,7 +45,9 @@ def _names(op: Operation) -> list[str | None]:
         names: list[str | None] = [None]
         both = [_taken([body], "Switch", "cond_grad") for body in bodies]
         taken = {t: "/AddN" if t in both[1 - k] else both[k][t] for k in (0, 1) for t in both[k]}
-    elif "carried" in op.attrs:  # TensorFlow counts the trips twice, and takes rows from arrays
+    else:
+        taken, names = _taken(bodies, "Enter", "b_acc_3"), []
+    if "carried" in op.attrs:  # TensorFlow counts the trips twice, and takes rows from arrays
         n, carried = n - 1, op.attrs["carried"]
         names = [None]
         names += [_numbered(f"/{scope}/while/Enter", i + 2) + "_grad/Exit" for i in range(carried)]
@@ -54,11 +56,9 @@ def _names(op: Operation) -> list[str | None]:
             + "/TensorArrayScatter/TensorArrayScatterV3_grad/TensorArrayGatherV3"
             for i in range(n - carried)
         ]
-    else:
+    elif "most" in op.attrs:
         counted = op.attrs["most"] is not None
-        names = [_numbered(f"/{scope}/Enter", i + counted) + "_grad/Exit" for i in range(n)]
-    if "settled" not in op.attrs:
-        taken = _taken(bodies, "Enter", "b_acc_3")
+        names += [_numbered(f"/{scope}/Enter", i + counted) + "_grad/Exit" for i in range(n)]
     body = op.attrs["bodies"][-1]  # of which op may be a copy, with other inputs
     outside = {captured(body, t): t for t in body.captures}
     names += [taken.get(outside[t]) for t in body.taken]

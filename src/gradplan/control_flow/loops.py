@@ -278,8 +278,8 @@ def while_loop(
 
     To be differentiated the loop is run again with what every trip took kept: memory grows with the
     number of trips. A loop inside the plan within a loop is run again for every trip instead. No
-    variable is written twice, nor Python called: one that does so, or draws random numbers, is
-    differentiated with what the loop has found, and runs outside of plans to keep that.
+    variable is written twice, nor Python called: what that gave is kept, by a loop with plans of
+    its own.
 
     Examples
     --------

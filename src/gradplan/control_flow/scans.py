@@ -81,14 +81,15 @@ def carried_shapes(
     """
     inputs = list(inputs)
     found = body.shapes(body.inputs, inputs, value, evaluate)
-    grown = [
+    new = [
         i
         for i, (a, b) in enumerate(zip(inputs[first : first + n], found, strict=False))
-        if a is not None and len(a) == 2 and a[1] == 0 and b not in (None, a)
+        if a is not None and len(a) == 2 and a[1] == 0 and b != a
     ]
-    for i in grown:
-        inputs[first + i] = (inputs[first + i][0], *found[i][1:])  # type: ignore[index]
-    if grown:
+    for i in new:
+        rows = found[i]
+        inputs[first + i] = None if rows is None else (inputs[first + i][0], *rows[1:])  # type: ignore[index]
+    if new:
         found = body.shapes(body.inputs, inputs, value, evaluate)
     enters = inputs[first : first + n]
     same_shapes(enters, found[:n], exactly)
