@@ -7,7 +7,6 @@ TYPES = "uint8 int8 int16 float16 bfloat16"
 ZEROS = {"second": "TensorFlow divides by the elements and takes 0 where they are 0"}
 MOMENTS = {
     "second": "TensorFlow takes the mean within the variance for a constant",
-    "gradient": "so the mean, which has two gradients here, has the first of the sums",
 }
 
 LAST_STEP = "TensorFlow's last step is outside of any scope"

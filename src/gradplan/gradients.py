@@ -17,7 +17,7 @@ from gradplan import shapes
 from gradplan.custom import gradient_of
 from gradplan.dtypes import STORED, float32
 from gradplan.graph import Graph, Operation, Tensor, default_graph
-from gradplan.names import is_gradient_called
+from gradplan.names import is_within
 from gradplan.opdef import captured
 from gradplan.ops.array import identity, ones_like, zeros_like
 from gradplan.ops.constant import convert_to_tensor
@@ -308,18 +308,16 @@ def _number(
     first: dict[Operation, Tensor] = {}  # what a sum is of; it may be handed on as it is
     for t, total in totals.items():
         first.setdefault(total.op, t)
-    summed: dict[Operation, list[Operation]] = {}
-    own = 0  # of one function
-    for made, t in first.items():
-        if not _is_sum(made):
-            continue
-        if t.op.type == "Identity" and is_gradient_called(t.op):
-            own += 1
-            made.graph.rename(made, f"{t.op.name}_grad/AddN")
-        else:
-            summed.setdefault(t.op, []).append(made)
-    if len(summed) + own < 2 and not sums_inside:
+    sums = [made for made in first if _is_sum(made)]
+    if len(sums) < 2 and not sums_inside:
         return
+    summed: dict[Operation, list[Operation]] = {}
+    for made in sums:
+        op = first[made].op
+        if is_within(op):
+            made.graph.rename(made, f"{op.name}_grad/AddN")
+        else:
+            summed.setdefault(op, []).append(made)
     awaited = Counter([t.op for op in path for t in op.inputs])
     line = [(op, True) for op in dict.fromkeys([y.op for y in ys]) if not awaited[op]]
     on_path, number = set(path), 0

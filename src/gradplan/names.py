@@ -26,6 +26,7 @@ class Names:
     """
 
     current: Any  # where operations are made now (Graph.current)
+    extras: dict[str, Any]
 
     def _start_names(self) -> None:
         self._by_name: dict[str, Operation] = {}
@@ -130,6 +131,17 @@ def gradient_called(t: Any, *names: str | None) -> Any:
 def is_gradient_called(op: Operation) -> bool:
     """Whether the gradient of an operation has such names."""
     return op in op.graph.extras.get("gradient_names", ())
+
+
+def sums_are_within(graph: Names, scope: str) -> None:
+    """Of what stands in a scope gradients are added up where TensorFlow does not: their sums have
+    no part in its numbers."""
+    graph.extras.setdefault("summing scopes", set()).add(scope.rstrip("/"))
+
+
+def is_within(op: Operation) -> bool:
+    """Whether an operation stands in such a scope."""
+    return op.name.rpartition("/")[0] in op.graph.extras.get("summing scopes", ())
 
 
 def _no_name(name: str) -> str:

@@ -35,8 +35,8 @@ def entered(gradient: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _names(op: Operation) -> list[str | None]:
-    """For each input of an operation the name of the gradient with respect to it, in the scope around
-    its own; None where that has another name."""
+    """For each input of an operation the name of the gradient with respect to it, in the scope
+    around its own; None where that has another name."""
     bodies, first, n = _bodies(op), op.writes, op.attrs["arguments"]
     if not bodies[-1].is_part:
         return []
@@ -51,11 +51,7 @@ def _names(op: Operation) -> list[str | None]:
         n, carried = n - 1, op.attrs["carried"]
         names = [None]
         names += [_numbered(f"/{scope}/while/Enter", i + 2) + "_grad/Exit" for i in range(carried)]
-        names += [
-            _numbered(f"/{scope}/TensorArrayUnstack", i)
-            + "/TensorArrayScatter/TensorArrayScatterV3_grad/TensorArrayGatherV3"
-            for i in range(n - carried)
-        ]
+        names += [None] * (n - carried)  # rows.py names these
     elif "most" in op.attrs:
         counted = op.attrs["most"] is not None
         names += [_numbered(f"/{scope}/Enter", i + counted) + "_grad/Exit" for i in range(n)]

@@ -41,7 +41,7 @@ from gradplan.control_flow.scans import (
     scan_gradient,
     scan_loop,
 )
-from gradplan.control_flow.tensor_array import TensorArray, is_empty_array, resized
+from gradplan.control_flow.tensor_array import ROOM, TensorArray, is_empty_array, resized
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of
@@ -318,7 +318,8 @@ def while_loop(
         for i in dynamic:
             dims = wanted[i]
             wanted[i] = None if dims is None else (None, *dims[1:])
-            initial.append(like[i].size())
+            with graph.name_scope(ROOM):
+                initial.append(like[i].size())
             wanted.append(())
         for t, s in zip(initial, wanted, strict=True):
             if shapes.merge(t._shape, s) is False and not is_empty_array(t):
@@ -374,7 +375,7 @@ def while_loop(
                         f"body returned {given[i]!r} for it"
                     )
                 )
-        with inside.as_default():
+        with inside.as_default(), inside.name_scope(ROOM):
             leaves += [given[i].size() for i in dynamic]
         results(
             inside,
@@ -417,9 +418,10 @@ def while_loop(
                 sizing.part_of(graph, inside, chosen, [inside.outputs[i] for i in chosen]),
             ]
             kinds = [*[t.dtype for t in first], dtypes.int64]
-            counted = make(_WHILE, parts, first, kinds, "Size", most=most)
-            for i, k in zip(dynamic, sizes, strict=True):
-                initial[i] = resized(initial[i], counted[chosen.index(k)])
+            with graph.name_scope(ROOM):
+                counted = make(_WHILE, parts, first, kinds, "Size", most=most)
+                for i, k in zip(dynamic, sizes, strict=True):
+                    initial[i] = resized(initial[i], counted[chosen.index(k)])
             inside = sizing.with_room(graph, inside, dynamic)
             del initial[sizing.taken(test, inside, n) :]
             kept = len(initial)

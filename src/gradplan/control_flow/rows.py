@@ -8,7 +8,7 @@ from typing import Any
 from gradplan import dtypes
 from gradplan.control_flow.bodies import call, flatten, pack, results
 from gradplan.control_flow.scans import scan_loop
-from gradplan.control_flow.tensor_array import stacked
+from gradplan.control_flow.tensor_array import stacked, unstacked
 from gradplan.graph import Tensor, at_user_line, get_default_graph
 from gradplan.opdef import graph_of
 from gradplan.ops.array import expand_dims, identity
@@ -35,13 +35,15 @@ def _over_rows(
         raise TypeError(at_user_line(f"{name}: fn must be callable"))
     graph = graph_of([x for x in flatten(elems) if isinstance(x, Tensor)] or [get_default_graph()])
     with graph.as_default(), graph.name_scope(name):
-        seeded = initializer is None
-        if seeded:
-            initializer, elems = _split_first(elems, reverse)
         stacks = [convert_to_tensor(x) for x in flatten(elems)]
         for x in stacks:
             if x._shape == ():
                 raise ValueError(at_user_line(f"{name}: elements must have rows, not be scalars"))
+        stacks = [unstacked(x) for x in stacks]
+        seeded = initializer is None
+        if seeded:
+            initializer = pack(elems, [x[-1] if reverse else x[0] for x in stacks])
+            stacks = [x[:-1] if reverse else x[1:] for x in stacks]
         maps = initializer is _NOTHING
         carried = [] if maps else [convert_to_tensor(x) for x in flatten(initializer)]
         arguments: list[Any] = [(dtypes.int64, ()), *[(t.dtype, t._shape) for t in carried]]
@@ -201,10 +203,3 @@ def foldr(
     321
     """
     return _over_rows(fn, elems, initializer, name or "foldr", True, fold=True)
-
-
-def _split_first(elems: Any, reverse: bool) -> tuple[Any, Any]:
-    tensors = [convert_to_tensor(x) for x in flatten(elems)]
-    first = [t[-1] if reverse else t[0] for t in tensors]
-    rest = [t[:-1] if reverse else t[1:] for t in tensors]
-    return pack(elems, first), pack(elems, rest)

@@ -62,6 +62,11 @@ def is_empty_array(t: Tensor) -> bool:
     return t.op.opdef is _new.opdef
 
 
+#: The scope of what finds out how many rows an array has to have: TensorFlow has no operations for
+#: that, so they use up no names.
+ROOM = "room"
+
+
 def resized(t: Tensor, least: Any) -> Tensor:
     """An array, new or not, with ``least`` or more rows."""
     if is_empty_array(t):
@@ -290,7 +295,9 @@ class TensorArray:
         """The number of rows, an int32 scalar."""
         if self._size is not None:
             return identity(self._size, name=name or "TensorArraySizeV3")
-        return reshape(shape(self._value)[0], [], name or "TensorArraySizeV3")
+        graph = graph_of([self._value])
+        with graph.as_default(), graph.name_scope(name or "TensorArraySizeV3") as scope:
+            return reshape(shape(self._value)[0], [], scope)
 
     def read(self, index: Any, name: str | None = None) -> Tensor:
         """Row ``index``; InvalidArgumentError in a run where it is out of range."""
@@ -323,7 +330,8 @@ class TensorArray:
     def _with_room(self, index: Any) -> TensorArray:
         """The array with a row of this number, in place of growing one row at a time twice as long
         where its size is kept apart."""
-        with graph_of([self._value, index]).as_default():
+        graph = graph_of([self._value, index])
+        with graph.as_default(), graph.name_scope(ROOM):
             at = convert_to_tensor(index)
             known = constant_value(at)
             if self._size is None and known is not None:
@@ -385,21 +393,26 @@ class TensorArray:
 
     def unstack(self, value: Any, name: str | None = None) -> TensorArray:
         """The array whose rows are those of ``value``."""
-        rows = convert_to_tensor(value, self._dtype)
-        with rows.graph.as_default(), rows.graph.name_scope(name or "TensorArrayUnstack") as scope:
-            at = f"/{scope}TensorArrayScatter/TensorArrayScatterV3_grad/TensorArrayGatherV3"
-            return self.holding(entering(rows, at))
+        return self.holding(unstacked(convert_to_tensor(value, self._dtype), name))
 
     def concat(self, name: str | None = None) -> Tensor:
         """The rows, themselves of rank 1 or more, end to end."""
-        rows, name = self._rows(), name or "TensorArrayConcatV3"
-        return reshape(rows, concat([np.array([-1], np.int32), shape(rows)[2:]], 0), name)
+        rows = self._rows()
+        with rows.graph.as_default(), rows.graph.name_scope(name or "TensorArrayConcatV3") as scope:
+            return reshape(rows, concat([np.array([-1], np.int32), shape(rows)[2:]], 0), scope)
 
     def identity(self) -> TensorArray:
         return self.holding(identity(self._value), self._size)
 
     def close(self, name: str | None = None) -> None:
         """Nothing: memory is the plan's."""
+
+
+def unstacked(x: Tensor, name: str | None = None) -> Tensor:
+    """What an array is made of, by the names that TensorFlow has for that and its gradient."""
+    with x.graph.as_default(), x.graph.name_scope(name or "TensorArrayUnstack") as scope:
+        step = "TensorArrayScatter/TensorArrayScatterV3"
+        return entering(x, f"/{scope}{step}_grad/TensorArrayGatherV3", step)
 
 
 def stacked(rows: Tensor, name: str | None = None) -> Tensor:

@@ -10,7 +10,7 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Operation, Tensor
-from gradplan.names import gradient_called, is_gradient_called, named
+from gradplan.names import gradient_called, is_gradient_called, named, sums_are_within
 from gradplan.opdef import CALL, REDUCE, VIEW, apply, graph_of, op
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, renamed, shape_constant
 from gradplan.ops.sizes import (
@@ -104,10 +104,21 @@ def identity_n(input: Sequence[Any], name: str | None = None) -> list[Tensor]:
         return [made] if isinstance(made, Tensor) else list(made)
 
 
-def entering(x: Tensor, gradient: str) -> Tensor:
-    """What a function that is one operation in TensorFlow takes: the gradient with respect to it
-    has this name there, however it is made (``gradient_called``)."""
-    return gradient_called(identity(x, name="entering"), gradient) if x.dtype.is_floating else x
+def entering(x: Tensor, gradient: str, name: str = "entering") -> Tensor:
+    """What a function that is one operation in TensorFlow takes, in its scope: the gradient with
+    respect to it has this name there, however it is made (``names.gradient_called``)."""
+    if not x.dtype.is_floating:
+        return x
+    sums_are_within(x.graph, x.graph.current._scope)
+    return gradient_called(identity(x, name=name), gradient)
+
+
+def all_entering(inputs: Sequence[Tensor], gradient: str) -> list[Tensor]:
+    """The same of all that it takes: their gradients are the results of one operation."""
+    out = identity_n(inputs, "entering")
+    sums_are_within(out[0].graph, out[0].graph.current._scope)
+    gradient_called(out[0], *[gradient] * len(out))
+    return out
 
 
 @op("StopGradient", VIEW, T=ALL)

@@ -11,6 +11,7 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import FLOATS, float32
 from gradplan.graph import Tensor, at_user_line
+from gradplan.names import sums_are_within
 from gradplan.opdef import CALL, constant_value, graph_of, op
 from gradplan.ops.activations import relu, softplus
 from gradplan.ops.array import ones_like, shape, zeros_like
@@ -373,7 +374,8 @@ def log_poisson_loss(
     array([1.], dtype=float32)
     """
     graph = graph_of([targets, log_input])
-    with graph.as_default(), graph.name_scope(name or "log_poisson_loss"):
+    with graph.as_default(), graph.name_scope(name or "log_poisson_loss") as scope:
+        sums_are_within(graph, scope)
         c = convert_to_tensor(log_input, name="log_input")
         z = convert_to_tensor(targets, c.dtype, name="targets")
         _same_shape("log_poisson_loss", "log_input", c, "targets", z)

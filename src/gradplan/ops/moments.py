@@ -9,7 +9,7 @@ import numpy as np
 
 from gradplan import dtypes
 from gradplan.graph import Tensor
-from gradplan.names import gradient_called
+from gradplan.names import gradient_called, sums_are_within
 from gradplan.opdef import graph_of
 from gradplan.ops.array import zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
@@ -86,7 +86,8 @@ def moments(
     keep = bool(keep_dims if keepdims is None else keepdims)
     along = axis_argument(axes)
     graph = graph_of([x])
-    with graph.as_default(), graph.name_scope(name or "moments"):
+    with graph.as_default(), graph.name_scope(name or "moments") as scope:
+        sums_are_within(graph, scope)  # TensorFlow takes the mean there for a constant
         x = convert_to_tensor(x, name="x")
         given = x.dtype
         x = cast(x, dtypes.float32) if given in dtypes.STORED else x

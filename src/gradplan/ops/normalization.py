@@ -8,10 +8,9 @@ import numpy as np
 
 from gradplan import shapes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.names import gradient_called
 from gradplan.opdef import CALL, VIEW, graph_of, op
 from gradplan.ops import math, window
-from gradplan.ops.array import entering, identity_n, reshape, shape
+from gradplan.ops.array import all_entering, entering, identity_n, reshape, shape
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import rsqrt, squared_difference
 from gradplan.ops.math import cast, maximum, square
@@ -171,8 +170,8 @@ def fused_batch_norm(
     with graph.as_default(), graph.name_scope(name or "FusedBatchNormV3") as full:
         x = convert_to_tensor(x)
         scale, offset = (convert_to_tensor(t, x.dtype) for t in (scale, offset))
-        x, scale, offset = identity_n([x, scale, offset], "entering")
-        gradient_called(x, *[f"/{full[:-1]}_grad/FusedBatchNormGradV3"] * 3)
+        called = f"/{full[:-1]}_grad/FusedBatchNormGradV3"
+        x, scale, offset = all_entering([x, scale, offset], called)
         channel = window.channel_axis(form)
         axes = [i for i in range(4) if i != channel]
 
