@@ -12,6 +12,7 @@ ELSEWHERE = {
     "StatelessWhile": "test_control_flow.test_gradients_of_while",
     "Scan": "test_control_flow.test_random_numbers_differ_from_row_to_row",
     "StatelessScan": "test_control_flow.test_gradients_of_scan",
+    "AddRow": "test_loop_rows.test_gradients_of_rows_that_trips_take",
     "TensorArrayV3": "test_control_flow.test_arrays_are_filled_in_loops",
     "TensorArrayWriteV3": "test_control_flow.test_gradients_through_arrays",
     "TensorArrayGrow": "test_growing.test_gradients_of_arrays_that_grow",

@@ -417,7 +417,10 @@ class Binder:
 
     def _count_takers(self) -> Counter[Tensor]:
         if self._takers is None:
-            self._takers = Counter(x for op in self.program._ops for x in op.inputs)
+            ops = [
+                op for op in self.program._ops if op.opdef.static is None
+            ]  # not of a shape alone
+            self._takers = Counter(x for op in ops for x in op.inputs)
             self._takers.update(self.program.fetches)
         return self._takers
 

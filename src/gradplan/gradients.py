@@ -10,7 +10,8 @@ import enum
 import itertools
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from gradplan import shapes
@@ -170,13 +171,15 @@ def dense_gradients(
         totals: dict[Tensor, Tensor] = {}
         path = between(sum(inside, []), y_list, stopped)
         sums_inside: dict[Operation, int] = {}
-        for op in reversed(path):
-            dys = [None if t in stopped else _total(received, totals, t) for t in op.outputs]
-            if any([dy is not None for dy in dys]):
-                before = graph.version
-                _step_back(op, dys, received, gate_gradients)
-                if "bodies" in op.attrs:
-                    sums_inside[op] = sum(map(_sums_inside, graph._ops[before:]))
+        wanted = {*sum(inside, []), *[t for op in path for t in op.outputs]}
+        with _only_for(graph, wanted - stopped):
+            for op in reversed(path):
+                dys = [None if t in stopped else _total(received, totals, t) for t in op.outputs]
+                if any([dy is not None for dy in dys]):
+                    before = graph.version
+                    _step_back(op, dys, received, gate_gradients)
+                    if "bodies" in op.attrs:
+                        sums_inside[op] = sum(map(_sums_inside, graph._ops[before:]))
         out = []
         for same in inside:
             terms = [_total(received, totals, x) for x in same]
@@ -186,6 +189,23 @@ def dense_gradients(
     if unconnected is UnconnectedGradients.ZERO:
         return [zeros_like(x) if dx is None else dx for x, dx in zip(x_list, out, strict=True)]
     return out
+
+
+@contextmanager
+def _only_for(graph: Graph, wanted: set[Tensor]) -> Iterator[None]:
+    """Gradients of operations with bodies leave out what else these take: it may be much work."""
+    before = graph.extras.get("gradients for")
+    graph.extras["gradients for"] = wanted
+    try:
+        yield
+    finally:
+        graph.extras["gradients for"] = before
+
+
+def takes_gradient(op: Operation, t: Tensor) -> bool:
+    """Whether a gradient with respect to an input of an operation with bodies is wanted."""
+    wanted = op.graph.extras.get("gradients for")
+    return t.dtype.is_floating and t not in op.inputs[: op.writes] and (not wanted or t in wanted)
 
 
 def _stand_ins(graph: Graph, x: Tensor, ys: Sequence[Tensor]) -> list[Tensor]:

@@ -57,12 +57,6 @@ def call(
     return body, returned
 
 
-def takes_gradient(op: Operation, t: Tensor) -> bool:
-    """Whether a gradient may flow from an operation with bodies to one of its inputs."""
-    is_written = t in op.inputs[: op.writes]
-    return t.dtype.is_floating and not is_written and t.op.type != "StopGradient"
-
-
 def flatten(structure: Any) -> list[Any]:
     """The leaves of nested lists, tuples and dictionaries, in order (keys sorted)."""
     if isinstance(structure, dict):

@@ -19,14 +19,13 @@ from gradplan.control_flow.bodies import (
     pack,
     results,
     shape_values,
-    takes_gradient,
     trace,
 )
 from gradplan.control_flow.branches import Parts
 from gradplan.control_flow.effects import Given, Keep, Kept, expose, overwritten, replays
 from gradplan.control_flow.enters import entered
 from gradplan.control_flow.tensor_array import TensorArray, with_rows_of
-from gradplan.gradients import dense_gradients
+from gradplan.gradients import dense_gradients, takes_gradient
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of
 from gradplan.ops.array import identity

@@ -24,7 +24,6 @@ from gradplan.control_flow.bodies import (
     results,
     shape_leaves,
     shape_values,
-    takes_gradient,
     trace,
 )
 from gradplan.control_flow.counted import trips_of
@@ -42,7 +41,8 @@ from gradplan.control_flow.scans import (
     scan_loop,
 )
 from gradplan.control_flow.tensor_array import ROOM, TensorArray, is_empty_array, resized
-from gradplan.gradients import dense_gradients
+from gradplan.control_flow.totals import accumulated
+from gradplan.gradients import dense_gradients, takes_gradient
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import captured, graph_of
 from gradplan.ops.array import identity, shape, zeros_like
@@ -169,18 +169,19 @@ def _while_gradient_inside(op: Operation, dys: Sequence[Tensor | None]) -> Any:
             [outs[i] for i in floats], xs, rest[: len(floats)], stop_gradients=before
         )
         marks = dict(zip(markable, rest[len(xs) :], strict=True))
-        for i, g in zip(outer, found[len(floats) :], strict=True):
+        totals = list(rest[len(floats) : len(xs)])
+        for k, (i, g) in enumerate(zip(outer, found[len(floats) :], strict=True)):
             if g is not None:
                 reached.add(i)
+                totals[k] = accumulated(totals[k], g)
             if i in marks and g is not None and is_of_rows(g):
                 alone.add(i)
                 marks[i] = logical_or(marks[i], marks_of(rows_of(g), marks[i]))
-        found = [zeros_like(x) if g is None else g for x, g in zip(xs, found, strict=True)]
-        totals = [
-            total + g
-            for total, g in zip(rest[len(floats) : len(xs)], found[len(floats) :], strict=True)
+        d_in = [
+            zeros_like(x) if g is None else g
+            for x, g in zip(xs[: len(floats)], found, strict=False)
         ]
-        return trips - 1, *found[: len(floats)], *totals, *marks.values()
+        return trips - 1, *d_in, *totals, *marks.values()
 
     with op.graph.as_default():
         first = [zeros_like(op.outputs[i]) if dys[i] is None else dys[i] for i in floats]

@@ -17,13 +17,13 @@ from gradplan.control_flow.bodies import (
     make,
     results,
     shape_values,
-    takes_gradient,
     trace,
 )
 from gradplan.control_flow.effects import Given, Keep, Kept, expose, overwritten, replays
 from gradplan.control_flow.enters import entered
 from gradplan.control_flow.tensor_array import is_empty_array
-from gradplan.gradients import dense_gradients, flows_into
+from gradplan.control_flow.totals import accumulated
+from gradplan.gradients import dense_gradients, flows_into, takes_gradient
 from gradplan.graph import Operation, Tensor, get_default_graph
 from gradplan.opdef import captured
 from gradplan.ops.array import shape, zeros_like
@@ -304,7 +304,7 @@ def scan_gradient(op: Operation, *dys: Any) -> Any:
         whole = {**d_outer, **{i: rows.rest for i, rows in alone.items()}}
         return (
             *d_in,
-            *[totals[i] + g for i, g in whole.items() if g is not None],
+            *[accumulated(totals[i], g) for i, g in whole.items() if g is not None],
             *[logical_or(marks[i], r.marked) for i, r in alone.items() if r.marked is not None],
             *d_stacked.values(),
             *[x for r in alone.values() if r.values is not None for x in (r.values, r.indices)],

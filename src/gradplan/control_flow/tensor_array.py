@@ -34,6 +34,7 @@ from gradplan.ops.math import cast, maximum
 from gradplan.ops.reduce import reduce_max
 from gradplan.ops.scatter import tensor_scatter_nd_update
 from gradplan.ops.slicing import concat, where
+from gradplan.ops.strided import row_put_back
 from gradplan.shapes import TensorShape, as_shape
 
 __all__ = ["TensorArray"]
@@ -181,7 +182,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 @_read.gradient
 def _(op: Any, dy: Any) -> Any:
     array, index = op.inputs
-    return write(zeros_like(array), index, dy), None
+    return row_put_back(dy, index, shape(array)), None
 
 
 class TensorArray:

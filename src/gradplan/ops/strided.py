@@ -263,6 +263,12 @@ def _(op: Any, g: Any) -> Any:
     return [dg, None, *[None] * len(starts)]
 
 
+def row_put_back(dy: Any, index: Any, dims: Any) -> Any:
+    """Zeros of shape ``dims``, and ``dy`` as their row ``index``."""
+    attrs = {"axes": (0,), "sizes": (1,), "drop": True}
+    return apply(_slice_at_grad.opdef, [dy, dims, index], attrs)
+
+
 # ---- Python's syntax -----------------------------------------------------------------------------
 
 
