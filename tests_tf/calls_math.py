@@ -5,10 +5,7 @@ from table import Bad, Call, rows
 TYPES = "uint8 int8 int16 float16 bfloat16"
 
 ZEROS = {"second": "TensorFlow divides by the elements and takes 0 where they are 0"}
-MOMENTS = {
-    "second": "TensorFlow takes the mean within the variance for a constant",
-}
-
+MOMENTS = {"second": "TensorFlow takes the mean within the variance for a constant"}
 LAST_STEP = "TensorFlow's last step is outside of any scope"
 CALLS = rows(
     Call,

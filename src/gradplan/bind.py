@@ -411,15 +411,21 @@ class Binder:
             self._views[op.outputs[i]] = view
         return view
 
-    def dies(self, t: Tensor) -> bool:
-        """Whether nobody but the operation at hand takes ``t``, whose place it may then use."""
-        return self._count_takers()[t] == 1 and self.view(t).storage.segment == ARENA
+    def taken_over(self, op: Operation) -> View:
+        """The place of the first input, which the result then has too, if nobody else takes that;
+        else a copy of it."""
+        t, view = op.inputs[0], self.view(op.inputs[0])
+        if view.dense and view.storage.segment == ARENA and self._count_takers()[t] == 1:
+            self.alias(op, view)
+            return view
+        out = self.result(op)
+        self.copy(out, view)
+        return out
 
     def _count_takers(self) -> Counter[Tensor]:
         if self._takers is None:
-            ops = [
-                op for op in self.program._ops if op.opdef.static is None
-            ]  # not of a shape alone
+            # what follows from a shape takes nothing
+            ops = [op for op in self.program._ops if op.opdef.static is None]
             self._takers = Counter(x for op in ops for x in op.inputs)
             self._takers.update(self.program.fetches)
         return self._takers

@@ -204,8 +204,8 @@ def _only_for(graph: Graph, wanted: set[Tensor]) -> Iterator[None]:
 
 def takes_gradient(op: Operation, t: Tensor) -> bool:
     """Whether a gradient with respect to an input of an operation with bodies is wanted."""
-    wanted = op.graph.extras.get("gradients for")
-    return t.dtype.is_floating and t not in op.inputs[: op.writes] and (not wanted or t in wanted)
+    is_written, wanted = t in op.inputs[: op.writes], op.graph.extras.get("gradients for")
+    return t.dtype.is_floating and not is_written and (wanted is None or t in wanted)
 
 
 def _stand_ins(graph: Graph, x: Tensor, ys: Sequence[Tensor]) -> list[Tensor]:

@@ -114,12 +114,8 @@ def _(binder: Any, op: Any) -> None:
     if array.dims != binder.shape(op.outputs[0]):  # a new array
         out = binder.result(op)
         binder.emit("fill_zero", [out], [])
-    elif array.dense and binder.dies(op.inputs[0]):
-        out = array
-        binder.alias(op, array)
     else:
-        out = binder.result(op)
-        binder.copy(out, array)
+        out = binder.taken_over(op)
     binder.emit("write_row", [out], [binder.contiguous(row), index], updates=True)
 
 

@@ -36,12 +36,7 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 @add_row.lower
 def _(binder: Any, op: Any) -> None:
     x, row, index = map(binder.view, op.inputs)
-    if x.dense and binder.dies(op.inputs[0]):
-        out = x
-        binder.alias(op, x)
-    else:
-        out = binder.result(op)
-        binder.copy(out, x)
+    out = binder.taken_over(op)
     at = op.attrs["axis"]
     dims = shapes.size(x.dims[:at]), x.dims[at], shapes.size(x.dims[at + 1 :])
     index = binder.contiguous(index).reshaped((1, 1))
