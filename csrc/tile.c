@@ -88,11 +88,34 @@ static inline void copy_row(char *restrict to, const char *restrict from, int64_
 #undef COPY_PIECE
 }
 
+#define FILL(type)                                                        \
+  {                                                                       \
+    type value, row[64 / sizeof(type)];                                   \
+    memcpy(&value, far, sizeof(type));                                    \
+    for (size_t i = 0; i < 64 / sizeof(type); i++) row[i] = value;        \
+    for (int64_t i = 0; i < n * size; i += 64) memcpy(tile + i, row, 64); \
+  }
+
+/* One value n times, as whole vectors: what they write too much the next row of the tile takes, or
+ * the padding of its slot. */
+static inline void fill_row(char *tile, const char *far, int64_t n, int64_t size) {
+  if (size == 4)
+    FILL(uint32_t)
+  else if (size == 8)
+    FILL(uint64_t)
+  else if (size == 2)
+    FILL(uint16_t)
+  else
+    FILL(uint8_t)
+}
+
 /* n elements between a tile and a row of an array whose elements lie `step` apart. */
 static inline void move_row(char *tile, char *far, int64_t n, int64_t step, int64_t size,
                             bool gather) {
   if (step == 1) {
     copy_row(gather ? tile : far, gather ? far : tile, n * size);
+  } else if (step == 0 && gather) {
+    fill_row(tile, far, n, size);
   } else if (size == 4) {
     MOVE(uint32_t)
   } else if (size == 8) {

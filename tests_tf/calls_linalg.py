@@ -6,6 +6,8 @@ from table import Bad, Call, rows
 SPARSE = "a = tf.SparseTensor([[0, 1], [2, 0], [2, 2]], d[0], [3, 3])\n"
 EIGEN = "e, w = tf.self_adjoint_eig(goods)\n"
 SVD = "s, u, v = tf.svd(tall{})\n"
+#: TensorFlow 2 has an operation of that name; this is how TensorFlow 1 composes it.
+EINSUM = "__import__('tensorflow.python.ops.special_math_ops', fromlist=[''])._einsum_v1"
 QR = "q, r = tf.qr({})\n"
 
 CALLS = rows(
@@ -17,9 +19,12 @@ CALLS = rows(
          differs={"name": "its name before TensorFlow 1.0"}),
     "tf.tensordot(x, z, 1)", "tf.tensordot(c, c, [[0, 1], [0, 1]])", "tf.tensordot(c, w, axes=1)",
     "tf.tensordot(a=x, b=y, axes=[[1], [1]], name='t')", "tf.tensordot(v, w, 0)",
-    "tf.tensordot(x, y, 2)", "tf.einsum('ij,jk->ik', x, z)", "tf.einsum('ij,kj', x, y)",
-    "tf.einsum('bij,bjk->bik', mm, goods)", "tf.einsum('ijk->k', c)", "tf.einsum('ij->ji', x)",
-    "tf.einsum('ij,jk,k->i', x, z, w)", "tf.einsum('i,j->ij', v, w)", "tf.einsum('ij,ij->', x, y)",
+    "tf.tensordot(x, y, 2)", *[Call(f"tf.einsum({a})", f"{EINSUM}({a})") for a in (
+        "'ij,jk->ik', x, z", "'ij,kj', x, y", "'bij,bjk->bik', mm, goods", "'ijk->k', c",
+        "'ij->ji', x", "'ij,jk,k->i', x, z, w", "'i,j->ij', v, w", "'ij,ij->', x, y",
+        "'ij,jk->ki', x, z, name='e'", "'ijk,kl->ijl', c, tf.ones([c.shape[2], 2])",
+        "'abi,abj->abij', c, c", "'bi,bj->bij', x, y", "'abi,bj->aij', c, c[0]",
+        "'ij,ij->i', x, y", "'...ij,...jk->...ik', mm, goods", "'ij->', x", "'i,i', v, v")],
     "tf.cholesky(good)", "tf.cholesky(goods, name='chol')", "tf.linalg.cholesky(input=good)",
     "tf.cholesky_solve(lower, rhs)", "tf.matrix_triangular_solve(lower, rhs)",
     "tf.matrix_triangular_solve(matrix=lower, rhs=rhs, lower=True, adjoint=True)",

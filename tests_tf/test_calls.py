@@ -72,10 +72,9 @@ def differences(ours, theirs, tol=None, values=True):
     return found
 
 
-#: Last steps that TensorFlow 2 alone has, and their names in TensorFlow 1 or, where it has several
-#: steps (Einsum), here; "" is that of the scope.
+#: Last steps that TensorFlow 2 alone has, and their names in TensorFlow 1; "" is the scope's.
 NEWER_STEPS = {"DenseBincount": "/Bincount", "SelectV2": "/mul_1", "RandomUniform": "",
-               "Slice": "", "MatMul": "", "concat": "", "Einsum": "", "Einsum_1": ""}  # fmt: skip
+               "Slice": "", "MatMul": "", "concat": ""}  # fmt: skip
 
 
 def same_result(name, theirs):

@@ -8,8 +8,9 @@ from typing import Any
 from gradplan import shapes
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import graph_of
-from gradplan.ops.array import expand_dims, identity, reshape, shape, transpose
+from gradplan.ops.array import expand_dims, reshape, shape, transpose
 from gradplan.ops.constant import constant, convert_to_tensor, require_constant
+from gradplan.ops.math import multiply
 from gradplan.ops.matmul import matmul
 from gradplan.ops.matrices import diagonal, equal_dims, merge_dims
 from gradplan.ops.reduce import reduce_sum
@@ -83,8 +84,7 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
 
 def _as_matrix(x: Tensor, rows: Sequence[int], columns: Sequence[int]) -> Tensor:
     """A matrix of these axes."""
-    x, groups = _in_order(x, [*rows, *columns]), (len(rows), len(columns))
-    return x if groups == (1, 1) else merge_dims(x, groups, name="Reshape")
+    return _grouped(_in_order(x, [*rows, *columns]), 0, (len(rows), len(columns)))
 
 
 def _in_order(x: Tensor, perm: Sequence[int]) -> Tensor:
@@ -153,7 +153,8 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
     Notes
     -----
     Operands are multiplied from the left to the right, two at a time, by :func:`matmul`: letters of
-    both and of what follows are its batch, letters of both alone are summed.
+    both and of what follows are its batch, letters of both alone are summed. The result has the name of the last step, as in
+    TensorFlow 1: ``einsum/transpose_1:0`` below.
 
     Examples
     --------
@@ -170,7 +171,7 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
     if not isinstance(equation, str):
         raise TypeError(at_user_line(f"einsum: the equation must be a string, not {equation!r}"))
     graph = graph_of(inputs)
-    with graph.as_default(), graph.name_scope(name or "einsum") as scope:
+    with graph.as_default(), graph.name_scope(name or "einsum"):
         common = next((x.dtype for x in inputs if isinstance(x, Tensor)), None)
         tensors = [convert_to_tensor(inputs[0], common)]
         tensors += [convert_to_tensor(x, tensors[0].dtype) for x in inputs[1:]]
@@ -189,7 +190,7 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
             later = set(result).union(*[mine for _, mine in operands[i:]])
             x, labels = _product(x, labels, y, more, later)
         x, labels = _summed(x, labels, set(result))
-        return identity(_in_order(x, [labels.index(c) for c in result]), name=scope)
+        return _in_order(x, [labels.index(c) for c in result])
 
 
 def _read(equation: str, tensors: Sequence[Tensor]) -> tuple[list[str], str]:
@@ -279,25 +280,38 @@ def _product(x: Tensor, mine: str, y: Tensor, more: str, later: set[str]) -> tup
     rows = [c for c in mine if c.isalpha() and c not in more]
     columns = [c for c in more if c.isalpha() and c not in mine]
     x = equal_dims(x, y, [(mine.index(c), more.index(c)) for c in both])
-    left = _laid_out(x, mine, hidden, [batch, rows, inner])
-    right = _laid_out(y, more, hidden, [batch, inner, columns])
+    left = _laid_out(x, mine, hidden, batch + rows + inner)
+    right = _laid_out(y, more, hidden, batch + inner + columns)
+    shared = len(hidden) + len(batch)
+    labels = "".join([*hidden, *batch, *rows, *columns])
+    if not inner and not (rows and columns):
+        for _ in columns:
+            left = expand_dims(left, -1)
+        for _ in rows:
+            right = expand_dims(right, shared)
+        return multiply(left, right), labels
+    # an outer product is one of matrices too, whose gradient sums as it multiplies
+    group, product = ("Reshape", "MatMul") if inner else ("ExpandDims", "Mul")
+    left = _grouped(left, shared, (len(rows), len(inner)), group)
+    right = _grouped(right, shared, (len(inner), len(columns)), group)
+    if len(rows) == len(columns) == 1:
+        return matmul(left, right, name=product), labels
     out = matmul(left, right)
-    if [len(batch) > 0, len(rows), len(columns)] == [False, 1, 1]:
-        return out, "".join([*hidden, *rows, *columns])
     places = [(x, [mine.index(c) for c in batch + rows]), (y, [more.index(c) for c in columns])]
     sizes = _sizes(places)
     if hidden:
         sizes = concat([shape(out)[: len(hidden)], sizes], 0)
-    return reshape(out, sizes), "".join([*hidden, *batch, *rows, *columns])
+    return reshape(out, sizes, name="Reshape" if inner else product), labels
 
 
-def _laid_out(x: Tensor, labels: str, hidden: Sequence[str], groups: Any) -> Tensor:
-    """The hidden axes (of size 1 where the tensor lacks one), the batch made one axis if there is
-    any, and two axes for a matrix."""
+def _laid_out(x: Tensor, labels: str, hidden: Sequence[str], order: Sequence[str]) -> Tensor:
+    """The hidden axes (of size 1 where the tensor lacks one), then the others in this order."""
     have = [c for c in hidden if c in labels]
-    x = _in_order(x, [labels.index(c) for c in [*have, *sum(groups, [])]])
+    x = _in_order(x, [labels.index(c) for c in [*have, *order]])
     lack = [i for i, c in enumerate(hidden) if c not in labels]
-    if lack:
-        x = expand_dims(x, lack)
-    counts = [len(g) for g in groups]
-    return merge_dims(x, (*[1] * len(hidden), *(counts if counts[0] else counts[1:])))
+    return expand_dims(x, lack) if lack else x
+
+
+def _grouped(x: Tensor, kept: int, counts: tuple[int, int], name: str = "Reshape") -> Tensor:
+    """Matrices, of the axes behind those that are kept."""
+    return x if counts == (1, 1) else merge_dims(x, (*[1] * kept, *counts), name=name)
