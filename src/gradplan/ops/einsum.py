@@ -153,8 +153,8 @@ def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:
     Notes
     -----
     Operands are multiplied from the left to the right, two at a time, by :func:`matmul`: letters of
-    both and of what follows are its batch, letters of both alone are summed. The result has the name of the last step, as in
-    TensorFlow 1: ``einsum/transpose_1:0`` below.
+    both and of what follows are its batch, letters of both alone are summed. The result has the
+    name of the last step, as in TensorFlow 1: ``einsum/transpose_1:0`` below.
 
     Examples
     --------

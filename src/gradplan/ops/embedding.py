@@ -80,10 +80,10 @@ def embedding_lookup(
         if len(tables) == 1:
             rows = gather(tables[0], ids, name=scope)
             if max_norm is not None:
-                rows = _clipped(rows, max_norm, tables[0])
+                rows = clipped(rows, max_norm, tables[0])
             return identity(rows)
         rows = _from_shards(tables, ids, partition_strategy)
-        return rows if max_norm is None else _clipped(rows, max_norm, tables[0])
+        return rows if max_norm is None else clipped(rows, max_norm, tables[0])
 
 
 def shards_of(params: Any) -> list[Any]:
@@ -116,7 +116,7 @@ def _from_shards(tables: list[Tensor], ids: Tensor, strategy: str) -> Tensor:
     return reshape(rows, concat([shape(ids), shape(tables[0])[1:]], 0), name="Reshape_1")
 
 
-def _clipped(rows: Tensor, max_norm: Any, table: Tensor) -> Tensor:
+def clipped(rows: Tensor, max_norm: Any, table: Tensor) -> Tensor:
     """Rows of at most that norm."""
     if table._shape is None:
         raise ValueError(

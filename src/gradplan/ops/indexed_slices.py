@@ -371,6 +371,7 @@ def _rows(t: Tensor, later: Sequence[Operation], dropped: bool, distinct: bool) 
             assert rows.values is not None
             found = unique(rows.indices)
             added = unsorted_segment_sum(rows.values, found.idx, size(found.y))
+            graph.rename(added.op, "Reshape")  # as TensorFlow calls a lookup's gradient
             rows = rows._replace(values=added, indices=found.y)
     for op in reversed(later):
         with graph.as_default(), graph.name_scope(_scope(op)):

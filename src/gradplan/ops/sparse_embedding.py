@@ -8,16 +8,18 @@ from typing import Any
 from gradplan import dtypes, shapes
 from gradplan.dtypes import NUMBERS
 from gradplan.graph import Tensor, at_user_line
+from gradplan.names import gradient_called
 from gradplan.opdef import CALL, graph_of, op
 from gradplan.ops.array import expand_dims, identity, ones_like, reshape, shape, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
-from gradplan.ops.embedding import shards_of
+from gradplan.ops.embedding import clipped, shards_of
 from gradplan.ops.entries import entries_dots, scatter_entries
-from gradplan.ops.gather import gather_rows, merged_shape, scalar_argument
-from gradplan.ops.logic import equal, greater
+from gradplan.ops.gather import merged_shape, scalar_argument
+from gradplan.ops.logic import equal
 from gradplan.ops.math import cast, floordiv, floormod, maximum, minimum, sqrt, square
-from gradplan.ops.matrices import equal_shapes, merge_dims, number_of
-from gradplan.ops.reduce import reduce_sum
+from gradplan.ops.matrices import equal_shapes, merge_dims
+from gradplan.ops.ranges import range as sequence
+from gradplan.ops.sizes import size
 from gradplan.ops.slicing import concat, where
 from gradplan.ops.sparse_tensor import to_sparse
 
@@ -162,20 +164,27 @@ def embedding_lookup_sparse(
             weights = ones_like(ids.values, kind)
         else:
             weights = equal_shapes(cast(given.values, kind), ids.values)
+            weights = reshape(weights, [-1], name="Reshape")
         numbers = cast(ids.values, dtypes.int64)
-        segments, n = ids.indices[:, :1], ids.dense_shape[:1]
-        sums = None
-        for part, (held, row) in enumerate(_owned(numbers, tables, partition_strategy)):
-            more = _sums(tables[part], segments, n, held, row, weights, max_norm)
-            sums = more if sums is None else sums + more
-        assert sums is not None
+        owned = _owned(numbers, tables, partition_strategy)
+        segments, n = ids.indices[:, :1], ids.dense_shape[0]
+        if max_norm is None:
+            sums = _sums(tables, owned, segments, n, weights, scope)
+        else:
+            count = size(numbers, out_type=dtypes.int64)
+            each = expand_dims(sequence(count), -1)
+            rows = _sums(tables, owned, each, count, ones_like(weights), scope)
+            rows = clipped(rows, max_norm, tables[0])
+            sums = row_sums(rows, weights, concat([segments, each], 1), n, constant(True))
         if combiner == "sum":
             out = identity(sums, name=scope)
         else:
             squared = combiner == "sqrtn"
-            total = scatter_entries(square(weights) if squared else weights, segments, n)
+            total = scatter_entries(
+                square(weights) if squared else weights, segments, ids.dense_shape[:1]
+            )
             total = sqrt(total) if squared else total
-            count = scatter_entries(ones_like(weights), segments, n)
+            count = scatter_entries(ones_like(weights), segments, ids.dense_shape[:1])
             one = constant(1, kind)
             total = where(equal(count, zeros_like(count)), one, total)
             out = _flat(sums) / expand_dims(total, -1)
@@ -207,23 +216,22 @@ def _owned(numbers: Tensor, tables: Sequence[Tensor], strategy: str) -> list[Any
 
 
 def _sums(
-    table: Tensor, segments: Tensor, n: Tensor, held: Tensor, row: Tensor, weights: Any, most: Any
+    tables: Sequence[Tensor], owned: Any, segments: Tensor, n: Tensor, weights: Tensor, scope: str
 ) -> Tensor:
-    """The weighted sums of the rows of one part, [n, ...], where ``held``; of norm ``most``."""
-    only = held._shape == ()
-    if most is not None:
-        most = number_of(most, table.dtype)
-        taken = row if only else where(held, row, constant(-1, dtypes.int64))
-        rows = gather_rows(table, taken, 0, drop=not only)
-        squares = reduce_sum(square(_flat(rows)), 1)
-        positive = greater(squares, zeros_like(squares))
-        norm = sqrt(where(positive, squares, ones_like(squares)))  # no slope at 0
-        norm = where(positive, norm, squares)
-        weights = weights * most / maximum(norm, most)
-    if not only:
-        row, weights = [where(held, x, zeros_like(x)) for x in (row, weights)]
-    places = concat([segments, expand_dims(row, -1)], 1)
-    return row_sums(table, weights, places, n[0], held)
+    """The weighted sums of the rows that the parts hold, [n, ...]; to TensorFlow they are lookups
+    in ``scope``."""
+    out = None
+    for part, (held, row) in enumerate(owned):
+        mine, lookup = weights, "embedding_lookup"
+        if len(tables) > 1:
+            row, mine = [where(held, x, zeros_like(x)) for x in (row, weights)]
+            lookup += f"/GatherV2_{part}" if part else "/GatherV2"
+        places = concat([segments, expand_dims(row, -1)], 1)
+        more = row_sums(tables[part], mine, places, n, held)
+        gradient_called(more, f"/{scope}{lookup}_grad/EmbeddingSums", None)
+        out = more if out is None else out + more
+    assert out is not None
+    return out
 
 
 def _flat(x: Tensor) -> Tensor:
