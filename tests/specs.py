@@ -450,7 +450,7 @@ BROADCASTS = (
     ((2, 1, 3), [4, 2, 5, 3]), ((1, 1), [33, 65]), ((0,), [2, 0]),
 )
 CONCATS = (
-    (((2,),), 0), (((2,), (3,)), 0), (((0,), (3,)), -1), (((2, 3), (4, 3), (0, 3)), 0),
+    (((2,), (3,)), 0), (((0,), (3,)), -1), (((2, 3), (4, 3), (0, 3)), 0),
     (((2, 3), (2, 1)), 1), (((2, 3), (2, 1), (2, 17)), -1), (((2, 3, 1, 2), (2, 1, 1, 2)), 1),
     (((2, 0, 3), (2, 0, 3)), 2),
     (((1,),) * 30, 0),
@@ -651,6 +651,8 @@ SPECS = [
              Bad(ValueError, ("(2, 3)", "(2,)"), (f32(2, 3), f32(2)), {"axis": 0}),
              Bad(ValueError, ("empty",), (), {"axis": 0}),
              Bad(TypeError, ("int32", "float32"), (f32(2), i32(2)), {"axis": 0}))),
+    move("Identity/concat", concat, lambda x, axis: x, ((((2, 3),), {"axis": -2}),), bad=(
+        Bad(ValueError, ("axis 2", "rank 1"), (f32(2),), {"axis": 2}),)),
     Spec("ConcatPart", lambda x, y, dy, axis: gp.gradients(gp.concat([x, y], axis), [x, y], dy),
          lambda x, y, dy, axis: np.split(dy, [x.shape[axis]], axis), (normal,),
          ((((2,), (3,), (5,)), {"axis": 0}), (((2, 3), (2, 1), (2, 4)), {"axis": 1}),

@@ -299,16 +299,22 @@ def mean_pairwise_squared_error(
         d = subtract(x, y)
         if d._shape == ():
             raise ValueError(at_user_line(f"{function} needs examples, not scalars"))
-        flat = reshape(d, [shape(d)[0], -1])  # [batch, n]
+        if d._shape is None:
+            d = reshape(d, [shape(d)[0], -1])
+        rest = range(1, len(d._shape))  # type: ignore[arg-type]
         w = convert_to_tensor(weights, name="weights")
         w = w if w.dtype is dtypes.float32 else cast(w, dtypes.float32)
         if w._shape != ():
-            w = reshape(w, [-1, 1])
-        w = weights_of(w, reduce_sum(flat, 1, keepdims=True))
-        n = reduce_sum(present(w, flat), 1, keepdims=True)
+            w = reshape(w, [-1, *[1 for _ in rest]])
+
+        def total(x: Tensor) -> Tensor:  # [batch, 1, ...]
+            return reduce_sum(x, list(rest), keepdims=True)
+
+        w = weights_of(w, total(d))
+        n = total(present(w, d))
         pairs = maximum(n - constant(1.0), constant(0.0))
-        squares = constant(2.0) * over_or_zero(reduce_sum(square(flat), 1, keepdims=True), pairs)
-        sums = constant(2.0) * over_or_zero(square(reduce_sum(flat, 1, keepdims=True)), n * pairs)
+        squares = constant(2.0) * over_or_zero(total(square(d)), pairs)
+        sums = constant(2.0) * over_or_zero(square(total(d)), n * pairs)
         loss = reduce_sum(multiply(squares - sums, w), name="value")
         add_loss(loss, loss_collection)
         return loss

@@ -21,7 +21,7 @@ from gradplan.opdef import (
     register_tensor_conversion_function,
     to_tensor,
 )
-from gradplan.ops.array import broadcast_to, sum_to_like, take_first, zeros_like
+from gradplan.ops.array import broadcast_to, identity, sum_to_like, take_first, zeros_like
 from gradplan.ops.constant import (
     constant,
     convert_data,
@@ -93,7 +93,15 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     known = require_constant(axis, "axis")
     if known.dtype.kind != "i" or known.size != 1:
         raise TypeError(at_user_line(f"concat '{name}': axis must be an integer, not {axis!r}"))
-    return apply(_concat.opdef, list(values), {"axis": int(known.ravel()[0])}, name)
+    attrs = {"axis": int(known.ravel()[0])}
+    only = convert_to_tensor(values[0]) if len(values) == 1 else None
+    if only is None or only._shape is None:
+        return apply(_concat.opdef, list(values), attrs, name)
+    try:
+        _joined(attrs["axis"], [only._shape])
+    except ValueError as error:
+        raise ValueError(at_user_line(f"concat '{name}': {error}")) from None
+    return identity(only, name)
 
 
 def _joined(axis: int, in_shapes: Any) -> Any:
