@@ -67,7 +67,8 @@ static void put_element(char *y, int64_t size, int64_t to, uint64_t number, cons
 
 /* ---- unique: outs y[n] the distinct elements, in the order in which they come, index[n] where
  * each of x is among them, counts[n] of each of y (may be absent), m int64[] how many they are,
- * table int32[slots]; in x[n]. Of y and counts only m are written. ---- */
+ * table int32[slots]; in x[n]. Of counts only m are written; the rest of y has all bits set, which
+ * is -1 for an integer. ---- */
 
 int unique_kernel(gp_run *run, const gp_insn *insn) {
   const gp_buf *in = arg_buf(run->plan, insn, 5), *places = arg_buf(run->plan, insn, 1);
@@ -96,6 +97,7 @@ int unique_kernel(gp_run *run, const gp_insn *insn) {
     else
       ((int32_t *)counts)[place]++;
   }
+  memset(y + m * size, 0xFF, (size_t)((n - m) * size));
   *(int64_t *)arg_ptr(run, insn, 3) = m;
   return GP_OK;
 }

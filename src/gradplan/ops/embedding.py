@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from gradplan import dtypes
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import graph_of
-from gradplan.ops.array import identity, reshape, shape
+from gradplan.ops.array import identity, ones_like, reshape, shape
 from gradplan.ops.constant import constant, convert_to_tensor
-from gradplan.ops.gather import gather
-from gradplan.ops.logic import greater, less
+from gradplan.ops.gather import gather, gather_rows
+from gradplan.ops.logic import equal, greater, less
 from gradplan.ops.math import cast, divide, floordiv, floormod, maximum, sqrt
 from gradplan.ops.partitioned import PartitionedVariable
-from gradplan.ops.reduce import reduce_sum
-from gradplan.ops.sets import partition_rows, stitch
+from gradplan.ops.reduce import reduce_max, reduce_sum
+from gradplan.ops.scatter import checked_index
 from gradplan.ops.slicing import concat, where
 
 __all__ = ["embedding_lookup"]
@@ -94,26 +96,34 @@ def shards_of(params: Any) -> list[Any]:
 
 
 def _from_shards(tables: list[Tensor], ids: Tensor, strategy: str) -> Tensor:
-    flat, n = reshape(ids, [-1]), constant(len(tables), ids.dtype)
-    if strategy == "mod":
-        owner, row = floormod(flat, n), floordiv(flat, n)
-    else:
-        total = cast(shape(tables[0])[0], ids.dtype)
-        for table in tables[1:]:
-            total = total + cast(shape(table)[0], ids.dtype)
-        # the first `extras` shards have one row more than the others
-        each = maximum(floordiv(total, n), constant(1, ids.dtype))
-        extras = floormod(total, n)
-        owner = maximum(floordiv(flat, each + 1), floordiv(flat - extras, each))
-        longer = less(owner, extras)
-        row = where(longer, floormod(flat, each + 1), floormod(flat - extras, each))
-    places = partition_rows(flat, owner, len(tables))
+    """The rows at ``ids``: of each table those that it holds, and zeros. Which hold how many only
+    a run finds, but no shape depends on it."""
+    owner, row = places_of(reshape(ids, [-1]), tables, strategy)
+    none = -ones_like(row)
     parts = [
-        gather(t, gather(row, at, name="DynamicPartition"))
-        for t, at in zip(tables, places, strict=True)
+        gather_rows(t, where(equal(owner, constant(p, dtypes.int64)), row, none), 0, drop=True)
+        for p, t in enumerate(tables)
     ]
-    rows = stitch(shape(flat)[0], concat(places, 0), concat(parts, 0))
+    rows = parts[0]
+    for more in parts[1:]:
+        rows = rows + more
     return reshape(rows, concat([shape(ids), shape(tables[0])[1:]], 0), name="Reshape_1")
+
+
+def places_of(ids: Tensor, tables: Sequence[Tensor], strategy: str) -> tuple[Tensor, Tensor]:
+    """In which of the tables every id is, and in which row of it, as int64."""
+    n = constant(len(tables), dtypes.int64)
+    sizes = [cast(shape(t)[0], dtypes.int64) for t in tables]
+    if strategy == "mod":
+        ids = checked_index(ids, reduce_max(sizes) * n)
+        return floormod(ids, n), floordiv(ids, n)
+    total = reduce_sum(sizes)
+    ids = checked_index(ids, total)
+    # the first `extras` tables have one row more than the others
+    each, extras = maximum(floordiv(total, n), 1), floormod(total, n)
+    owner = maximum(floordiv(ids, each + 1), floordiv(ids - extras, each))
+    longer = less(owner, extras)
+    return owner, where(longer, floormod(ids, each + 1), floormod(ids - extras, each))
 
 
 def clipped(rows: Tensor, max_norm: Any, table: Tensor) -> Tensor:

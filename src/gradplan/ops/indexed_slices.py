@@ -90,6 +90,7 @@ class IndexedSlices:
                 None if dense_shape is None else convert_to_tensor(dense_shape, name="dense_shape")
             )
         self._origin: tuple[Tensor, Rows] | None = None  # of a gradient: it, and all that it adds
+        self._drop = False  # whether a negative index is none, as optimizers may be told
         v, i = self._values._shape, self._indices._shape
         if not self._indices.dtype.is_integer:
             raise TypeError(at_user_line(f"IndexedSlices: indices {self._indices} are no integers"))
@@ -144,7 +145,7 @@ class IndexedSlices:
         """The same with the rows as often as they were taken."""
         if self._origin is None or self._origin[1].marked is not None:
             return self
-        return IndexedSlices(*self._origin[1][:3])
+        return _as_they_are(self._origin[1])
 
     @property
     def _added(self) -> Tensor | IndexedSlices:
@@ -152,7 +153,7 @@ class IndexedSlices:
         if self._origin is None:
             return self
         grad, rows = self._origin
-        return grad if rows.rest is not None else IndexedSlices(*rows[:3])
+        return grad if rows.rest is not None else _as_they_are(rows)
 
     @property
     def op(self) -> Operation:
@@ -259,19 +260,29 @@ def as_slices(grad: Tensor | None) -> Any:
 
 def _slices_of(grad: Tensor) -> IndexedSlices:
     with grad.graph.as_default():
-        rows = rows_of(grad, dropped=True)
+        rows = rows_of(grad)
         if rows.marked is None:
-            if not any([t.op.type == "EmbeddingSums" for t, _ in _terms(grad) or ()]):
+            repeated = any([t.op.type == "EmbeddingSums" for t, _ in _terms(grad) or ()])
+            if not (repeated or rows.drop):
                 return IndexedSlices(*rows[:3])
             slices = IndexedSlices(*rows_of(grad, dropped=True, distinct=True)[:3])
             slices._origin = grad, rows
             return slices
+        if rows.drop:
+            rows = rows_of(grad, dropped=True)
         with grad.graph.name_scope(_scope(grad.op)):
             if rows.padded and rows.indices is not None:  # where that is so row 0 is marked too
                 rows = rows._replace(indices=maximum(rows.indices, 0))
             slices = _with_marked(rows)
         slices._origin = grad, rows
         return slices
+
+
+def _as_they_are(rows: Rows) -> IndexedSlices:
+    """IndexedSlices for an optimizer, which may have negative indices."""
+    slices = IndexedSlices(*rows[:3])
+    slices._drop = rows.drop
+    return slices
 
 
 def _with_marked(rows: Rows) -> IndexedSlices:
@@ -367,11 +378,12 @@ def _rows(t: Tensor, later: Sequence[Operation], dropped: bool, distinct: bool) 
             there = where(rows.indices >= 0)[:, 0]
             kept = gather(rows.values, there), gather(rows.indices, there)
             rows = rows._replace(values=kept[0], indices=kept[1], drop=False)
+            graph.rename(kept[0].op, "Reshape")  # as TensorFlow calls a lookup's gradient
         if distinct and t.op.type == "EmbeddingSums":
             assert rows.values is not None
             found = unique(rows.indices)
             added = unsorted_segment_sum(rows.values, found.idx, size(found.y))
-            graph.rename(added.op, "Reshape")  # as TensorFlow calls a lookup's gradient
+            graph.rename(added.op, "Reshape")
             rows = rows._replace(values=added, indices=found.y)
     for op in reversed(later):
         with graph.as_default(), graph.name_scope(_scope(op)):

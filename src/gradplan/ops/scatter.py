@@ -6,11 +6,19 @@ from typing import Any
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, NUMBERS
-from gradplan.graph import Tensor, at_user_line
+from gradplan.graph import Operation, Tensor, at_user_line
 from gradplan.opdef import CALL, STATE, apply, graph_of, op
-from gradplan.ops.array import expand_dims, identity, shape, shape_argument, zeros_like
+from gradplan.ops.array import (
+    expand_dims,
+    identity,
+    ones_like,
+    shape,
+    shape_argument,
+    zeros_like,
+)
 from gradplan.ops.constant import convert_to_tensor, shape_constant
 from gradplan.ops.gather import (
+    NEGATIVE_SKIPPED,
     check_nd_updates,
     emit_ravel,
     emit_scatter,
@@ -18,6 +26,8 @@ from gradplan.ops.gather import (
     gather_nd,
     scatter_rows_nd,
 )
+from gradplan.ops.logic import greater_equal
+from gradplan.ops.math import maximum
 from gradplan.ops.slicing import where
 from gradplan.ops.state import reference
 
@@ -227,7 +237,8 @@ tensor_scatter_sub = tensor_scatter_nd_sub
 # ---- into variables ------------------------------------------------------------------------------
 #
 # The indices are checked by an operation of their own, which writes nothing: so it comes before
-# whatever a run writes, and a bad index leaves every variable as it was.
+# whatever a run writes, and a bad index leaves every variable as it was. What it gives may be -1,
+# where an optimizer has less rows to change than there is room for.
 
 
 def _variable_scatter(name: str, how: str, T: Any, nd: bool, lock: bool, text: str) -> Any:
@@ -257,7 +268,8 @@ def _variable_scatter(name: str, how: str, T: Any, nd: bool, lock: bool, text: s
         if updates.storage is ref.storage:  # rows of the variable itself, as they were
             updates = binder.copied(updates)
         out = binder.written(op).reshaped((1, rows, inner))
-        emit_scatter(binder, out, binder.contiguous(flat).reshaped((1, n)), updates, how)
+        flat = binder.contiguous(flat).reshaped((1, n))
+        emit_scatter(binder, out, flat, updates, how, NEGATIVE_SKIPPED)
 
     if name not in ("ScatterUpdate", "ScatterMin", "ScatterMax"):  # as TensorFlow 1's
         declared.gradient(lambda op, dy: [None] * 4)
@@ -278,6 +290,7 @@ def _variable_scatter(name: str, how: str, T: Any, nd: bool, lock: bool, text: s
             inputs = [variable, flat, updates, vectors]
             return apply(declared.opdef, inputs, {"fallible": divides}, scope)
 
+    public.opdef = declared.opdef  # type: ignore[attr-defined]
     public.__name__ = public.__qualname__ = _public_name(name)
     public.__doc__ = text
     return public
@@ -408,3 +421,24 @@ scatter_nd_add = _declare(
 scatter_nd_sub = _declare(
     "ScatterNdSub", "sub", NUMBERS, False, "Subtract from slices of a variable.", "[-1,  2,  1]"
 )
+
+
+def checked_index(indices: Tensor, bound: Any) -> Tensor:
+    """Indices as int64; a run in which one is not in ``[0, bound)`` fails and changes nothing."""
+    return _ravel_index(expand_dims(indices, -1), expand_dims(bound, 0))
+
+
+def checked_rows(variable: Any, indices: Tensor, drop: bool = False) -> Tensor:
+    """Rows of a variable as int64, which are known to be there before anything is written; with
+    ``drop``, -1 for what is negative."""
+    rows = variable.shape.as_list()[0]
+    if not drop:
+        return checked_index(indices, rows)
+    there = checked_index(maximum(indices, 0), rows)
+    return where(greater_equal(indices, 0), there, -ones_like(there))
+
+
+def change_rows(scatter: Any, variable: Any, rows: Tensor, updates: Tensor) -> Operation:
+    """:func:`scatter_update` or the like of :func:`checked_rows`; -1 is none."""
+    inputs = [reference(variable), rows, updates, expand_dims(rows, -1)]
+    return apply(scatter.opdef, inputs, {"fallible": False}).op

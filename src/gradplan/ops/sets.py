@@ -150,7 +150,8 @@ def _table(binder: Any, n: int) -> Any:
     flops=10,
 )
 def _unique(x: Any, out_idx: Any = dtypes.int32, name: str | None = None) -> Any:
-    """The distinct elements first of all, the place of each, counts, and how many are distinct."""
+    """The distinct elements first of all, the place of each, counts, and how many are distinct.
+    Behind the distinct elements is -1, if they are integers; behind their counts is anything."""
 
 
 @_unique.shape
@@ -165,6 +166,13 @@ def _(binder: Any, op: Any) -> None:
     y, idx, n = (binder.result(op, i) for i in (0, 1, 3))
     counts = binder.result(op, 2) if binder.wanted(op, 2) else None
     binder.emit("unique", [y, idx, counts, n, _table(binder, x.size)], [x])
+
+
+def padded_unique(x: Tensor) -> tuple[Tensor, Tensor]:
+    """:func:`unique` of integers with -1 behind the distinct ones, so that the shape of what
+    depends on them does not change from run to run."""
+    y, idx, _, _ = _unique(x)
+    return y, idx
 
 
 def _index_type(out_idx: Any, function: str) -> Any:

@@ -12,11 +12,11 @@ from gradplan.names import gradient_called
 from gradplan.opdef import CALL, graph_of, op
 from gradplan.ops.array import expand_dims, identity, ones_like, reshape, shape, zeros_like
 from gradplan.ops.constant import constant, convert_to_tensor
-from gradplan.ops.embedding import clipped, shards_of
+from gradplan.ops.embedding import clipped, places_of, shards_of
 from gradplan.ops.entries import entries_dots, scatter_entries
 from gradplan.ops.gather import merged_shape, scalar_argument
 from gradplan.ops.logic import equal
-from gradplan.ops.math import cast, floordiv, floormod, maximum, minimum, sqrt, square
+from gradplan.ops.math import cast, sqrt, square
 from gradplan.ops.matrices import equal_shapes, merge_dims
 from gradplan.ops.ranges import range as sequence
 from gradplan.ops.sizes import size
@@ -166,25 +166,27 @@ def embedding_lookup_sparse(
             weights = equal_shapes(cast(given.values, kind), ids.values)
             weights = reshape(weights, [-1], name="Reshape")
         numbers = cast(ids.values, dtypes.int64)
-        owned = _owned(numbers, tables, partition_strategy)
-        segments, n = ids.indices[:, :1], ids.dense_shape[0]
+        owned = [(constant(True), numbers)]
+        if len(tables) > 1:
+            owner, row = places_of(numbers, tables, partition_strategy)
+            parts = range(len(tables))
+            owned = [(equal(owner, constant(p, dtypes.int64)), row) for p in parts]
+        segments, lead = ids.indices[:, :1], ids.dense_shape[:1]
         if max_norm is None:
-            sums = _sums(tables, owned, segments, n, weights, scope)
+            sums = _sums(tables, owned, segments, lead[0], weights, scope)
         else:
             count = size(numbers, out_type=dtypes.int64)
             each = expand_dims(sequence(count), -1)
             rows = _sums(tables, owned, each, count, ones_like(weights), scope)
             rows = clipped(rows, max_norm, tables[0])
-            sums = row_sums(rows, weights, concat([segments, each], 1), n, constant(True))
+            sums = row_sums(rows, weights, concat([segments, each], 1), lead[0], constant(True))
         if combiner == "sum":
             out = identity(sums, name=scope)
         else:
             squared = combiner == "sqrtn"
-            total = scatter_entries(
-                square(weights) if squared else weights, segments, ids.dense_shape[:1]
-            )
+            total = scatter_entries(square(weights) if squared else weights, segments, lead)
             total = sqrt(total) if squared else total
-            count = scatter_entries(ones_like(weights), segments, ids.dense_shape[:1])
+            count = scatter_entries(ones_like(weights), segments, lead)
             one = constant(1, kind)
             total = where(equal(count, zeros_like(count)), one, total)
             out = _flat(sums) / expand_dims(total, -1)
@@ -194,25 +196,6 @@ def embedding_lookup_sparse(
             first = ids.shape.as_list()[0] if ids.shape.ndims else None
             out.set_shape([first, *whole[1:]])
         return out
-
-
-def _owned(numbers: Tensor, tables: Sequence[Tensor], strategy: str) -> list[Any]:
-    """For each part which ids it holds, and their rows in it."""
-    k = len(tables)
-    if k == 1:
-        return [(constant(True), numbers)]
-    if strategy == "mod":
-        owner, row = floormod(numbers, k), floordiv(numbers, k)
-        return [(equal(owner, constant(p, dtypes.int64)), row) for p in range(k)]
-    sizes = [cast(shape(t)[0], dtypes.int64) for t in tables]
-    total = sum(sizes[1:], sizes[0])
-    each, extra = floordiv(total, k), floormod(total, k)  # the first parts hold one more
-    owner = maximum(floordiv(numbers, each + 1), floordiv(numbers - extra, maximum(each, 1)))
-    owner = maximum(minimum(owner, k - 1), 0)  # an id beyond all is out of the last one's range
-    return [
-        (equal(owner, constant(p, dtypes.int64)), numbers - (each * p + minimum(extra, p)))
-        for p in range(k)
-    ]
 
 
 def _sums(

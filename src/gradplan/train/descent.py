@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gradplan.ops.indexed_slices import IndexedSlices
-from gradplan.ops.scatter import scatter_sub
+from gradplan.ops.scatter import change_rows, checked_rows, scatter_sub
 from gradplan.ops.state import Variable
 from gradplan.train import steps
 from gradplan.train.optimizer import StepOptimizer
@@ -48,7 +48,10 @@ class GradientDescentOptimizer(StepOptimizer):
 
     def _apply_sparse_duplicate_indices(self, grad: IndexedSlices, var: Variable) -> Any:
         rate = self._number(self._learning_rate, "learning_rate", var.dtype)
-        return scatter_sub(var, grad.indices, grad.values * rate)
+        if not grad._drop:
+            return scatter_sub(var, grad.indices, grad.values * rate)
+        rows = checked_rows(var, grad.indices, drop=True)
+        return change_rows(scatter_sub, var, rows, grad.values * rate)
 
 
 class MomentumOptimizer(StepOptimizer):

@@ -12,14 +12,14 @@ from gradplan.opdef import graph_of
 from gradplan.ops.array import ones, zeros
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.control import group
-from gradplan.ops.gather import gather
+from gradplan.ops.gather import gather_rows
 from gradplan.ops.indexed_slices import IndexedSlices
 from gradplan.ops.initializers import constant_initializer
 from gradplan.ops.math import cast
 from gradplan.ops.partitioned import PartitionedVariable
-from gradplan.ops.scatter import scatter_update
+from gradplan.ops.scatter import change_rows, checked_rows, scatter_update
 from gradplan.ops.segment import unsorted_segment_sum
-from gradplan.ops.sets import unique
+from gradplan.ops.sets import padded_unique, unique
 from gradplan.ops.sizes import size
 from gradplan.ops.state import Variable, assign_add, constrained, trainable_variables
 from gradplan.train.slots import make_slot
@@ -321,7 +321,10 @@ class Optimizer:
     def _simplest(self, grad: IndexedSlices) -> Any:
         """What gives the same numbers as a gradient and is less work."""
         own = type(self)
-        if own._apply_sparse_duplicate_indices is not Optimizer._apply_sparse_duplicate_indices:
+        theirs = Optimizer, StepOptimizer
+        if own._apply_sparse_duplicate_indices not in [
+            c._apply_sparse_duplicate_indices for c in theirs
+        ]:
             return grad
         dense = grad._dense
         as_whole = own._apply_sparse is Optimizer._apply_sparse
@@ -346,12 +349,24 @@ class StepOptimizer(Optimizer):
         return step(*[v._ref for v in (var, *slots)], grad=grad, **numbers)
 
     def _apply_sparse(self, grad: IndexedSlices, var: Variable) -> Any:
+        return self._step_of_rows(var, checked_rows(var, grad.indices), grad.values)
+
+    def _apply_sparse_duplicate_indices(self, grad: IndexedSlices, var: Variable) -> Any:
+        if type(self)._apply_sparse is not StepOptimizer._apply_sparse:
+            return super()._apply_sparse_duplicate_indices(grad, var)
+        with graph_of([var]).as_default():
+            taken = grad._taken
+            rows, at = padded_unique(checked_rows(var, taken.indices, taken._drop))
+            rows = rows[: int(var.shape.as_list()[0] or 0) + 1]  # each row once, and -1
+            return self._step_of_rows(var, rows, unsorted_segment_sum(taken.values, at, size(rows)))
+
+    def _step_of_rows(self, var: Variable, rows: Tensor, grad: Tensor) -> Operation:
         step, slots, numbers = self._step(var)
         changed = (var, *slots)
-        rows = [gather(v.value(), grad.indices) for v in changed]
-        new = step.formula(*rows, grad=grad.values, **numbers)
-        written = [scatter_update(v, grad.indices, x).op for v, x in zip(changed, new, strict=True)]
-        return group(*written)
+        old = [gather_rows(v.value(), rows, 0, drop=True) for v in changed]
+        new = step.formula(*old, grad=grad, **numbers)
+        done = [change_rows(scatter_update, v, rows, x) for v, x in zip(changed, new, strict=True)]
+        return group(*done)
 
 
 def _variables(var_list: Any) -> list[Variable]:
