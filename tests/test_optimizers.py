@@ -266,6 +266,38 @@ def test_gradients_of_rows(case):
     np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.parametrize("optimize", [True, False], ids=["optimised", "as built"])
+@pytest.mark.parametrize("strategy", ["mod", "div"])
+@pytest.mark.parametrize("case", ["sgd", *BY_ROWS[::3]])
+def test_shards_of_a_table_are_changed_as_one(case, strategy, optimize):
+    """By ids that are fewer and more than there are rows, some of them often, some of none of a
+    shard; and by one plan, whatever the ids are."""
+    rng = np.random.default_rng(5)
+    start = rng.normal(size=(7, 2))
+    order = [i for p in range(3) for i in range(p, 7, 3)] if strategy == "mod" else range(7)
+    table = gp.Variable(start)
+    shards = [gp.Variable(x) for x in np.split(start[order], [3, 5])]
+    ids = gp.placeholder(gp.int64, [None])
+    train = []
+    for w in (table, shards):
+        rows = gp.nn.embedding_lookup(w, ids, strategy)
+        loss = gp.reduce_sum(gp.square(rows - 1.0) * [1.0, 2.0])
+        optimizer = gp.train.GradientDescentOptimizer(0.1) if case == "sgd" else make(case)
+        train.append(optimizer.minimize(loss, var_list=w))
+    with gp.Session(config=gp.ConfigProto(optimize=optimize)) as sess:
+        sess.run(gp.global_variables_initializer())
+        step = sess.make_callable(train, [ids])
+        for n in (5, 1, 0, 40, 5):
+            step(rng.integers(0, 7, n) if n != 1 else [6])
+        whole, parts = sess.run([table, shards])
+        assert len(step.plans) == 1
+        with pytest.raises(gp.errors.InvalidArgumentError, match=r"7 .* is not in \[0, "):
+            step([1, 7])
+        assert np.array_equal(sess.run(table), whole)
+    assert not np.allclose(whole[6], start[6])
+    np.testing.assert_allclose(np.concatenate(parts), whole[order], rtol=1e-12)
+
+
 def test_gradients_of_rows_that_meet():
     w = gp.Variable(np.ones((4, 2), "f"), name="w")
     a, b = gp.gather(w, [0, 3]), gp.gather(w, gp.constant([[3, 1]], gp.int64))
