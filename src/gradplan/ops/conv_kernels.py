@@ -251,6 +251,27 @@ def _is_product(axes: Any) -> bool:
     return all(a.taps == 1 and a.stride == 1 and not a.before and not a.after for a in axes)
 
 
+def _folded(binder: Any, wide: Any, f: Any, axes: Any) -> tuple[Any, Any, Any]:
+    """Axes that the filter covers whole, from the last one on, are channels, of the larger tensor
+    ``[n, d, h, w, c]`` and of the filter ``[d, h, w, c, k]``: nothing slides along them, and so no
+    product is made with what lies outside."""
+    axes = list(axes)
+    for i in (2, 1, 0):
+        axis = axes[i]
+        if axis.taps != axis.size or axis.before or axis.after:
+            break
+        if axis.size > 1:
+            wide, f = binder.contiguous(wide), binder.contiguous(f)
+            wide = wide.reshaped((*wide.dims[: i + 1], *_as_channels(wide.dims[i + 1 :])))
+            f = f.reshaped((*f.dims[:i], *_as_channels(f.dims[i:4]), f.dims[4]))
+        axes[i] = ALONE
+    return wide, f, axes
+
+
+def _as_channels(dims: tuple[int, ...]) -> tuple[int, ...]:
+    return (*[1] * (len(dims) - 1), shapes.size(dims))
+
+
 def _matrix(view: Any) -> Any:
     return view.reshaped((shapes.size(view.dims[:-1]), view.dims[-1]))
 
@@ -261,6 +282,7 @@ def lower_conv(binder: Any, op: Any, bias: Any = None, relu: bool = False) -> No
     f = binder.contiguous(binder.view(op.inputs[1]))
     axes = _axes(op, binder.shape(op.inputs[0]), f.dims[:-2])
     y = window.result_of(binder, op, op.attrs["data_format"])
+    x, f, axes = _folded(binder, x, window.filter_of_five(f), axes)
     if _is_product(axes):
         factors = [_matrix(binder.contiguous(x)), f.reshaped(f.dims[-2:])]
         _emit_product(binder, _matrix(y), factors, bias, relu)
@@ -269,7 +291,7 @@ def lower_conv(binder: Any, op: Any, bias: Any = None, relu: bool = False) -> No
     binder.emit(
         "conv",
         [y],
-        [x, window.filter_of_five(f), *([bias] if bias is not None else [])],
+        [x, f, *([bias] if bias is not None else [])],
         [*[a.stride for a in axes], *[a.dilation for a in axes], int(relu)],
     )
 
@@ -320,11 +342,12 @@ def _lower_input(binder: Any, op: Any) -> None:
     dy = window.inner_first(binder.view(op.inputs[2]), form)
     axes = _axes(op, binder.shape(op.outputs[0]), f.dims[:-2])
     dx = window.result_of(binder, op, form)
+    dx, f, axes = _folded(binder, dx, window.filter_of_five(f), axes)
     if _is_product(axes):
         f = binder.contiguous(f).reshaped(f.dims[-2:])
         binder.emit("matmul", [_matrix(dx)], [_matrix(binder.contiguous(dy)), f.transposed((1, 0))])
         return
-    turned = window.filter_of_five(f).transposed((0, 1, 2, 4, 3))
+    turned = f.transposed((0, 1, 2, 4, 3))
     for i, axis in enumerate(axes):  # the taps in the order in which they follow each other
         turned = window.dim_window(turned, i, axis.taps - 1, axis.taps, -1)
     turned = binder.copied(turned)
@@ -344,15 +367,15 @@ def _lower_filter(binder: Any, op: Any) -> None:
     x, dy = (window.inner_first(binder.view(op.inputs[i]), form) for i in (0, 2))
     dims = binder.shape(op.outputs[0])
     axes = _axes(op, binder.shape(op.inputs[0]), dims[:-2])
-    df = binder.result(op)
+    x, df, axes = _folded(binder, x, window.filter_of_five(binder.result(op)), axes)
     if _is_product(axes):
         factors = [_matrix(binder.contiguous(v)) for v in (x, dy)]
         factors[0] = factors[0].transposed((1, 0))
-        binder.emit("matmul", [df.reshaped(dims[-2:])], factors)
+        binder.emit("matmul", [df.reshaped(df.dims[-2:])], factors)
         return
     x = window.padded(binder, x, _around(axes))
     dy = dy if window.has_inner(dy) else binder.contiguous(dy)
-    df = window.filter_of_five(df)
+    dims = df.dims
     blocks = math.prod(dims[:-3]) * -(-dims[-3] * dims[-2] // 12) * -(-dims[-1] // 32)
     parts = 1
     if dy.size * dims[-2] * math.prod(dims[:-2]) >= PARALLEL:
