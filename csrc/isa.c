@@ -54,6 +54,7 @@ static const gp_kernel_entry kernel_table[] = {
     KERNEL(conv_filter),
     KERNEL(depthwise),
     KERNEL(depthwise_filter),
+    KERNEL(windows_add),
     KERNEL(max_pool),
     KERNEL(max_pool_grad),
     KERNEL(max_pool_grad_grad),

@@ -8,6 +8,9 @@
  *   max_pool_grad_grad outs ddy                     ins x, y, ddx
  *                      attrs: taps, strides, dilations, padding before (of d, h, w); max_pool: and
  *                      whether argmax counts through the batch
+ *   windows_add        outs x[n, D, H, W, c]        ins y[n, d, h, w, D' H' W' c]
+ *                      attrs: as of max_pool_grad. Each element of x is the sum of its places in
+ *                      the windows y
  *
  * Sums reach over a padded x; the largest element is sought among those that are there. Its
  * gradient goes to the first of equals. Without f depthwise sums, for averages.
@@ -172,7 +175,7 @@ static const char *depthwise_filter_check(const gp_plan *plan, const gp_insn *in
   return is_contiguous(df) ? NULL : "an argument is not contiguous";
 }
 
-/* ---- the largest ---- */
+/* ---- the largest, and sums of windows ---- */
 
 static window_job pool_job(const gp_run *run, const gp_insn *insn, const gp_buf *x,
                            const gp_buf *y) {
@@ -225,6 +228,22 @@ static int max_pool_kernel(gp_run *run, const gp_insn *insn) {
   return GP_OK;
 }
 
+static void by_images(gp_run *run, window_job *job, double work, window_task task) {
+  job->per_task = piece_of(job->n, 1, work < GP_PARALLEL ? 1 : MAX_TASKS);
+  gp_parallel(run->threads, (job->n + job->per_task - 1) / job->per_task, task, job);
+}
+
+static int windows_add_kernel(gp_run *run, const gp_insn *insn) {
+  const gp_buf *x = arg_buf(run->plan, insn, 0), *y = arg_buf(run->plan, insn, 1);
+  window_job job = pool_job(run, insn, x, y);
+  job.dx = arg_ptr(run, insn, 0);
+  job.y = arg_ptr(run, insn, 1);
+  if (count(x) == 0) return GP_OK;
+  by_images(run, &job, (double)count(y),
+            x->dtype == GP_F32 ? windows_add_task_f32 : windows_add_task_f64);
+  return GP_OK;
+}
+
 static int max_pool_grad_kernel(gp_run *run, const gp_insn *insn) {
   const gp_buf *x = arg_buf(run->plan, insn, 1), *y = arg_buf(run->plan, insn, 2);
   window_job job = pool_job(run, insn, x, y);
@@ -233,9 +252,8 @@ static int max_pool_grad_kernel(gp_run *run, const gp_insn *insn) {
   job.dy = arg_ptr(run, insn, 3);
   job.dx = arg_ptr(run, insn, 0);
   if (job.n == 0 || job.image == 0) return GP_OK;
-  job.per_task = piece_of(job.n, 1, job.n * job.image < GP_PARALLEL ? 1 : MAX_TASKS);
-  gp_parallel(run->threads, (job.n + job.per_task - 1) / job.per_task,
-              x->dtype == GP_F32 ? max_pool_grad_task_f32 : max_pool_grad_task_f64, &job);
+  by_images(run, &job, (double)(job.n * job.image),
+            x->dtype == GP_F32 ? max_pool_grad_task_f32 : max_pool_grad_task_f64);
   return GP_OK;
 }
 
@@ -258,7 +276,7 @@ static const char *pool_check(const gp_plan *plan, const gp_insn *insn, const gp
   if (x->dtype == GP_BOOL || y->dtype != x->dtype) return "wrong dtype";
   if (x->rank != 5 || y->rank != 5) return "five dims are expected";
   if (!is_inner(x, 5) || !is_inner(y, 5)) return "the channels are not contiguous";
-  if (x->dims[0] != y->dims[0] || x->dims[4] != y->dims[4]) return "shapes disagree";
+  if (x->dims[0] != y->dims[0]) return "shapes disagree";
   for (int i = 0; i < 3; i++) {
     const int64_t taps = attrs[i], stride = attrs[3 + i], dilation = attrs[6 + i];
     const int64_t pad = attrs[9 + i], places = y->dims[i + 1];
@@ -276,7 +294,9 @@ static const char *max_pool_check(const gp_plan *plan, const gp_insn *insn) {
   if (!arg_wanted(plan, insn, 0) || !arg_wanted(plan, insn, 2)) return "an argument is missing";
   const gp_buf *y = arg_buf(plan, insn, 0), *x = arg_buf(plan, insn, 2);
   const char *wrong = pool_check(plan, insn, x, y);
-  if (wrong || !arg_wanted(plan, insn, 1)) return wrong;
+  if (wrong) return wrong;
+  if (x->dims[4] != y->dims[4]) return "shapes disagree";
+  if (!arg_wanted(plan, insn, 1)) return NULL;
   const gp_buf *found = arg_buf(plan, insn, 1);
   if (!is_index(found)) return "wrong dtype";
   if (!same_dims(found, y)) return "shapes disagree";
@@ -292,7 +312,7 @@ static const char *pool_grad_check(const gp_plan *plan, const gp_insn *insn, int
   wrong = pool_check(plan, insn, x, y);
   if (wrong) return wrong;
   if (!is_float(x) || dx->dtype != x->dtype || dy->dtype != x->dtype) return "wrong dtype";
-  if (!same_dims(dx, x) || !same_dims(dy, y)) return "shapes disagree";
+  if (x->dims[4] != y->dims[4] || !same_dims(dx, x) || !same_dims(dy, y)) return "shapes disagree";
   return is_contiguous(dx) && is_contiguous(dy) ? NULL : "an argument is not contiguous";
 }
 
@@ -302,4 +322,18 @@ static const char *max_pool_grad_check(const gp_plan *plan, const gp_insn *insn)
 
 static const char *max_pool_grad_grad_check(const gp_plan *plan, const gp_insn *insn) {
   return pool_grad_check(plan, insn, 3, 0);
+}
+
+static const char *windows_add_check(const gp_plan *plan, const gp_insn *insn) {
+  const char *wrong = check_arity(plan, insn, 1, 1, 12);
+  if (wrong) return wrong;
+  const gp_buf *x = arg_buf(plan, insn, 0), *y = arg_buf(plan, insn, 1);
+  wrong = pool_check(plan, insn, x, y);
+  if (wrong) return wrong;
+  if (!is_float(x)) return "wrong dtype";
+  int64_t row = x->dims[4];
+  for (int i = 0; i < 3; i++)
+    if (__builtin_mul_overflow(row, plan->attrs[insn->attr + i], &row)) return "shapes disagree";
+  if (y->dims[4] != row) return "shapes disagree";
+  return is_contiguous(x) && is_contiguous(y) ? NULL : "an argument is not contiguous";
 }

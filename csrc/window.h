@@ -133,6 +133,50 @@ static void FN(max_pool_grad_grad_task)(void *ctx, int64_t task) {
   }
 }
 
+/* One window, whose taps along w are side by side, added to an image x. */
+static void FN(window_add)(const window_job *job, const window_range *in, const T *y, T *x) {
+  const int64_t c = job->c, w = in[2].from;
+  const int64_t step = job->dilation[2] == 1 ? in[2].to - w : 1; /* taps that are one run in x */
+  for (int64_t d = in[0].from; d < in[0].to; d++)
+    for (int64_t h = in[1].from; h < in[1].to; h++) {
+      const T *from = y + (d * job->taps[1] + h) * job->taps[2] * c;
+      T *to = x + (in[0].start + d * job->dilation[0]) * job->flat[0] +
+              (in[1].start + h * job->dilation[1]) * job->flat[1];
+      for (int64_t v = w; v < in[2].to; v += step) {
+        T *run = to + (in[2].start + v * job->dilation[2]) * c;
+        for (int64_t j = 0; j < step * c; j += V) {
+          const int64_t n = step * c - j;
+          STORE(run + j, LOAD(run + j) + LOAD(from + v * c + j));
+        }
+      }
+    }
+}
+
+/* Images [from, to) of x: the sum of the windows y. Of a row of windows first every so-manyth, that
+ * do not overlap: or each would wait for what the one before it stores. */
+static void FN(windows_add_task)(void *ctx, int64_t task) {
+  const window_job *job = ctx;
+  const int64_t end = min_i64((task + 1) * job->per_task, job->n);
+  const int64_t rows = job->out[1] * job->out[2], along = job->out[3];
+  const int64_t window = job->taps[0] * job->taps[1] * job->taps[2] * job->c;
+  const int64_t apart = min_i64((job->taps[2] - 1) * job->dilation[2] / job->stride[2] + 1, along);
+  for (int64_t image = task * job->per_task; image < end; image++) {
+    T *x = (T *)job->dx + image * job->image;
+    memset(x, 0, (size_t)job->image * sizeof(T));
+    for (int64_t row = image * rows; row < (image + 1) * rows; row++) {
+      const T *y = (const T *)job->y + row * along * window;
+      window_range in[3];
+      int64_t same;
+      window_row(job, row, in, &same);
+      for (int64_t first = 0; first < apart; first++)
+        for (int64_t o = first; o < along; o += apart) {
+          in[2] = window_along(job, 2, o);
+          FN(window_add)(job, in, y + o * window, x);
+        }
+    }
+  }
+}
+
 #undef V
 #undef VEC
 #undef LOAD

@@ -213,6 +213,13 @@ CONV = (
     ((2, 4, 4, 0), (3, 3, 0, 2), {"strides": 1, "padding": "VALID"}),
     ((2, 3, 3, 2), (3, 3, 2, 2), {"strides": 1, "padding": "VALID"}),
     ((15, 4, 3, 5), (3, 2, 5, 41), {"strides": 1, "padding": "VALID"}),
+    # filters as wide as the image
+    ((2, 7, 3, 2), (2, 3, 2, 3), {"strides": [2, 1], "padding": "VALID"}),
+    # few channels of many, and windows that are large
+    ((2, 5, 6, 1), (3, 3, 1, 17), {"strides": 1, "padding": "SAME"}),
+    ((7, 6, 6, 2), (5, 5, 2, 33), {"strides": 1, "padding": "VALID"}),
+    ((2, 9, 8, 1), (3, 2, 1, 65), {"strides": 1, "padding": "SAME", "dilations": [2, 3]}),
+    ((2, 9, 7, 1), (5, 4, 1, 65), {"strides": [2, 3], "padding": "SAME"}),
 )
 NCHW = (
     ((2, 3, 5, 4), (3, 2, 3, 2), {"strides": [1, 1, 2, 3], "padding": "SAME"}),
@@ -224,6 +231,7 @@ VOLUMES = (
     ((1, 3, 3, 4, 1), (2, 3, 1, 1, 3), {"strides": [1, 2, 1, 2, 1], "padding": "SAME"}),
     ((1, 4, 3, 3, 2), (2, 1, 2, 2, 1), {"strides": 1, "padding": "SAME",
                                         "dilations": [1, 2, 1, 1, 1]}),
+    ((2, 3, 4, 4, 1), (2, 3, 2, 1, 33), {"strides": [1, 1, 2, 1, 1], "padding": "SAME"}),
 )
 CHANNELS = (
     ((2, 4, 4, 3), (2, 2, 3, 1), {"strides": 1, "padding": "VALID"}),

@@ -266,6 +266,7 @@ def test_malformed_convolution(outs, ins, attrs, message):
 
 
 DY = zeros(1, 1, 3, 3, 5)
+ROWS, ADDED = zeros(1, 1, 3, 3, 8), [1, 2, 2, *[1] * 6, *[0] * 3]
 
 
 @pytest.mark.parametrize(
@@ -292,6 +293,13 @@ DY = zeros(1, 1, 3, 3, 5)
         ("max_pool_grad", [(F32, X.shape)], [X, X, DY], [1] * 12, "shapes disagree"),
         ("max_pool_grad_grad", [(F32, X.shape)], [X, X, DY], [1] * 12, "shapes disagree"),
         ("max_pool_grad", [(F32, X.shape)], [X, X], [1] * 12, "number of arguments"),
+        ("windows_add", [(F32, X.shape)], [ROWS], [1, 2, 3, *ADDED[3:]], "shapes disagree"),
+        ("windows_add", [(F32, X.shape)], [ROWS], [2**31 - 1] * 3 + ADDED[3:], "shapes disagree"),
+        ("windows_add", [(F32, X.shape)], [ROWS], [1, 2, 0, *ADDED[3:]], "no such window"),
+        ("windows_add", [(F32, X.shape)], [ROWS], [*ADDED[:5], 3, *ADDED[6:]], "too many windows"),
+        ("windows_add", [(F32, (2, 1, 4, 4, 2))], [ROWS], ADDED, "shapes disagree"),
+        ("windows_add", [(np.float64, X.shape)], [ROWS], ADDED, "wrong dtype"),
+        ("windows_add", [(F32, X.shape)], [ROWS], ADDED[:9], "number of attributes"),
     ],
 )
 def test_malformed_window(kernel, outs, ins, attrs, message):
@@ -309,6 +317,7 @@ def test_random_plans_are_refused_or_run():
         plan.call("conv", [y], [x, f], [*ONES, 0])
         plan.call("conv_filter", [df], [x, dy], [*ONES])
         plan.call("max_pool", [pooled, -1], [x], [1, 2, 2, 1, 2, 2, *[1] * 3, *[0] * 4])
+        plan.call("windows_add", [plan.output(F32, X.shape)], [plan.input(ROWS)], ADDED)
         value = int(rng.choice([-1, 0, 1, 2, 3, 4, 5, 7, 2**31, 2**62, -(2**63)]))
         if rng.integers(2):
             plan.attrs[rng.integers(len(plan.attrs))] = value

@@ -19,6 +19,10 @@ __all__: list[str] = []
 PARTS = 16
 #: From so many products on.
 PARALLEL = 1 << 20
+#: To add up an element of a window takes as long as so many products.
+SPREAD = 80
+#: Elements of windows that are made before they are added up, and most of one image.
+NEAR, MOST_SPREAD = 1 << 18, 1 << 23
 
 
 def _flops(attrs: dict[str, Any], in_shapes: Any) -> int:
@@ -347,6 +351,9 @@ def _lower_input(binder: Any, op: Any) -> None:
         f = binder.contiguous(f).reshaped(f.dims[-2:])
         binder.emit("matmul", [_matrix(dx)], [_matrix(binder.contiguous(dy)), f.transposed((1, 0))])
         return
+    if _spread_pays(axes, dx, dy):
+        _spread(binder, op, axes, dx, f, dy)
+        return
     turned = f.transposed((0, 1, 2, 4, 3))
     for i, axis in enumerate(axes):  # the taps in the order in which they follow each other
         turned = window.dim_window(turned, i, axis.taps - 1, axis.taps, -1)
@@ -360,6 +367,39 @@ def _lower_input(binder: Any, op: Any) -> None:
         binder.emit("conv", [out], [source, part], [1, 1, 1, *steps, 0])
 
     _transposed(binder, axes, dx, dy, call)
+
+
+def _spread_pays(axes: Any, dx: Any, dy: Any) -> bool:
+    """Whether it is less work to make all windows of ``dx`` by one product and to add them up than
+    to slide over ``dy``: where windows reach over the edges, or channels leave vectors empty."""
+    lanes = 64 // dx.dtype.size
+    c, k, taps = dx.dims[-1], dy.dims[-1], math.prod(a.taps for a in axes)
+    slid = dx.size // max(1, c) * -(-c // lanes) * lanes * k * taps
+    slid //= math.prod(a.stride for a in axes)
+    window = taps * c
+    places = dy.size // max(1, k)
+    made = places * (-(-window // lanes) * lanes * max(k, lanes) + SPREAD * window)
+    return made < slid and window * places < MOST_SPREAD * dy.dims[0]
+
+
+def _spread(binder: Any, op: Any, axes: Any, dx: Any, f: Any, dy: Any) -> None:
+    """The windows as products of ``dy`` with the filter, added up; some images at a time, so that
+    they are still near when they are added."""
+    window = math.prod(a.taps for a in axes) * dx.dims[-1]
+    wide = binder.contiguous(f).reshaped((window, f.dims[-1])).transposed((1, 0))
+    dy = binder.contiguous(dy)
+    attrs = [n for name in ("taps", "stride", "dilation", "before") for n in _each(axes, name)]
+    each = max(1, NEAR * dy.dims[0] // max(1, math.prod(dy.dims[:-1]) * window))
+    for start in range(0, dy.dims[0], each):
+        n = min(each, dy.dims[0] - start)
+        part = dy.window(0, start, n)
+        made = binder.scratch(op.name, dy.dtype, (*part.dims[:-1], window))
+        binder.emit("matmul", [_matrix(made)], [_matrix(part), wide])
+        binder.emit("windows_add", [dx.window(0, start, n)], [made], attrs)
+
+
+def _each(axes: Any, name: str) -> list[int]:
+    return [getattr(axis, name) for axis in axes]
 
 
 def _lower_filter(binder: Any, op: Any) -> None:
