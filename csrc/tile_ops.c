@@ -82,8 +82,8 @@ static inline double lgamma_f64(double x) {
   return lgamma_r(x, &sign);
 }
 
-/* libm's, but x x for a power of 2, as it is written elsewhere: the same bits everywhere. */
-static inline float power_f32(float x, float y) { return y == 2 ? x * x : powf(x, y); }
+/* x x for a power of 2, as it is written elsewhere: the same bits everywhere. */
+static inline float power_f32(float x, float y) { return y == 2 ? x * x : pow_f32(x, y); }
 static inline double power_f64(double x, double y) { return y == 2 ? x * x : pow(x, y); }
 
 #define BY_TYPE(f, x) \
@@ -178,6 +178,23 @@ static inline double power_f64(double x, double y) { return y == 2 ? x * x : pow
 #define CHECKED_BINARY_LOOP(type, op, status, fault, expr) \
   HEAD(tile_##op##_##type) TYPES(type) REFUSE(status, X2, fault) LOOP(T, X2, expr)
 
+/* By a function of vmath.h within a bound, by libm's beyond it: element by element, so that a
+ * result depends on nothing else in its tile. */
+#define BOUNDED(op, types, bound) EACH_##types(BOUNDED_LOOP, op, bound)
+#define BOUNDED_LOOP(type, op, bound)                                \
+  HEAD(tile_##op##_##type) TYPES(type) T *out = dst;                 \
+  int beyond = 0;                                                    \
+  for (int64_t i = 0; i < n; i++) {                                  \
+    X1 beyond |= !((x < 0 ? -x : x) < bound);                        \
+  }                                                                  \
+  if (beyond) {                                                      \
+    for (int64_t i = 0; i < n; i++) {                                \
+      X1 out[i] = (x < 0 ? -x : x) < bound ? F(op)(x) : LIBM(op)(x); \
+    }                                                                \
+    return GP_OK;                                                    \
+  }                                                                  \
+  LOOP(T, X1, F(op)(x))
+
 /* What an element of a type means, how a number becomes one, and which floats an integer holds. */
 #define GET_b(x) ((x) != 0)
 #define GET_u8(x) (x)
@@ -232,6 +249,7 @@ static inline uint16_t narrow_wide_bf16(double x) { return narrow_bf16(to_odd(x)
 #undef TERNARY
 #undef TERNARY_ONE
 #undef CHECKED_BINARY
+#undef BOUNDED
 #undef CAST
 #undef CHECKED_CAST
 
@@ -257,6 +275,7 @@ enum {
 #define TERNARY UNARY
 #define TERNARY_ONE UNARY
 #define CHECKED_BINARY UNARY
+#define BOUNDED UNARY
 #define NUMBER(type, op) TILE_##op##_##type,
 #define CAST(from, types) EACH_##types(CAST_NUMBER, from)
 #define CAST_NUMBER(to, from) TILE_cast_##from##_##to,
@@ -271,6 +290,7 @@ enum tile_number {
 #undef TERNARY
 #undef TERNARY_ONE
 #undef CHECKED_BINARY
+#undef BOUNDED
 #undef CAST
 #undef CHECKED_CAST
 
@@ -288,6 +308,7 @@ enum tile_number {
 #define TERNARY(op, types, first, expr) EACH_##types(ENTRY3, op, first, NULL)
 #define TERNARY_ONE(op, types, first, expr) EACH_##types(ENTRY3_ONE, op, first)
 #define CHECKED_BINARY(op, types, status, fault, expr) EACH_##types(ENTRY2, op, SAME, NULL)
+#define BOUNDED(op, types, bound) EACH_##types(ENTRY1, op, SAME)
 #define CAST(from, types) EACH_##types(CAST_ENTRY, from)
 #define CAST_ENTRY(to, from) \
   {"cast." #from "." #to, tile_cast_##from##_##to, NULL, 1, {d_##from, -1, -1}, d_##to},

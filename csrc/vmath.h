@@ -225,6 +225,99 @@ static inline double softplus_f64(double x) {
   return (x < 0 ? 0 : x) + (log_core_f64(u) + (e - (u - 1.0)) / u);
 }
 
+/* ---- powers, of floats by way of doubles, in which nothing of y log |x| is lost ----
+ * The sign of x stays if y is odd; a negative number has no power that is no integer. */
+
+static inline float pow_f32(float x, float y) {
+  const float half = 0.5f * y, size = __builtin_fabsf(x);
+  const int whole = __builtin_rintf(y) == y, odd = whole & (__builtin_rintf(half) != half);
+  float p = (float)exp_f64((double)y * log_f64((double)size));
+  p = (y == 0) | (x == 1) | ((x == -1) & (__builtin_fabsf(y) == INFINITY)) ? 1 : p;
+  p = (x < 0) & (size < INFINITY) & !whole & (y == y) ? NAN : p;
+  return odd ? __builtin_copysignf(p, x) : p;
+}
+
+/* ---- sin and cos, |x| < SINE_BOUND ----
+ * x = q pi / 2 + r, |r| <= pi / 4. The parts of pi / 2 are so short that their products with q are
+ * exact, so that nothing is lost where r is small, with FMA or without. */
+
+#define SINE_BOUND 4096
+
+static inline void sine_reduce_f32(float x, uint32_t *q, float *sine, float *cosine) {
+  const float shift = 0x1.8p23f, shifted = mad_f32(x, 0.636619772f, shift), n = shifted - shift;
+  const float r = mad_f32(n, -0x1.444p-24f, mad_f32(n, -0x1.fb4p-12f, mad_f32(n, -0x1.92p0f, x)));
+  const float a = mad_f32(n, -0x1.68c234p-39f, r), t = a * a;
+  float s = mad_f32(mad_f32(t, -1.951521592e-04f, 8.332160272e-03f), t, -1.666665460e-01f);
+  float c = mad_f32(mad_f32(t, 2.443308151e-05f, -1.388731560e-03f), t, 4.166664567e-02f);
+  *q = bits_f32(shifted);
+  *sine = mad_f32(a * t, s, a);
+  *cosine = mad_f32(t * t, c, mad_f32(t, -0.5f, 1.0f));
+}
+static inline void sine_reduce_f64(double x, uint64_t *q, double *sine, double *cosine) {
+  const double shift = 0x1.8p52, shifted = mad_f64(x, 0.63661977236758134308, shift);
+  const double n = shifted - shift;
+  const double r = mad_f64(n, -0x1.a308d31318p-41, mad_f64(n, -0x1.921fb54442p0, x));
+  const double a = mad_f64(n, -0x1.8a2e03707344ap-81, r), t = a * a;
+  double s = 1.58961977443534076e-10, c = -1.13679818814920441e-11;
+  s = mad_f64(mad_f64(s, t, -2.5050747220329946e-08), t, 2.75573136180346411e-06);
+  s = mad_f64(mad_f64(s, t, -1.98412698295802387e-04), t, 8.33333333332210748e-03);
+  s = mad_f64(s, t, -1.66666666666666307e-01);
+  c = mad_f64(mad_f64(c, t, 2.08758977386999743e-09), t, -2.755731573861338e-07);
+  c = mad_f64(mad_f64(c, t, 2.48015872946280057e-05), t, -1.38888888888828391e-03);
+  c = mad_f64(c, t, 4.16666666666666513e-02);
+  *q = bits_f64(shifted);
+  *sine = mad_f64(a * t, s, a);
+  *cosine = mad_f64(t * t, c, mad_f64(t, -0.5, 1.0));
+}
+
+static inline float sin_f32(float x) {
+  uint32_t q;
+  float s, c;
+  sine_reduce_f32(x, &q, &s, &c);
+  s = q & 1 ? c : s;
+  s = q & 2 ? -s : s;
+  return x == 0 ? x : s; /* keeps the sign of zero */
+}
+static inline float cos_f32(float x) {
+  uint32_t q;
+  float s, c;
+  sine_reduce_f32(x, &q, &s, &c);
+  c = q & 1 ? s : c;
+  return (q + 1) & 2 ? -c : c;
+}
+static inline double sin_f64(double x) {
+  uint64_t q;
+  double s, c;
+  sine_reduce_f64(x, &q, &s, &c);
+  s = q & 1 ? c : s;
+  s = q & 2 ? -s : s;
+  return x == 0 ? x : s; /* keeps the sign of zero */
+}
+static inline double cos_f64(double x) {
+  uint64_t q;
+  double s, c;
+  sine_reduce_f64(x, &q, &s, &c);
+  c = q & 1 ? s : c;
+  return (q + 1) & 2 ? -c : c;
+}
+
+/* erf(x) = x p(x x) for |x| < 1, and 1 - exp(q(|x|)) up to 4, from where on it is 1. */
+static inline float erf_f32(float x) {
+  float a = __builtin_fabsf(x);
+  a = a > 4.0f ? 4.0f : a;
+  const float t = a * a;
+  float p = 7.85384530e-05f, q = -2.16975537e-05f;
+  p = mad_f32(mad_f32(p, t, -8.01018845e-04f), t, 5.18832705e-03f);
+  p = mad_f32(mad_f32(p, t, -2.68538116e-02f), t, 1.12835851e-01f);
+  p = mad_f32(mad_f32(p, t, -3.76126258e-01f), t, 1.12837917e+00f);
+  q = mad_f32(mad_f32(q, a, 4.41471899e-04f), a, -4.20528082e-03f);
+  q = mad_f32(mad_f32(q, a, 2.52103286e-02f), a, -1.08422081e-01f);
+  q = mad_f32(mad_f32(q, a, -6.33216415e-01f), a, -1.12958030e+00f);
+  q = mad_f32(q, a, 1.88465648e-04f);
+  return a < 1.0f ? x * p : __builtin_copysignf(expm1_f32(q), x);
+}
+static inline double erf_f64(double x) { return erf(x); }
+
 /* ---- square root ----
  * For loops that keep the divider busy already. y near 1 / sqrt(x) comes from the bits (the
  * exponent halved and negated) and one step of Newton's iteration with fitted constants, 7e-4 off;

@@ -132,6 +132,9 @@ BUDGETS = {  # ulps, domain, oracle in higher precision
     "tanh": (4, -30, 30, np.tanh),
     "sigmoid": (4, -90, 90, lambda x: 1 / (1 + np.exp(-x))),
     "softplus": (4, -90, 90, lambda x: np.logaddexp(x, 0)),
+    "sin": (4, -4200, 4200, np.sin),
+    "cos": (4, -4200, 4200, np.cos),
+    "erf": (4, -6, 6, lambda x: sp.erf(x.astype("float64")).astype(x.dtype)),
 }
 
 
@@ -145,6 +148,44 @@ def test_transcendental_operation(isa, op, record_property):
         error = ulps(tile(f"{op}.{NAMES[dtype]}", dtype, x), oracle(x.astype(wide)))
         record_property(f"{op}.{dtype}", error)
         assert error <= budget
+
+
+@pytest.mark.parametrize("op", ["sin", "cos"])
+def test_sines_near_their_zeros(isa, op):
+    """Where most of the argument cancels; and each element has the same bits whatever stands beside
+    it, though it be so large that another function computes that."""
+    for dtype, wide in zip(FLOATS, ("float64", "longdouble"), strict=True):
+        near = (np.arange(-2600, 2600) * np.pi / 2).astype(dtype)
+        x = np.concatenate([near, *[np.nextafter(near, np.array(v, dtype)) for v in (1e9, -1e9)]])
+        got = tile(f"{op}.{NAMES[dtype]}", dtype, x)
+        assert ulps(got, getattr(np, op)(x.astype(wide))) <= 4
+        beside = tile(f"{op}.{NAMES[dtype]}", dtype, np.append(x, np.array(1e6, dtype)))
+        assert got.tobytes() == beside[:-1].tobytes()
+        assert not np.signbit(tile(f"{op}.{NAMES[dtype]}", dtype, np.zeros(1, dtype)))[0]
+        if op == "sin":
+            assert np.signbit(tile(f"sin.{NAMES[dtype]}", dtype, -np.zeros(1, dtype)))[0]
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_special_powers(isa):
+    """Signs, infinities and NaN as C's pow has them."""
+    one = np.array([0, -0.0, 1, -1, 2, -2, 0.5, -0.5, 3, -3, 7, 8.5, -8.5, 2**24, 2**24 + 2, 1e30,
+                    -1e30, np.inf, -np.inf, np.nan])  # fmt: skip
+    x, y = (v.ravel() for v in np.meshgrid(one, one))
+    for dtype in FLOATS:
+        want = np.power(x.astype(dtype).astype("float64"), y.astype(dtype).astype("float64"))
+        want = np.where(abs(want) < np.finfo(dtype).tiny, np.copysign(0, want), want).astype(dtype)
+        got = tile(f"pow.{NAMES[dtype]}", dtype, x.astype(dtype), y.astype(dtype))
+        np.testing.assert_allclose(got, want, 1e-15)
+        real = ~np.isnan(want)
+        np.testing.assert_array_equal(np.signbit(got[real]), np.signbit(want[real]))
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_powers_are_rounded_once(isa):
+    x, y = rng.uniform(0.01, 30, (2, 20000)).astype("float32")
+    got = tile("pow.f32", np.float32, x, y - 15)
+    assert ulps(got, np.power(x.astype("float64"), (y - 15).astype("float64"))) <= 0.51
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
