@@ -333,13 +333,13 @@ def test_norms_of_rows_taken_inside(tensorflow, inside):
     compare(tensorflow, *inside_rows("MomentumOptimizer(0.1, 0.9)", inside, clip=clip))
 
 
-@pytest.mark.parametrize("combiner", ["sum", "mean", "sqrtn"])
+@pytest.mark.parametrize("combiner", ["'sum'", "'mean'", "'sqrtn'", "'sum', max_norm=0.6"])
 def test_norms_of_embeddings(tensorflow, combiner):
     """That of what is added to each row, though ids name it several times."""
     text = f"""
 w = tf.Variable(np.arange(12.0).reshape(6, 2) / 7)
 ids = tf.SparseTensor([[0, 0], [0, 1], [1, 0], [2, 0], [2, 1]], [3, 1, 3, 5, 3], [3, 2])
-found = tf.nn.embedding_lookup_sparse(w, ids, None, combiner="{combiner}")
+found = tf.nn.embedding_lookup_sparse(w, ids, None, combiner={combiner})
 grad, = tf.gradients(tf.reduce_sum(tf.square(found)), w)
 clipped, norm = tf.clip_by_global_norm([grad], 1.0)
 out = [norm, tf.shape(grad.values), tf.convert_to_tensor(clipped[0])]
