@@ -308,7 +308,7 @@ class Optimizer:
         if type(self)._apply_sparse is Optimizer._apply_sparse:
             return self._apply_sparse(grad, var)
         with graph_of([var]).as_default():
-            taken = grad._taken
+            taken = grad if grad._taken._drop else grad._taken  # no index that is none
             different = unique(taken.indices)
             rows = unsorted_segment_sum(taken.values, different.idx, size(different.y))
             return self._apply_sparse(IndexedSlices(rows, different.y, grad.dense_shape), var)
@@ -321,10 +321,8 @@ class Optimizer:
     def _simplest(self, grad: IndexedSlices) -> Any:
         """What gives the same numbers as a gradient and is less work."""
         own = type(self)
-        theirs = Optimizer, StepOptimizer
-        if own._apply_sparse_duplicate_indices not in [
-            c._apply_sparse_duplicate_indices for c in theirs
-        ]:
+        ours = [c._apply_sparse_duplicate_indices for c in (Optimizer, StepOptimizer)]
+        if own._apply_sparse_duplicate_indices not in ours:
             return grad
         dense = grad._dense
         as_whole = own._apply_sparse is Optimizer._apply_sparse
@@ -352,6 +350,7 @@ class StepOptimizer(Optimizer):
         return self._step_of_rows(var, checked_rows(var, grad.indices), grad.values)
 
     def _apply_sparse_duplicate_indices(self, grad: IndexedSlices, var: Variable) -> Any:
+        """The same, by one plan however many of the rows are distinct."""
         if type(self)._apply_sparse is not StepOptimizer._apply_sparse:
             return super()._apply_sparse_duplicate_indices(grad, var)
         with graph_of([var]).as_default():
@@ -361,6 +360,7 @@ class StepOptimizer(Optimizer):
             return self._step_of_rows(var, rows, unsorted_segment_sum(taken.values, at, size(rows)))
 
     def _step_of_rows(self, var: Variable, rows: Tensor, grad: Tensor) -> Operation:
+        """The step on rows of a variable, of which -1 is none."""
         step, slots, numbers = self._step(var)
         changed = (var, *slots)
         old = [gather_rows(v.value(), rows, 0, drop=True) for v in changed]
