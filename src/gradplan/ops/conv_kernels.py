@@ -255,25 +255,21 @@ def _is_product(axes: Any) -> bool:
     return all(a.taps == 1 and a.stride == 1 and not a.before and not a.after for a in axes)
 
 
-def _folded(binder: Any, wide: Any, f: Any, axes: Any) -> tuple[Any, Any, Any]:
-    """Axes that the filter covers whole, from the last one on, are channels, of the larger tensor
-    ``[n, d, h, w, c]`` and of the filter ``[d, h, w, c, k]``: nothing slides along them, and so no
-    product is made with what lies outside."""
-    axes = list(axes)
-    for i in (2, 1, 0):
-        axis = axes[i]
+def _slid(axes: Any) -> tuple[int, list[Any]]:
+    """Along how many axes, from the first on, the filter slides, and what it does along all. Those
+    that it covers whole are channels: so no product is made with what lies outside of them."""
+    n = len(axes)
+    for axis in reversed(axes):
         if axis.taps != axis.size or axis.before or axis.after:
             break
-        if axis.size > 1:
-            wide, f = binder.contiguous(wide), binder.contiguous(f)
-            wide = wide.reshaped((*wide.dims[: i + 1], *_as_channels(wide.dims[i + 1 :])))
-            f = f.reshaped((*f.dims[:i], *_as_channels(f.dims[i:4]), f.dims[4]))
-        axes[i] = ALONE
-    return wide, f, axes
+        n -= 1
+    return n, [*axes[:n], *[ALONE] * (len(axes) - n)]
 
 
-def _as_channels(dims: tuple[int, ...]) -> tuple[int, ...]:
-    return (*[1] * (len(dims) - 1), shapes.size(dims))
+def _as_channels(view: Any, first: int, last: int) -> Any:
+    """Dimensions from ``first`` to ``last`` as the last of them."""
+    whole = shapes.size(view.dims[first : last + 1])
+    return view.reshaped((*view.dims[:first], *[1] * (last - first), whole, *view.dims[last + 1 :]))
 
 
 def _matrix(view: Any) -> Any:
@@ -286,7 +282,9 @@ def lower_conv(binder: Any, op: Any, bias: Any = None, relu: bool = False) -> No
     f = binder.contiguous(binder.view(op.inputs[1]))
     axes = _axes(op, binder.shape(op.inputs[0]), f.dims[:-2])
     y = window.result_of(binder, op, op.attrs["data_format"])
-    x, f, axes = _folded(binder, x, window.filter_of_five(f), axes)
+    n, axes = _slid(axes)
+    f = _as_channels(window.filter_of_five(f), n, 3)
+    x = x if n == 3 else _as_channels(binder.contiguous(x), n + 1, 4)
     if _is_product(axes):
         factors = [_matrix(binder.contiguous(x)), f.reshaped(f.dims[-2:])]
         _emit_product(binder, _matrix(y), factors, bias, relu)
@@ -342,13 +340,13 @@ def _transposed(binder: Any, axes: Any, dx: Any, dy: Any, call: Any) -> None:
 
 def _lower_input(binder: Any, op: Any) -> None:
     form = op.attrs["data_format"]
-    f = binder.view(op.inputs[1])
+    f = binder.contiguous(binder.view(op.inputs[1]))
     dy = window.inner_first(binder.view(op.inputs[2]), form)
-    axes = _axes(op, binder.shape(op.outputs[0]), f.dims[:-2])
-    dx = window.result_of(binder, op, form)
-    dx, f, axes = _folded(binder, dx, window.filter_of_five(f), axes)
+    n, axes = _slid(_axes(op, binder.shape(op.outputs[0]), f.dims[:-2]))
+    dx = _as_channels(window.result_of(binder, op, form), n + 1, 4)
+    f = _as_channels(window.filter_of_five(f), n, 3)
     if _is_product(axes):
-        f = binder.contiguous(f).reshaped(f.dims[-2:])
+        f = f.reshaped(f.dims[-2:])
         binder.emit("matmul", [_matrix(dx)], [_matrix(binder.contiguous(dy)), f.transposed((1, 0))])
         return
     if _spread_pays(axes, dx, dy):
@@ -386,7 +384,7 @@ def _spread(binder: Any, op: Any, axes: Any, dx: Any, f: Any, dy: Any) -> None:
     """The windows as products of ``dy`` with the filter, added up; some images at a time, so that
     they are still near when they are added."""
     window = math.prod(a.taps for a in axes) * dx.dims[-1]
-    wide = binder.contiguous(f).reshaped((window, f.dims[-1])).transposed((1, 0))
+    wide = f.reshaped((window, f.dims[-1])).transposed((1, 0))
     dy = binder.contiguous(dy)
     attrs = [n for name in ("taps", "stride", "dilation", "before") for n in _each(axes, name)]
     each = max(1, NEAR * dy.dims[0] // max(1, math.prod(dy.dims[:-1]) * window))
@@ -407,7 +405,9 @@ def _lower_filter(binder: Any, op: Any) -> None:
     x, dy = (window.inner_first(binder.view(op.inputs[i]), form) for i in (0, 2))
     dims = binder.shape(op.outputs[0])
     axes = _axes(op, binder.shape(op.inputs[0]), dims[:-2])
-    x, df, axes = _folded(binder, x, window.filter_of_five(binder.result(op)), axes)
+    n, axes = _slid(axes)
+    df = _as_channels(window.filter_of_five(binder.result(op)), n, 3)
+    x = x if n == 3 else _as_channels(binder.contiguous(x), n + 1, 4)
     if _is_product(axes):
         factors = [_matrix(binder.contiguous(v)) for v in (x, dy)]
         factors[0] = factors[0].transposed((1, 0))
