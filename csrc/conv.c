@@ -134,7 +134,8 @@ static int conv_filter_kernel(gp_run *run, const gp_insn *insn) {
   }
   job.lines = LINE / job.out[2] + 1;
   const double work = (double)(count(df) / job.parts) * (double)(count(dy) / job.k);
-  job.tasks = work < PARALLEL_PRODUCT ? 1 : MAX_TASKS;
+  /* every task reads all images, so they are few; what one adds up does not depend on that */
+  job.tasks = work < PARALLEL_PRODUCT ? 1 : min_i64(MAX_TASKS, 2 * run->threads);
   gp_parallel(run->threads, job.tasks,
               df->dtype == GP_F32 ? conv_filter_task_f32 : conv_filter_task_f64, &job);
   return GP_OK;
