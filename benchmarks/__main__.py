@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.children import Skipped, run_program
-from benchmarks.machine import HERE, describe, pin
+from benchmarks.machine import HERE, describe, pin, wait_until_idle
 from benchmarks.plot import draw_somewhere, lines
 from benchmarks.report import document
 from benchmarks.run import Fleet, Options, run_sweep, run_workloads, say
@@ -21,6 +21,8 @@ from benchmarks.workloads import WORKLOADS
 
 PARTS = (*WORKLOADS, "sweep", "overhead", "roofline", "operations")
 
+#: The load, a 1-minute average, up to which a machine counts as idle.
+IDLE = 0.5
 BUSY = "The machine was not idle when the run began: these times are not to be relied on."
 
 
@@ -59,6 +61,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
     seconds = args.seconds or (0.1 if args.quick else 1.0)
     rounds = 2 if args.quick else 5
     options = Options(seconds, rounds, args.threads, args.peers.resolve(), args.quick)
+    if not args.quick:
+        wait_until_idle(IDLE)
     facts = describe()
     busy = float(facts.get("load before the run", "0").split()[0])
     facts["threads"] = str(args.threads)
@@ -79,7 +83,7 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         "workloads": run_workloads(fleet, works, args.systems),
         "sweep": run_sweep(fleet, args.systems) if "sweep" in args.only else [],
         "systems": {name: fleet.facts[name] for name in SYSTEMS if name in fleet.facts},
-        "remarks": [BUSY] if busy > 0.5 else [],
+        "remarks": [BUSY] if busy > IDLE else [],
     }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -73,6 +74,14 @@ def _proc(path: str, key: str) -> str:
     except OSError:
         pass
     return ""
+
+
+def wait_until_idle(load: float, most: float = 180.0) -> None:
+    """Wait for the 1-minute average of the load to fall, as it does after a build; no longer than
+    ``most`` seconds."""
+    until = time.monotonic() + most
+    while hasattr(os, "getloadavg") and os.getloadavg()[0] > load and time.monotonic() < until:
+        time.sleep(1)
 
 
 def describe() -> dict[str, str]:
