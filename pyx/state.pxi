@@ -5,6 +5,7 @@ cdef struct block:  # zeroed, aligned to 64 bytes
     void *raw
     char *data
     int64_t bytes
+    int64_t room  # bytes that it can have where it is
 
 
 cdef int allocate(block *b, int64_t nbytes) except -1:
@@ -15,20 +16,26 @@ cdef int allocate(block *b, int64_t nbytes) except -1:
         raise MemoryError(f"{nbytes} bytes could not be allocated")
     b.raw = raw
     b.data = <char *>((<uintptr_t>raw + 63) & ~<uintptr_t>63)
-    b.bytes = nbytes
+    b.bytes = b.room = nbytes
     return 0
 
 
 cdef int grow_block(block *b, int64_t nbytes) except -1:
-    """Enlarge b, keeping its contents."""
+    """Enlarge b, keeping its contents. It is given more room than it asks for, since what is made
+    one by one would otherwise be copied each time; memory that is not touched costs nothing."""
     cdef block larger
     if nbytes <= b.bytes:
         return 0
-    allocate(&larger, nbytes)
-    if b.bytes:
-        memcpy(larger.data, b.data, <size_t>b.bytes)
-    free(b.raw)
-    b[0] = larger
+    if nbytes > b.room:
+        try:
+            allocate(&larger, nbytes + nbytes // 4)
+        except MemoryError:
+            allocate(&larger, nbytes)
+        if b.bytes:
+            memcpy(larger.data, b.data, <size_t>b.bytes)
+        free(b.raw)
+        b[0] = larger
+    b.bytes = nbytes
     return 0
 
 

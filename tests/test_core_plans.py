@@ -174,6 +174,21 @@ def test_state():
         state.read(0, 1)
 
 
+def test_state_grows_bit_by_bit():
+    """It has more room than it was asked for, and gives away only what it was asked for."""
+    state = _core.State()
+    for n in range(1, 3000, 7):
+        state.grow(n, 0)
+        assert state.nbytes == n and not state.read(max(n - 7, 0), min(n, 7)).any()
+        state.write(n - 1, np.full(1, n % 251, np.uint8))
+        for offset in (n, n - 1):
+            with pytest.raises(ValueError):
+                state.read(offset, 2)
+    whole = state.read(0, state.nbytes)
+    assert whole[::7].tolist() == [n % 251 for n in range(1, 3000, 7)]
+    assert whole.sum() == whole[::7].sum()
+
+
 def test_variables_are_needed_and_set():
     plan = small_plan()
     plan.needs, plan.sets = [2], [2, 3]

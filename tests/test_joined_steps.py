@@ -172,6 +172,23 @@ def test_small_variables_are_one_run(optimizer):
         assert [n for _, n in places] == [64, 100, 3, 1, 17, 3, 9]
 
 
+def test_variables_and_slots_of_one_name_begin_on_cache_lines(monkeypatch):
+    """As one variable as large as all would; and room for all variables is made at once."""
+    made = []
+    allocate = gp.Session._allocate
+    monkeypatch.setattr(
+        gp.Session, "_allocate", lambda self, placed: (made.append(placed), allocate(self, placed))
+    )
+    with gp.Graph().as_default():
+        sizes, optimizer = [1000] * 9, gp.train.AdamOptimizer()
+        plan, _, sess = many(optimizer, sizes, lambda feeds: [gp.square(f) for f in feeds])
+        assert len(made[0]) == len(gp.global_variables())
+        (step,) = [i for i in plan._insns if i.op.type == "ApplyAdam"]
+        assert [(v.dims, v.storage.start() % 64) for v in step.outs] == [((9000,), 0)] * 3
+        powers = [v for v in gp.global_variables() if "power" in v.name]
+        assert [sess.variable(v.op)[0] % 4 for v in powers] == [0, 0]
+
+
 def test_large_gradients_stay_where_they_are():
     with gp.Graph().as_default():
         rate = gp.train.RMSPropOptimizer(0.1)

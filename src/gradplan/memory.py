@@ -34,11 +34,12 @@ def alignment(nbytes: int) -> int:
 
 def state_order(
     variables: Sequence[Operation], trainable: Collection[Operation]
-) -> list[tuple[Operation, int]]:
-    """The order of variables in a session's memory, each with its size in bytes.
+) -> list[tuple[Operation, int, int]]:
+    """The order of variables in a session's memory, each with its size and alignment in bytes.
 
     What is trained lies together, and so do all slots of one name, those of large alignment first,
-    so that nothing lies between them: a step of many variables is one pass over memory.
+    so that nothing lies between them: a step of many variables is one pass over memory. Each such
+    group begins on a cache line, as one variable of its size would.
     """
     trained = {o.name for o in trainable}
 
@@ -46,11 +47,17 @@ def state_order(
         t = o.outputs[0]
         return shapes.size(t._shape) * t.dtype.size  # type: ignore[arg-type]
 
-    def order(o: Operation) -> tuple[bool, str, int]:
+    def group(o: Operation) -> tuple[bool, str]:
         owner, _, slot = o.name.rpartition("/")
-        return o not in trainable, slot if owner in trained else "", -alignment(nbytes(o))
+        return o not in trainable, slot if owner in trained else ""
 
-    return [(o, nbytes(o)) for o in sorted(variables, key=order)]
+    placed = []
+    before = None
+    for o in sorted(variables, key=lambda o: (group(o), -alignment(nbytes(o)))):
+        first = group(o) != before
+        placed.append((o, nbytes(o), ALIGNMENT if first else alignment(nbytes(o))))
+        before = group(o)
+    return placed
 
 
 def lifetimes(insns: Sequence[Insn]) -> list[Storage]:

@@ -412,8 +412,7 @@ class Session:
                 if o not in self._places
             ]
             trainable = {v.op for v in self._graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)}
-            for o, nbytes in memory.state_order(new, trainable):
-                self._allocate(o, nbytes)
+            self._allocate(memory.state_order(new, trainable))
             self._scanned = self._graph.version
         return self._places[op]
 
@@ -424,7 +423,8 @@ class Session:
     def random_state(self, op: Operation) -> tuple[int, int]:
         """Where the state of a random operation lies; made from its seeds when first asked for."""
         if op not in self._places:
-            offset, number = self._allocate(op, 16)
+            self._allocate([(op, 16, 16)])
+            offset, number = self._places[op]
             self._state.write(offset, initial_state(op).view(np.uint8))
             self._state.set_flag(number)
         return self._places[op]
@@ -433,19 +433,24 @@ class Session:
         """A list that an operation calling back into Python keeps in this session."""
         return self._memories.setdefault(op, [])
 
-    def _allocate(self, op: Operation, nbytes: int) -> tuple[int, int]:
-        step = memory.alignment(nbytes)
-        place = -(-self._bytes // step) * step, len(self._places)
-        after = place[0] + nbytes
+    def _allocate(self, placed: list[tuple[Operation, int, int]]) -> None:
+        """Make room for states, each with its size and alignment in bytes: all or none."""
+        end, places = self._bytes, {}
+        for number, (op, nbytes, alignment) in enumerate(placed, len(self._places)):
+            start = -(-end // alignment) * alignment
+            end, places[op] = start + nbytes, (start, number)
         try:
-            self._state.grow(after, len(self._places) + 1)
+            self._state.grow(end, len(self._places) + len(places))
         except MemoryError:
+            op, nbytes, _ = max(placed, key=lambda each: each[1])
             raise errors.ResourceExhaustedError(
-                None, op, f"OOM when allocating {nbytes} bytes for the state of {op}"
+                None,
+                op,
+                f"OOM when allocating {end - self._bytes} bytes for what lives between runs, "
+                f"{nbytes} of them for {op}",
             ) from None
-        self._bytes = after
-        self._places[op] = place
-        return place
+        self._bytes = end
+        self._places.update(places)
 
     def load(self, values: Mapping[Any, Any]) -> None:
         """Write values to variables without growing the graph.
