@@ -379,6 +379,18 @@ def _sum(terms: Sequence[Tensor]) -> Tensor:
     return add_n(terms, name="AddN")
 
 
+@contextmanager
+def _made_at(op: Operation) -> Iterator[None]:
+    """Whoever reads a plan or an error of a gradient wants to see the line of the operation that is
+    differentiated."""
+    graph = op.graph
+    before, graph.line = graph.line, graph.line or op.source
+    try:
+        yield
+    finally:
+        graph.line = before
+
+
 def _step_back(
     op: Operation,
     dys: Sequence[Tensor | None],
@@ -395,9 +407,12 @@ def _step_back(
         return
     graph = op.graph
     before = graph.version
-    with graph.name_scope(f"{op.name}_grad".rsplit(graph._scope + "/", 1)[-1]):
-        # what is computed again in a loop or conditional reads variables when that read them
-        with graph.control_dependencies(op.control_inputs if "bodies" in op.attrs else ()):
+    with graph.name_scope(f"{op.name}_grad".rsplit(graph._scope + "/", 1)[-1]), _made_at(op):
+        if "bodies" in op.attrs:
+            # what is computed again reads variables when the loop or conditional read them
+            with graph.control_dependencies(op.control_inputs):
+                dxs = as_list(gradient(op, *dys))
+        else:
             dxs = as_list(gradient(op, *dys))
         names = gradient.names(op) if hasattr(gradient, "names") else ()
         names = graph.extras.get("gradient_names", {}).get(op, names)
@@ -417,10 +432,6 @@ def _step_back(
     for made, name in named:
         if name[0] == "/":
             graph.rename(made, name[1:])
-    # Whoever reads the plan or an error wants to see the line of the operation that is
-    # differentiated.
-    for made in graph._ops[before:]:
-        made.source = op.source
     for i, (x, dx) in enumerate(zip(op.inputs, dxs, strict=True)):
         if dx is None or not x.dtype.is_floating:
             continue

@@ -95,7 +95,7 @@ class Operation:
         self.control_inputs = control_inputs
         self.asked: tuple[int, ...] = ()
         self.gradient_type: str | None = None
-        self.source = source or user_line()
+        self.source = source or graph.line or user_line()
         self.origin = origin or self
         self.outputs = tuple(
             [Tensor(self, i, dtype, shape) for i, (dtype, shape) in enumerate(outputs)]
@@ -276,6 +276,8 @@ class Graph(Names, Collections):
         self._overrides: dict[str, str] = {}  # of gradients: type -> registered name
         self._collections: dict[Any, list[Any]] = {}
         self._finalized = False
+        #: The source line to which what is made now belongs, if it is not that which makes it.
+        self.line: tuple[str, int] | None = None
         #: For the inside of a loop or conditional (body.py): the graph that it is part of.
         self.outer: Graph | None = None
         self.seed: int | None = None
@@ -537,18 +539,27 @@ def get_default_graph() -> Graph:
     return _global_graph
 
 
-@contextmanager
-def _innermost(stack: list[Any], item: Any) -> Iterator[None]:
-    stack.append(item)
-    try:
-        yield
-    finally:  # what was entered last is left first, even if it is no longer the innermost
-        del stack[len(stack) - 1 - stack[::-1].index(item)]
+class _Innermost:
+    """With it, an item is the last of a stack."""
+
+    __slots__ = ("_item", "_stack")
+
+    def __init__(self, stack: list[Any], item: Any) -> None:
+        self._stack, self._item = stack, item
+
+    def __enter__(self) -> None:
+        self._stack.append(self._item)
+
+    def __exit__(self, *error: object) -> None:
+        if self._stack[-1] is self._item:
+            self._stack.pop()
+        else:  # what was entered last is left first, even if it is no longer the innermost
+            del self._stack[len(self._stack) - 1 - self._stack[::-1].index(self._item)]
 
 
 def default_graph(graph: Graph) -> AbstractContextManager[None]:
     """Make ``graph`` the default, even in the inside of one of its loops: to go out of it."""
-    return _innermost(_stack.graphs, graph)
+    return _Innermost(_stack.graphs, graph)
 
 
 def reset_default_graph() -> None:
@@ -566,7 +577,7 @@ def get_default_session() -> Any:
 
 def default_session(session: Any) -> AbstractContextManager[None]:
     """Make ``session`` the default inside the block."""
-    return _innermost(_stack.sessions, session)
+    return _Innermost(_stack.sessions, session)
 
 
 def _session_for(session: Any, graph: Graph, purpose: str) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from gradplan.source import at_user_line
@@ -83,28 +83,39 @@ class Names:
             raise ValueError(at_user_line(_no_name(name)))
         return self.unique_name(name)
 
-    @contextmanager
-    def name_scope(self, name: str | None) -> Iterator[str]:
+    def name_scope(self, name: str | None) -> AbstractContextManager[str]:
         """Put the names of what is made inside under ``name/``; yields the full scope with slash.
 
         None or ``""`` goes back to the root; a name that ends in ``/`` re-enters that very scope.
         """
         graph = self.current
-        before = graph._scope
         if not name:
             scope = ""
         elif name.endswith("/"):
             scope = name[:-1]
         else:
-            pattern = _SCOPE_NAME if before else _OP_NAME
+            pattern = _SCOPE_NAME if graph._scope else _OP_NAME
             if not pattern.fullmatch(name):
                 raise ValueError(at_user_line(_no_name(name)))
             scope = graph.unique_name(name)
-        graph._scope = scope
-        try:
-            yield f"{scope}/" if scope else ""
-        finally:
-            graph._scope = before
+        return _Within(graph, scope)
+
+
+class _Within:
+    """With it, a graph's scope is another one: a class, since a generator takes twice as long, and
+    there is a scope for nearly every operation."""
+
+    __slots__ = ("_before", "_graph", "_scope")
+
+    def __init__(self, graph: Names, scope: str) -> None:
+        self._graph, self._scope = graph, scope
+
+    def __enter__(self) -> str:
+        self._before, self._graph._scope = self._graph._scope, self._scope
+        return f"{self._scope}/" if self._scope else ""
+
+    def __exit__(self, *error: object) -> None:
+        self._graph._scope = self._before
 
 
 def named(*names: Any) -> Callable[[Any], Any]:

@@ -54,6 +54,7 @@ MAP, REDUCE, VIEW, CALL, STATE, HOST = Kind
 
 #: What remains of a declaration is attached by decorators: @softplus.gradient and so on.
 _RULES = ("gradient", "shape", "lower", "parts", "static", "batch", "known")
+_NAME = frozenset(["name"])
 #: Of an operation that only a pass makes: any inputs, one result.
 _DEFAULTS: dict[str, Any] = dict.fromkeys((*_RULES, "function", "sized", "failure"))
 _DEFAULTS |= {"inputs": (), "attrs": {}, "in_types": ("any*",), "out_types": ("T",)}
@@ -233,8 +234,8 @@ def op(
         @functools.wraps(function)
         def build(*args: Any, **kwargs: Any) -> Any:
             made = function(*args, **kwargs)  # Python itself reports missing or unknown arguments
-            if made is None and len(args) == n and not kwargs:
-                return apply(opdef, args, defaults, default_name)
+            if made is None and len(args) == n and not kwargs.keys() - _NAME:  # mostly
+                return apply(opdef, args, defaults, kwargs.get("name") or default_name)
             bound = dict(zip(names, args, strict=False))
             bound.update(kwargs)
             if made is None:
@@ -503,6 +504,25 @@ def _infer_types(
         first = in_types[0]
         if first in opdef.type_set and all([t is first for t in in_types]):
             return (first,)  # nearly every operation of nearly every graph
+    common = _check_types(opdef, in_types) if in_types or opdef.in_types else None
+    out: list[DType] = []
+    for word in opdef.out_types:
+        if word[0] == "@":
+            if word[-1] == "*":
+                out.extend(attrs[word[1:-1]])
+            else:
+                out.append(attrs[word[1:]])
+        elif word in ("T", "T*"):
+            if common is None:
+                raise TypeError("takes at least one input")
+            out += [common] * (1 if word == "T" else attrs["num"])
+        else:
+            out.append(_FIXED[word])
+    return tuple(out)
+
+
+def _check_types(opdef: OpDef, in_types: Sequence[DType]) -> DType | None:
+    """The type that T stands for, if any does; TypeError for inputs of types that do not fit."""
     spec, names = _expand(opdef, len(in_types))
     if len(spec) != len(in_types):
         raise TypeError(f"takes {len(spec)} inputs, not {len(in_types)}")
@@ -533,19 +553,7 @@ def _infer_types(
             raise TypeError(
                 f"input '{parameter}' has type {given.name}, not one of: {listed}{hint}"
             )
-    out = []
-    for word in opdef.out_types:
-        if word in ("T", "T*"):
-            if common is None:
-                raise TypeError("takes at least one input")
-            out += [common] * (1 if word == "T" else attrs["num"])
-        elif word[0] == "@" and word[-1] == "*":
-            out.extend(attrs[word[1:-1]])
-        elif word[0] == "@":
-            out.append(attrs[word[1:]])
-        else:
-            out.append(_FIXED[word])
-    return tuple(out)
+    return common
 
 
 def infer_shapes(

@@ -191,7 +191,9 @@ class TensorShape:
 
 def as_shape(value: Any) -> Shape | None:
     """Any of TF1's ways to write a shape, as a tuple of ints and None (or None: unknown rank)."""
-    if value is None or type(value) is tuple and all(type(d) is int and d >= 0 for d in value):
+    if value is None:
+        return None
+    if type(value) is tuple and all([d is None or type(d) is int and d >= 0 for d in value]):
         return value
     if isinstance(value, TensorShape):
         return value._dims
@@ -208,12 +210,12 @@ def as_shape(value: Any) -> Shape | None:
 
 def merge(a: Shape | None, b: Shape | None) -> Shape | None | bool:
     """The more definite of two static shapes, or False if they contradict each other."""
+    if a == b:
+        return a
     if a is None or b is None:
         return b if a is None else a
     if len(a) != len(b):
         return False
-    if a == b:
-        return a
     if any([x != y and x is not None and y is not None for x, y in zip(a, b, strict=True)]):
         return False
     return tuple([y if x is None else x for x, y in zip(a, b, strict=True)])

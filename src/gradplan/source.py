@@ -10,9 +10,18 @@ import types
 from typing import Any
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-# Whether a file is gradplan's own: asked some ten times an operation. What `with` calls stands
-# between a scope and the line that opens it.
-_inside: dict[str, bool] = {contextlib.__file__: True}
+
+
+class _Inside(dict[str, bool]):
+    """Whether a file is gradplan's own: asked some ten times an operation."""
+
+    def __missing__(self, file: str) -> bool:
+        inside = self[file] = file.startswith(_PACKAGE)
+        return inside
+
+
+# What `with` calls stands between a scope and the line that opens it.
+_inside = _Inside({contextlib.__file__: True})
 
 
 def at_user_line(message: str) -> str:
@@ -24,18 +33,9 @@ def at_user_line(message: str) -> str:
 def user_line() -> tuple[str, int]:
     """File and line of the innermost frame outside gradplan: the user's own source line."""
     frame = sys._getframe(1)
-    while True:
-        file = frame.f_code.co_filename
-        if not _is_inside(file) or frame.f_back is None:
-            return file, frame.f_lineno
-        frame = frame.f_back
-
-
-def _is_inside(file: str) -> bool:
-    inside = _inside.get(file)
-    if inside is None:
-        inside = _inside[file] = file.startswith(_PACKAGE)
-    return inside
+    while _inside[frame.f_code.co_filename] and (back := frame.f_back) is not None:
+        frame = back
+    return frame.f_code.co_filename, frame.f_lineno
 
 
 # ---- errors of the functions that users call -----------------------------------------------------
@@ -84,7 +84,7 @@ def located(function: Any) -> Any:
 def _complete(error: Exception, function: Any) -> None:
     step: Any = error.__traceback__
     while step is not None:
-        if not _is_inside(step.tb_frame.f_code.co_filename):
+        if not _inside[step.tb_frame.f_code.co_filename]:
             return
         step = step.tb_next
     if len(error.args) != 1:

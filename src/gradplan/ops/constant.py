@@ -40,7 +40,16 @@ def _(attrs: dict[str, Any], in_shapes: Any) -> Any:
     return attrs["value"]
 
 
-_PLAIN = (None, dtypes.float32, dtypes.float64)
+#: The type of a constant that is one number of Python's, by its own and the wanted one.
+_PLAIN = {
+    (float, None): dtypes.float32,
+    (float, dtypes.float32): dtypes.float32,
+    (float, dtypes.float64): dtypes.float64,
+    (int, None): dtypes.int32,
+    (int, dtypes.int32): dtypes.int32,
+    (int, dtypes.float32): dtypes.float32,
+    (int, dtypes.float64): dtypes.float64,
+}
 
 
 def to_array(value: Any, dtype: DType | None = None) -> tuple[np.ndarray, DType]:
@@ -54,10 +63,11 @@ def to_array(value: Any, dtype: DType | None = None) -> tuple[np.ndarray, DType]
     ValueError
         If the lists are ragged.
     """
-    if type(value) is float and dtype in _PLAIN and -1e38 < value < 1e38:  # most constants
-        out = np.array(value, np.float32 if dtype is None else dtype.np)
+    plain = _PLAIN.get((type(value), dtype))
+    if plain is not None and -(2**31) < value < 2**31:  # most constants
+        out = np.array(value, plain.np)
         out.flags.writeable = False
-        return out, dtype or dtypes.float32
+        return out, plain
     from_numpy = isinstance(value, (np.ndarray, np.generic))
     try:
         given = np.asarray(value)
@@ -271,8 +281,11 @@ def shape_constant(shape: Any, name: str = "shape") -> Tensor:
     if dims is None or None in dims:
         raise ValueError(at_user_line(f"this shape must be known, not {shapes.text(dims)}"))
     shapes.size(dims)  # type: ignore[arg-type]
-    wide = any(d > dtypes.int32.max for d in dims)  # type: ignore[operator]
-    return constant(np.array(dims, np.int64 if wide else np.int32), name=name)
+    wide = any([d > dtypes.int32.max for d in dims])  # type: ignore[operator]
+    dtype = dtypes.int64 if wide else dtypes.int32
+    data = np.array(dims, dtype.np)
+    data.flags.writeable = False
+    return apply(_const.opdef, [], {"value": data, "dtype": dtype}, name)
 
 
 # ---- placeholders --------------------------------------------------------------------------------

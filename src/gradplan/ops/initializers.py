@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -369,6 +371,15 @@ def lecun_normal(seed: int | None = None, dtype: Any = dtypes.float32) -> Varian
 def lecun_uniform(seed: int | None = None, dtype: Any = dtypes.float32) -> VarianceScaling:
     """Uniform of variance ``1 / inputs``."""
     return VarianceScaling(1.0, "fan_in", "uniform", seed, dtype)
+
+
+_PARAMETERS = inspect.signature(Initializer()).parameters
+
+
+def parameters_of(given: Any) -> Mapping[str, inspect.Parameter]:
+    """The parameters of what is called for an initial value, mostly an initializer of these."""
+    own = type(given).__call__ is Initializer.__call__
+    return _PARAMETERS if own else inspect.signature(given).parameters
 
 
 # The names of tf.initializers and of tf itself.

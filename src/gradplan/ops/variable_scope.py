@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import functools
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -634,7 +633,7 @@ def _initial_value(
         if dims is not None:
             raise ValueError("If initializer is a constant, do not specify shape.")
         return given, wanted  # a value keeps its own type, unless one was asked for
-    parameters = inspect.signature(given).parameters
+    parameters = initializers.parameters_of(given)
     if dims is None and all(p.default is not p.empty for p in parameters.values()):
         return given, wanted  # a function that knows the shape itself
     if dims is None or None in dims:
