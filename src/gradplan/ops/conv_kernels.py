@@ -386,7 +386,8 @@ def _spread(binder: Any, op: Any, axes: Any, dx: Any, f: Any, dy: Any) -> None:
     window = math.prod(a.taps for a in axes) * dx.dims[-1]
     wide = f.reshaped((window, f.dims[-1])).transposed((1, 0))
     dy = binder.contiguous(dy)
-    attrs = [n for name in ("taps", "stride", "dilation", "before") for n in _each(axes, name)]
+    names = "taps", "stride", "dilation", "before"
+    attrs = [getattr(axis, name) for name in names for axis in axes]
     each = max(1, NEAR * dy.dims[0] // max(1, math.prod(dy.dims[:-1]) * window))
     for start in range(0, dy.dims[0], each):
         n = min(each, dy.dims[0] - start)
@@ -394,10 +395,6 @@ def _spread(binder: Any, op: Any, axes: Any, dx: Any, f: Any, dy: Any) -> None:
         made = binder.scratch(op.name, dy.dtype, (*part.dims[:-1], window))
         binder.emit("matmul", [_matrix(made)], [_matrix(part), wide])
         binder.emit("windows_add", [dx.window(0, start, n)], [made], attrs)
-
-
-def _each(axes: Any, name: str) -> list[int]:
-    return [getattr(axis, name) for axis in axes]
 
 
 def _lower_filter(binder: Any, op: Any) -> None:
