@@ -38,6 +38,7 @@ FLAGS = {
 # What gains nothing from wider vectors is compiled once; its kernels are listed in kernels.h.
 ONCE = [
     "csrc/run.c",
+    "csrc/place.c",
     "csrc/loop.c",
     "csrc/pool.c",
     "csrc/dispatch.c",

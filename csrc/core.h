@@ -45,6 +45,13 @@ typedef struct {
  * the fetches are set. */
 int gp_loop_run(const gp_table *table, gp_run *run, gp_loop *loop, int64_t nanoseconds);
 
+/* place.c: offsets for n buffers, one after the other, each of so many bytes and alive from one
+ * instruction to another: where no two that live at one time overlap. The sum of all bytes fits in
+ * an int64; `room` is GP_PLACE_BYTES for each buffer. Returns the end of the highest. */
+enum { GP_PLACE_BYTES = 32 };
+int64_t gp_place(int64_t n, const int64_t *bytes, const int64_t *first, const int64_t *last,
+                 int64_t *offset, void *room);
+
 /* pool.c */
 enum { GP_MAX_THREADS = 256 };
 void gp_parallel(int threads, int64_t n_tasks, void (*fn)(void *ctx, int64_t task), void *ctx);

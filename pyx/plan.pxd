@@ -70,6 +70,8 @@ cdef extern from "core.h" nogil:
     const char *gp_extent(const gp_buf *, int64_t *, int64_t *)
     const char *gp_plan_check(const gp_table *, const gp_plan *, int64_t *, int64_t *)
     int gp_plan_run(const gp_table *, gp_run *)
+    enum: GP_PLACE_BYTES
+    int64_t gp_place(int64_t, const int64_t *, const int64_t *, const int64_t *, int64_t *, void *)
     int gp_n_workers()
     int gp_n_tables()
     const gp_table *gp_table_at(int)

@@ -205,3 +205,23 @@ cdef class State:
         memset(&self.flags, 0, sizeof(block))
         memset(&self.arena, 0, sizeof(block))
         self.release()
+
+
+def place(nbytes, first, last):
+    """Where buffers lie, of so many bytes and alive from instruction `first` to `last`, and the
+    bytes of all together: each takes the smallest gap that fits among those before it."""
+    cdef cnp.ndarray sizes = np.array(nbytes, np.int64), begin = np.array(first, np.int64)
+    cdef cnp.ndarray end = np.array(last, np.int64), offsets = np.empty(sizes.size, np.int64)
+    cdef int64_t n = sizes.size, peak
+    if not sizes.ndim == begin.ndim == end.ndim == 1 or not n == begin.size == end.size:
+        raise ValueError("three lists of one length are expected")
+    if n and sizes.min() < 0:
+        raise ValueError("a buffer has a negative size")
+    if sum(nbytes) >> 62:
+        raise MemoryError(f"{sum(nbytes)} bytes are asked for")
+    cdef cnp.ndarray room = np.empty(n * GP_PLACE_BYTES, np.uint8)
+    with nogil:
+        peak = gp_place(n, <int64_t *>cnp.PyArray_DATA(sizes), <int64_t *>cnp.PyArray_DATA(begin),
+                        <int64_t *>cnp.PyArray_DATA(end), <int64_t *>cnp.PyArray_DATA(offsets),
+                        cnp.PyArray_DATA(room))
+    return offsets.tolist(), peak

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import gradplan as gp
-from gradplan import bind, memory, passes, schedule, tiling
+from gradplan import _core, bind, memory, passes, schedule, tiling
 from gradplan.dtypes import float32, float64
 from gradplan.passes import extract
 from gradplan.views import ARENA, EXTERN, Storage, View
@@ -89,7 +89,45 @@ def test_place(drawn):
     assert len(set(places)) == len(places)
 
 
+@settings(max_examples=200)
+@given(intervals)
+def test_each_takes_the_smallest_gap_among_those_before_it(drawn):
+    placed, want = [], []
+    for first, more, size in drawn:
+        among = sorted(
+            (low, high) for low, high, f, e in placed if f <= first + more and first <= e
+        )
+        gaps, end = [], 0
+        for low, high in among:
+            if low - end >= size:
+                gaps.append((low - end, end))
+            end = max(end, high)
+        want.append(min(gaps)[1] if gaps else end)
+        placed.append((want[-1], want[-1] + size, first, first + more))
+    firsts, mores, sizes = zip(*drawn, strict=True)
+    lasts = [f + m for f, m in zip(firsts, mores, strict=True)]
+    assert _core.place(sizes, firsts, lasts) == (want, max(high for _, high, _, _ in placed))
+
+
+@pytest.mark.parametrize(
+    "given, error",
+    [
+        (([1], [0], [0, 0]), ValueError),
+        (([1], [], [0]), ValueError),
+        (([[1]], [[0]], [[0]]), ValueError),
+        (([-1], [0], [0]), ValueError),
+        (([2**61] * 2, [0] * 2, [0] * 2), MemoryError),
+        (([2**63], [0], [0]), OverflowError),
+        ((["a"], [0], [0]), (TypeError, ValueError)),
+    ],
+)
+def test_place_refuses_what_are_no_buffers(given, error):
+    with pytest.raises(error):
+        _core.place(*given)
+
+
 def test_place_of_nothing():
+    assert _core.place([], [], []) == ([], 0)
     assert memory.place([]) == (0, 0)
     assert memory.place([insn([view(3, segment=EXTERN)], [view(3, segment=EXTERN)])]) == (0, 0)
 

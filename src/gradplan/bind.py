@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -136,16 +136,18 @@ class Binder:
         if self.program.used is None:  # the same for all shapes
             self.program.used = self._used()
         self._used_tensors, live = self.program.used
-        fetched = set(self.program.fetches)
         for i, t in enumerate(self.program.feeds):
             nbytes = shapes.size(self._shapes[t]) * t.dtype.size
             storage = Storage(t.op.name, nbytes, EXTERN, 0, i)
             self._views[t] = View(storage, t.dtype, self._shapes[t])
-        copied: set[int] = set()
+        wanted: dict[Tensor, list[int]] = {}  # the numbers of a fetch
+        for i, t in enumerate(self.program.fetches):
+            wanted.setdefault(t, []).append(i)
         for t in self._lower_all(live):
-            if t in fetched and self.view(t).storage.segment == STATE:
-                self._fetch_by_copy(t, copied)  # now, before the variable is written
-        self._fetch(copied)
+            if t in wanted and self.view(t).storage.segment == STATE:
+                for i in wanted.pop(t):  # now, before the variable is written
+                    self.copy(self._fetch_view(t, i), self.view(t))
+        self._fetch(wanted)
         if self.optimised:
             memory.alias(self.insns)
         peak, bound = memory.place(self.insns, reuse=self.optimised)
@@ -334,11 +336,12 @@ class Binder:
             views = [self.contiguous(self.view(t)) for t in op.inputs]
             self.emit(opdef.kernel, [self.result(op, i) for i in range(len(op.outputs))], views)
 
-    def _fetch(self, copied: set[int]) -> None:
-        """Let what is fetched be computed where it is fetched to; else copy it there."""
+    def _fetch(self, wanted: Container[Tensor]) -> None:
+        """Let what is fetched, and wanted still, be computed where it is fetched to; else copy it
+        there."""
         n_feeds = len(self.program.feeds)
         for i, t in enumerate(self.program.fetches):
-            if i in copied:
+            if t not in wanted:
                 continue
             self._op = t.op
             view = self.view(t)
@@ -347,12 +350,6 @@ class Binder:
                 s.segment, s.slot = EXTERN, n_feeds + i
             else:
                 self.copy(self._fetch_view(t, i), view)
-
-    def _fetch_by_copy(self, t: Tensor, copied: set[int]) -> None:
-        for i, fetch in enumerate(self.program.fetches):
-            if fetch is t:
-                self.copy(self._fetch_view(t, i), self.view(t))
-                copied.add(i)
 
     def _fetch_view(self, t: Tensor, i: int) -> View:
         dims = self._shapes[t]

@@ -3,16 +3,16 @@ instructions, which never change what is computed.
 
 ``alias`` lets the result of an elementwise instruction take the place of an operand that dies
 there; ``place`` gives offsets, largest buffer first, each in the smallest gap that fits among the
-buffers alive at the same time (greedy by size: Y. Pisarchyk and J. Lee, arXiv 2001.03288).
+buffers alive at the same time (greedy by size: Y. Pisarchyk and J. Lee, arXiv 2001.03288; the walk
+is in csrc/place.c).
 """
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
-from gradplan import shapes, tiling
+from gradplan import _core, shapes, tiling
 
 if TYPE_CHECKING:
     from gradplan.bind import Insn
@@ -146,22 +146,11 @@ def place(insns: Sequence[Insn], reuse: bool = True) -> tuple[int, int]:
         for s in storages:
             s.offset, peak = peak, peak + _aligned(s.bytes)
         return peak, live_bound(storages, len(insns))
-    peak = 0
-    placed: list[tuple[int, int, int, int]] = []  # where from and to, when from and to; sorted
-    for s in sorted(storages, key=lambda s: (-s.bytes, s.first)):
-        size = _aligned(s.bytes)
-        first, last = s.first, s.last
-        best, best_gap, end = None, 0, 0
-        for low, high, born, dies in placed:
-            if born <= last and first <= dies:
-                gap = low - end
-                if gap >= size and (best is None or gap < best_gap):
-                    best, best_gap = end, gap
-                if high > end:
-                    end = high
-        s.offset = end if best is None else best
-        insort(placed, (s.offset, s.offset + size, first, last))
-        peak = max(peak, s.offset + size)
+    by_size = sorted(storages, key=lambda s: (-s.bytes, s.first))
+    nbytes = [_aligned(s.bytes) for s in by_size]
+    offsets, peak = _core.place(nbytes, [s.first for s in by_size], [s.last for s in by_size])
+    for s, offset in zip(by_size, offsets, strict=True):
+        s.offset = offset
     return peak, live_bound(storages, len(insns))
 
 

@@ -60,13 +60,12 @@ CONVOLUTION_MAP.lower = _lower
 def run(program: Program) -> Program:
     """See the module's text."""
     consumers = program.consumers()
-    kept = program.kept()
-    pinned = program.pinned()
+    kept = program.kept() | {t for op in program.pinned() for t in op.outputs}
     chains: dict[Operation, Chain] = {}  # by the last member
     inside: set[Operation] = set()  # the others
     for op in program._ops:
         if op.type in CONVOLUTIONS and op.attrs["data_format"][-1] == "C" and is_pure(op):
-            chain = _chain(op, consumers, kept | {t for c in pinned for t in c.outputs})
+            chain = _chain(op, consumers, kept)
             if chain is not None:
                 chains[chain.members[-1]] = chain
                 inside.update(chain.members[:-1])

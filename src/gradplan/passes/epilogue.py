@@ -66,14 +66,14 @@ MATMUL_MAP.lower = _lower
 def run(program: Program) -> Program:
     """See the module's text."""
     consumers = program.consumers()
-    kept = program.kept()
     pinned = program.pinned()
+    kept = program.kept() | {t for op in pinned for t in op.outputs}
     sizes = probe(program)
     products: set[Operation] = set()  # they run inside the operation that takes their result
     maps: dict[Operation, Tensor] = {}  # such an operation, and the product that it takes
     sums: dict[Operation, Operation] = {}  # and the sum of its columns
     for op in program._ops:
-        product = _product_for(op, consumers, kept | {t for c in pinned for t in c.outputs}, sizes)
+        product = _product_for(op, consumers, kept, sizes)
         if product is not None and op not in pinned:
             products.add(product.op)
             maps[op] = product
