@@ -712,3 +712,28 @@ def test_a_joined_result_that_another_takes_too():
     for other in (gp.matmul(part, w), gp.reduce_sum(part, 0), part * part, gp.nn.softmax(part)):
         value = np.arange(15, dtype=np.float32).reshape(3, 5)
         both([y, other], {x: value, w: np.ones((5, 2), np.float32)})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32, np.bool_])
+def test_a_constant_of_one_number_takes_the_room_of_one(dtype, unoptimised):
+    with gp.Graph().as_default():
+        c = gp.constant(np.ones((), dtype), shape=[300, 400])
+        x = gp.placeholder(dtype, [None, 300, 400])
+        looks = [c, gp.transpose(c), c[::2, 1:], gp.reshape(c, [-1]), gp.concat([c, c], 1)]
+        looks += [gp.where(gp.equal(x[0], c), x[0], c), gp.reduce_sum(gp.cast(c, gp.float32))]
+        v = gp.Variable(c)
+        fed = {x: np.zeros((2, 300, 400), dtype)}
+        found = []
+        for config in (None, unoptimised):
+            with gp.Session(config=config) as sess:
+                sess.run(v.initializer)
+                found.append(sess.run([*looks, v], fed))
+                assert sess.plan(v.initializer).constants.nbytes <= 128
+                found[-1][0][:] = 0  # a copy, not the constant itself
+        ones = np.ones((300, 400), dtype)
+        want = [ones, ones.T, ones[::2, 1:], ones.ravel(), np.hstack([ones, ones]), ones, 120_000]
+        for results in found:
+            assert not results.pop(0).any()
+            for a, b in zip(results, [*want[1:], ones], strict=True):
+                np.testing.assert_array_equal(a, b)
+        assert c.op.get_attr("value").strides == (0, 0)

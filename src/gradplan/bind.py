@@ -397,9 +397,12 @@ class Binder:
     def constant(self, name: str, dtype: DType, value: Any) -> View:
         """A value that is known by now, kept with the plan."""
         array = np.asarray(value, dtype.np)
+        dims, strides = array.shape, None
+        if array.size and not any(array.strides):  # one number for all of them
+            array, strides = array.flat[:1], (0,) * len(dims)
         storage = Storage(name, array.nbytes, CONST)
         self.constants.append((storage, array))
-        return View(storage, dtype, array.shape)
+        return View(storage, dtype, dims, strides)
 
     def written(self, op: Operation, i: int = 0) -> View:
         """The variable that the operation writes as its input ``i``; its result lies there too."""

@@ -182,9 +182,12 @@ def constant(
         if data.size > n or not data.size and n:
             raise ValueError(f"{data.size} values do not fill a constant of shape {dims}")
         flat = data.ravel()
-        last = flat[-1:] if n else flat
-        data = np.concatenate([flat, np.repeat(last, n - data.size)]).reshape(dims)  # type: ignore[arg-type]
-        data.flags.writeable = False
+        if flat.size == 1 and n:  # one number for all costs the memory of one
+            data = np.broadcast_to(flat.reshape(()), dims)  # type: ignore[arg-type]
+        else:
+            last = flat[-1:] if n else flat
+            data = np.concatenate([flat, np.repeat(last, n - data.size)]).reshape(dims)  # type: ignore[arg-type]
+            data.flags.writeable = False
     return apply(_const.opdef, [], {"value": data, "dtype": found}, name)
 
 

@@ -21,6 +21,10 @@ from gradplan.graph import Operation, Tensor
 from gradplan.program import Program, is_pure, rebuild
 
 
+#: Of an array that is compared with others; two larger ones are seldom equal.
+MOST_BYTES = 1 << 16
+
+
 def run(program: Program) -> Program:
     """See the module's text."""
     seen: dict[Any, tuple[Tensor, ...]] = {}
@@ -46,6 +50,8 @@ def _hashable(value: Any) -> Any:
     """Equal for equal attributes; arrays count by their bits, so that 0.0 and -0.0 stay two
     constants."""
     if isinstance(value, np.ndarray):
+        if value.nbytes > MOST_BYTES:
+            return id(value)
         return value.dtype.str, value.shape, value.tobytes()
     if isinstance(value, float):
         return value.hex()
