@@ -20,7 +20,6 @@ import numpy as np
 from gradplan.graph import Operation, Tensor
 from gradplan.program import Program, is_pure, rebuild
 
-
 #: Of an array that is compared with others; two larger ones are seldom equal.
 MOST_BYTES = 1 << 16
 
