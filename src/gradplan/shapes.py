@@ -3,6 +3,7 @@ rank is unknown; :class:`TensorShape` and :class:`Dimension` are what TensorFlow
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -265,7 +266,8 @@ def size(shape: Sequence[int]) -> int:
     return math.prod(shape)
 
 
-def strides(shape: Sequence[int]) -> tuple[int, ...]:
+@functools.lru_cache(4096)  # asked several times for every operation that is bound
+def strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Row-major strides in elements: ``strides((2, 3, 4)) == (12, 4, 1)``."""
     out = []
     step = 1
