@@ -247,6 +247,7 @@ cdef class Executable:
     cdef block const_block
     cdef object on_error, host, host_error
     cdef public object source  # what it was made from, for people
+    cdef readonly int64_t weight  # bytes of it and of what it was made from
 
     def __cinit__(self, State state not None, bufs, insns, args, attrs, constants, int64_t arena_bytes,
                   feeds, fetches, needs, sets, on_error, host=None, threads=0):
@@ -286,6 +287,8 @@ cdef class Executable:
         for i in range(self.n_fetches):
             slot_bytes[self.n_feeds + i] = spec_bytes(&self.fetches[i])
         p.slot_bytes = slot_bytes
+        # Measured: most of it are the objects of which the records were made.
+        self.weight = 10_000 + 730 * p.n_bufs + 2 * self.const_block.bytes
         self.c_run.plan = p
         self.c_run.slot = <char **>self.keep(Memory(p.n_slots, sizeof(char *)))
         self.c_run.ptr = <char **>self.keep(Memory(p.n_bufs, sizeof(char *)))

@@ -8,16 +8,16 @@
 
 cdef class Plans:
     """The executables of one program, by the shapes of what it takes and the values of those
-    arguments, numbered in `valued`, that shapes follow from. bind(args) makes one; the `most` that
-    were used last are kept."""
+    arguments, numbered in `valued`, that shapes follow from. bind(args) makes one; those that were
+    used last are kept, as many as weigh no more than `room` together, and four in any case."""
     cdef object bind
     cdef dict found
     cdef tuple valued
-    cdef Py_ssize_t most
+    cdef int64_t room, weight
     cdef readonly Executable last
 
-    def __cinit__(self, bind, valued, Py_ssize_t most):
-        self.bind, self.valued, self.most = bind, tuple(valued), most
+    def __cinit__(self, bind, valued, int64_t room):
+        self.bind, self.valued, self.room = bind, tuple(valued), room
         self.found = {}
 
     def __len__(self):
@@ -32,16 +32,24 @@ cdef class Plans:
         if exe is not None and not self.valued and exe.fits(args):
             return exe
         key = self.key(args)
-        exe = self.found.pop(key, None)  # it moves to the end of those that were used
+        exe = self.found.get(key)
         if exe is None or not exe.fits(args):
             exe = self.bind(args)
             if exe is None or not exe.fits(args):
                 raise TypeError("the bound arguments do not fit the executable")
+        self.drop(key)  # it moves to the end of those that were used
         self.found[key] = exe
-        if len(self.found) > self.most:
-            del self.found[next(iter(self.found))]
+        self.weight += exe.weight
+        while self.weight > self.room and len(self.found) > 4:
+            self.drop(next(iter(self.found)))
         self.last = exe
         return exe
+
+    cdef int drop(self, key) except -1:
+        cdef Executable exe = self.found.pop(key, None)
+        if exe is not None:
+            self.weight -= exe.weight
+        return 0
 
     cdef object key(self, tuple args):
         cdef int64_t[GP_MAX_RANK + 1] words

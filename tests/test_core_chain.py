@@ -135,10 +135,18 @@ def test_the_plans_used_last_are_kept():
         made.append(len(args[0]))
         return source.find(args)
 
-    kept = _core.Plans(bind, (), 2)
-    for n in (1, 2, 1, 3, 1, 2):
+    weight = source.find((array([1]),)).weight
+    assert 10_000 < weight < 20_000
+    kept = _core.Plans(bind, (), 5 * weight)
+    for n in (1, 2, 3, 4, 5, 1, 6, 1, 2):
         assert kept.find((np.zeros(n, np.int64),)) is kept.last
-    assert made == [1, 2, 3, 2] and len(kept) == 2
+    assert made == [1, 2, 3, 4, 5, 6, 2] and len(kept) == 5
+    # Four are kept however much they weigh.
+    few = _core.Plans(bind, (), 0)
+    made.clear()
+    for n in (1, 2, 3, 4, 1, 2, 3, 5, 4, 1):
+        few.find((np.zeros(n, np.int64),))
+    assert made == [1, 2, 3, 4, 5, 4, 1] and len(few) == 4
     # With what shapes follow from, each value has a plan.
     valued = _core.Plans(bind, [0], 9)
     made.clear()

@@ -42,6 +42,7 @@ class State:
 
 class Executable:
     isa: str
+    weight: int
     source: Any
     def __init__(self, state: State, *plan: Any) -> None: ...
     def loop(
@@ -70,7 +71,7 @@ class Plans:
         self,
         bind: Function[[tuple[Any, ...]], Executable],
         valued: Sequence[int],
-        most: int,
+        room: int,
     ) -> None: ...
     def __len__(self) -> int: ...
     def find(self, args: tuple[Any, ...]) -> Executable: ...

@@ -20,12 +20,9 @@ from gradplan.program import Program
 if TYPE_CHECKING:
     from gradplan.session import Session
 
-#: Shapes that one callable keeps a plan for.
-MAX_PLANS = 16
-
-#: Those that the inside of a loop keeps whose shapes grow: one for each trip, if it is not longer.
-#: A small one takes 15 kB.
-MAX_TRIP_PLANS = 1024
+#: Bytes of the plans that a program keeps, one for each combination of shapes; a small one has
+#: 20,000. Batches of all lengths come again, and so do the trips of a loop whose shapes grow.
+PLAN_BYTES = 256 << 20
 
 
 class Compiled:
@@ -37,7 +34,6 @@ class Compiled:
         session: Session,
         stage: stages.Stage,
         places: Mapping[Tensor, Tensor] | None = None,
-        most: int = MAX_PLANS,
         check: Callable[[Sequence[Any]], None] | None = None,
     ) -> None:
         self._session = session
@@ -49,7 +45,7 @@ class Compiled:
         schedule.order(self._extracted)  # what cannot be ordered is refused here
         #: The program for each pattern of equal sizes among the feeds, optimised when first met.
         self.programs: dict[Any, tuple[Program, schedule.Schedule]] = {}
-        self.executables = _core.Plans(self._make, self._valued, most)
+        self.executables = _core.Plans(self._make, self._valued, PLAN_BYTES)
 
     @property
     def plan(self) -> Plan | None:
@@ -112,7 +108,6 @@ class Staged:
         parts: Sequence[stages.Stage],
         feeds: Sequence[Tensor],
         places: Mapping[Tensor, Tensor] | None = None,
-        most: int = MAX_PLANS,
         check: Callable[[Sequence[Any]], None] | None = None,
     ) -> None:
         self._feeds = list(feeds)
@@ -142,7 +137,7 @@ class Staged:
             if part is not self._last and not (part.fetches or part.targets):
                 continue  # there is nothing to it but loops that no plan holds
             checked = check if part is self._last else None
-            compiled = Compiled(session, part, places, most, checked)
+            compiled = Compiled(session, part, places, checked)
             self._compiled.append(compiled)
             takes = [number[t] for t in part.feeds]
             gives = [] if part is self._last else [numbered(t) for t in part.fetches]
@@ -222,7 +217,7 @@ class Stepped:
             feeds = [given[i] for i in chosen]
             parts = stages.split(body.outputs, feeds, [], body.arguments)
             check = self._check if body is op.attrs["bodies"][-1] else None
-            staged = Staged(session, parts, feeds, inner, MAX_TRIP_PLANS, check)
+            staged = Staged(session, parts, feeds, inner, check)
             self._bodies.append(_core.Body(staged.chain, chosen))
 
     def link(self, takes: list[int], gives: list[int]) -> _core.Link:

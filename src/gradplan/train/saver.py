@@ -153,6 +153,9 @@ defer_build, allow_empty, write_version, pad_step_number, save_relative_paths, f
             values = iter(sess.run(variables))
         arrays = {}
         for name, saved in self._variables.items():
+            if len(saved.parts) == 1:
+                arrays[name] = next(values)
+                continue
             arrays[name] = np.empty(saved.shape, saved.parts[0][0].dtype.np)
             for _, place in saved.parts:
                 arrays[name][place] = next(values)
