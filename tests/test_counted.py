@@ -96,3 +96,98 @@ def test_a_number_of_trips_of_another_type():
 
     dx = gp.gradients(gp.map_fn(trip, x), x)[0]
     np.testing.assert_allclose(gp.Session().run(dx), 3 * X**2, 1e-12)
+
+
+# ---- loops on their own: one that counts is not run again for its gradient -----------------------
+
+#: What stops a loop of rows; whether the number of its trips is known when a plan is bound.
+STOPS = {
+    "rows": (lambda i, h, x, n: i < gp.shape(x)[0], True),
+    "twice the rows": (lambda i, h, x, n: i < 2 * gp.shape(x)[0], True),
+    "a constant": (lambda i, h, x, n: gp.less_equal(i, 5), True),
+    "never begins": (lambda i, h, x, n: i < -1, True),
+    "a feed": (lambda i, h, x, n: i < n, False),
+    "a value": (lambda i, h, x, n: gp.reduce_sum(gp.abs(h)) < 4.0, False),
+}
+
+
+def recurrent(stop, **more):
+    """A recurrent net over rows, and what a step of it fetches and is fed."""
+    x = gp.placeholder(gp.float64, [None, 3])
+    n = gp.placeholder(gp.int32, [])
+    w = gp.get_variable("w", initializer=np.linspace(-0.5, 0.7, 9).reshape(3, 3))
+
+    def body(i, h):
+        row = gp.gather(x, i % gp.shape(x)[0])
+        return i + 1, gp.tanh(gp.tensordot(h, w, 1) + row) + h * 0.5
+
+    start = [0, gp.ones([3], gp.float64)]
+    i, h = gp.while_loop(lambda i, h: STOPS[stop][0](i, h, x, n), body, start, **more)
+    loss = gp.reduce_sum(h * h)
+    first = [gp.convert_to_tensor(g) for g in gp.gradients(loss, [w, x])]
+    second = gp.gradients(gp.reduce_sum(first[0] * first[0]), w)
+    fetches = [i, h, loss, *first, *second]
+    return fetches, {x: np.random.default_rng(3).standard_normal((4, 3)), n: 7}
+
+
+def kernels(sess, fetches, feed):
+    plan = sess.plan(fetches, feed)
+    return [] if plan is None else [insn.kernel for insn in plan._insns]
+
+
+@pytest.mark.parametrize("most", [None, 3])
+@pytest.mark.parametrize("stop", STOPS)
+def test_a_loop_that_counts_is_run_once(stop, most, unoptimised):
+    fetches, feed = recurrent(stop, maximum_iterations=most)
+    found = []
+    for config in (None, unoptimised):
+        with gp.Session(config=config) as sess:
+            sess.run(gp.global_variables_initializer())
+            found.append(sess.run(fetches, feed))
+            if STOPS[stop][1]:
+                once = "while_loop" not in kernels(sess, fetches, feed)
+                assert once is (config is None)
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, 1e-12, 1e-14)
+    trips = {"rows": 4, "twice the rows": 8, "a constant": 6, "never begins": 0, "a feed": 7}
+    if stop in trips:
+        assert found[0][0] == min(trips[stop], 99 if most is None else most)
+
+
+def test_two_gradients_of_a_loop_that_counts(unoptimised):
+    fetches, feed = recurrent("rows")
+    w = gp.trainable_variables()[0]
+    fetches = [*fetches, *gp.gradients(gp.reduce_sum(gp.sin(fetches[1])), [w])]
+    found = []
+    for config in (None, unoptimised):
+        with gp.Session(config=config) as sess:
+            sess.run(gp.global_variables_initializer())
+            found.append(sess.run(fetches, feed))
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, 1e-12, 1e-14)
+
+
+def test_a_loop_that_waits_is_run_when_it_may(unoptimised):
+    """One under a control dependency is left where it is."""
+    v = gp.get_variable("v", initializer=np.ones(3))
+    with gp.control_dependencies([v.assign(v * 2.0)]):
+        h = gp.while_loop(lambda i, h: i < 3, lambda i, h: (i + 1, h * v), [0, v.read_value()])[1]
+    dv = gp.gradients(h, v)[0]
+    for config in (None, unoptimised):
+        with gp.Session(config=config) as sess:
+            sess.run(gp.global_variables_initializer())
+            np.testing.assert_array_equal(sess.run([h, dv]), [[16.0] * 3, [32.0] * 3])
+
+
+def test_errors_name_the_operation_in_the_loop():
+    x, k = gp.placeholder(gp.float32, [None]), gp.placeholder(gp.int32, [])
+    total = gp.while_loop(
+        lambda i, s: i < gp.shape(x)[0], lambda i, s: (i + 1, s + gp.gather(x, i + k)), [0, 0.0]
+    )[1]
+    fetches = [total, gp.gradients(total, x)[0]]
+    with gp.Session() as sess:
+        assert "while_loop" not in kernels(sess, fetches, {x: [1.0, 2.0], k: 0})
+        with pytest.raises(
+            gp.errors.InvalidArgumentError, match=r"'while/GatherV2': .*while/add_1"
+        ):
+            sess.run(fetches, {x: [1.0, 2.0], k: 1})

@@ -238,21 +238,22 @@ class Binder:
             except (ValueError, TypeError) as error:
                 op, given, reason = _culprit(op, given, error)
                 listed = ", ".join(
-                    f"{t.op.name} {t.dtype.name}{shapes.text(s)}"
+                    f"{t.op.origin.name} {t.dtype.name}{shapes.text(s)}"
                     for t, s in zip(op.inputs, given, strict=True)
                 )
                 raise errors.InvalidArgumentError(
                     None,
                     op.origin,
-                    f"{op.type} '{op.name}': {reason} (inputs: {listed}; made at {op.made_at})",
+                    f"{op.type} '{op.origin.name}': {reason} (inputs: {listed}; made at "
+                    f"{op.made_at})",
                 ) from None
             for t, s in zip(op.outputs, out, strict=True):
                 if s is None or None in s:
                     raise errors.InvalidArgumentError(
                         None,
                         op.origin,
-                        f"{op.type} '{op.name}': its shape {shapes.text(s)} depends on values not "
-                        f"known before the run (made at {op.made_at})",
+                        f"{op.type} '{op.origin.name}': its shape {shapes.text(s)} depends on "
+                        f"values not known before the run (made at {op.made_at})",
                     )
                 shapes_of[t] = s  # type: ignore[assignment]
 

@@ -207,6 +207,7 @@ def copy_into(
             [(t.dtype, t._shape) for t in op.outputs],
             tuple([made[c] for c in op.control_inputs if c in made]),
             op.source,
+            op.origin,
         )
         copy.asked = op.asked
         made[op] = graph.add(copy)

@@ -53,8 +53,9 @@ class Operation:
     gradient_type : str or None
         The name of the gradient to take instead of its own (:meth:`Graph.gradient_override_map`).
     origin : Operation
-        The operation of the user's graph that this one stands for: itself, or, in the private copy
-        that the compiler works on, the one it was copied from.
+        The operation of the user's graph that this one stands for, in whose name errors speak:
+        itself, or, in the private copy that the compiler works on and where a gradient runs the
+        inside of a loop or conditional again, the one it was copied from.
     """
 
     __slots__ = (

@@ -169,7 +169,8 @@ class Plan:
             self._fail_uninitialised(insn)
         op = self._insns[insn].op
         inputs = ", ".join(
-            f"{t.op.name} {t.dtype.name}{shapes.text(self._input_shapes(t))}" for t in op.inputs
+            f"{t.op.origin.name} {t.dtype.name}{shapes.text(self._input_shapes(t))}"
+            for t in op.inputs
         )
         guilty = {
             2: ("floordiv", "floormod", "truncatediv", "truncatemod"),
@@ -193,7 +194,7 @@ class Plan:
         raise errors.InvalidArgumentError(
             None,
             op.origin,
-            f"{op.type} '{op.name}': {what} (inputs: {inputs}; made at {op.made_at})",
+            f"{op.type} '{op.origin.name}': {what} (inputs: {inputs}; made at {op.made_at})",
         )
 
     def _too_large(self) -> errors.ResourceExhaustedError:

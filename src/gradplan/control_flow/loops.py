@@ -97,10 +97,10 @@ def _(binder: Any, op: Operation) -> None:
 def _(op: Operation, *dys: Any) -> Any:
     first, n = op.writes, op.attrs["arguments"]
     trips, written = None, overwritten(op, dys)
-    if op.graph.outer is not None and not op.attrs["stepped"]:
+    if not op.attrs["stepped"]:
         trips = trips_of(op)
         effects = any([has_effect(o) for o in op.attrs["bodies"][1]._ops])
-        if trips is None and not effects and not written:
+        if op.graph.outer is not None and trips is None and not effects and not written:
             return _while_gradient_inside(op, dys)
     with op.graph.as_default():
         again = _as_scan(op, op.inputs, expose, written, trips)[0].op
@@ -128,7 +128,9 @@ def _as_scan(
     counted = op.outputs[-1]
     trips = keep(counted, counted) if trips is None else trips
     stepped = op.attrs["stepped"]
-    outs = scan_loop(trips, made, given[first:end], [*kept], "while_again", stepped=stepped)
+    outs = scan_loop(
+        trips, made, given[first:end], [*kept], "while_again", stepped=stepped, again=op
+    )
     return [*outs[: len(op.outputs) - 1], trips]
 
 
@@ -278,7 +280,8 @@ def while_loop(
     A variable is read in every trip as the trips before have left it, so a body may train.
 
     To be differentiated the loop is run again with what every trip took kept: memory grows with the
-    number of trips. A loop inside the plan within a loop is run again for every trip instead. No
+    number of trips. One that counts to a constant or a size keeps that as it runs, and need not be
+    run again. Another one within a loop of the plan is run again for every trip instead. No
     variable is written twice, nor Python called: what that gave is kept, by a loop with plans of
     its own.
 

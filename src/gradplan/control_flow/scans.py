@@ -129,6 +129,7 @@ def scan_loop(
     name: str,
     reverse: bool = False,
     stepped: bool = False,
+    again: Operation | None = None,
 ) -> Sequence[Tensor]:
     """A ``Scan``: what is carried at the end, the stacked rows of the body's other results, and for
     every trip what it took of what is carried.
@@ -146,11 +147,13 @@ def scan_loop(
     stepped : bool, optional
         Whether shapes change from trip to trip; rows are then of different shapes, and what is
         stacked can be taken by such scans alone.
+    again : Operation, optional
+        The loop of which this is what it does once more, with what every trip took kept.
     """
     n = len(initial)
     types = [t.dtype for t in (*body.outputs, *initial)]
     arguments = [convert_to_tensor(trips, dtypes.int64), *initial, *stacks]
-    attrs: dict[str, Any] = {"carried": n, "reverse": reverse}
+    attrs: dict[str, Any] = {"carried": n, "reverse": reverse, "again": again}
     return make(_SCAN, [body], arguments, types, name, stepped=stepped, **attrs)
 
 

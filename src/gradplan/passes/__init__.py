@@ -10,6 +10,7 @@ from gradplan.passes import (
     fold,
     fuse,
     reduce,
+    replay,
     simplify,
     update,
 )
@@ -17,6 +18,7 @@ from gradplan.program import Program
 
 #: In the order in which they run, after ``extract`` has made the program.
 PASSES = (
+    ("replay", replay.run),  # a loop that counts its trips is made once with its gradient
     ("fold", fold.run),  # what only depends on constants is computed now
     ("simplify", simplify.run),  # x * 1 -> x, transposes into the product, and so on
     ("cse", cse.run),  # what is computed twice is computed once
