@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradplan as gp
+from gradplan import compiled
 
 Pair = namedtuple("Pair", "left right")
 
@@ -305,14 +306,18 @@ def test_callables():
     assert f([1.0], 1.0)["sum"].tolist() == [2.0]
 
 
-def test_other_shapes_bind_other_plans_of_one_program():
+@pytest.mark.parametrize("room", [compiled.PLAN_BYTES, 200_000, 0])
+def test_other_shapes_bind_other_plans_of_one_program(room, monkeypatch):
+    monkeypatch.setattr(compiled, "PLAN_BYTES", room)
     x = gp.placeholder(gp.float32, [None, 2])
     step = gp.Session().make_callable(gp.reduce_sum(x * 2.0, 0), [x])
     programs = step.compiled.programs
     for n in [*range(40), 3, 0]:
         assert step(np.ones((n, 2), "f")).tolist() == [2.0 * n] * 2
     assert len(programs) == 1
-    assert len(step.compiled.executables) == 16  # the least recently used are forgotten
+    weight = step.compiled.executables.last.weight
+    assert 10_000 < weight < 20_000  # the least recently used are forgotten
+    assert len(step.compiled.executables) == min(40, max(4, room // weight))
 
 
 def test_print_goes_to_stderr(capfd):
