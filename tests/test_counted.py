@@ -191,3 +191,60 @@ def test_errors_name_the_operation_in_the_loop():
             gp.errors.InvalidArgumentError, match=r"'while/GatherV2': .*while/add_1"
         ):
             sess.run(fetches, {x: [1.0, 2.0], k: 1})
+
+
+# ---- random loops --------------------------------------------------------------------------------
+
+
+def random_body(draw, x, w, b):
+    """A body over a counter and two vectors: each a random function of both and of a row of x."""
+    rows = gp.shape(x)[0]
+    kinds = draw.integers(0, 6, 2)
+
+    def new(kind, h, i, other):
+        row = gp.gather(x, gp.floormod(i, rows))
+        return [
+            lambda: gp.tanh(gp.tensordot(h, w, 1) + row),
+            lambda: h * 0.7 + gp.sin(row) * b,
+            lambda: gp.where(h > row, h * 0.5, row + other),
+            lambda: gp.reduce_mean(x, 0) * h + other * 0.1,
+            lambda: gp.cond(gp.reduce_sum(h) > 0.0, lambda: h * 0.9 + row, lambda: gp.sigmoid(h)),
+            lambda: gp.while_loop(
+                lambda j, h: j < 2, lambda j, h: (j + 1, h * 0.8 + b), [0, gp.sin(h)]
+            )[1],
+        ][kind]()
+
+    step = int(draw.integers(1, 3))
+    return lambda i, g, h: (i + step, new(kinds[0], g, i, h), new(kinds[1], h, i, g))
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_loops_equal_the_unoptimised(seed, unoptimised):
+    draw = np.random.default_rng(seed)
+    x = gp.placeholder(gp.float64, [None, 3])
+    w = gp.get_variable("w", initializer=draw.standard_normal((3, 3)) * 0.5)
+    b = gp.get_variable("b", initializer=draw.standard_normal(3) * 0.3)
+    rows, few = gp.shape(x)[0], int(draw.integers(0, 6))
+    stop = [
+        lambda i, g, h: i < rows,
+        lambda i, g, h: i < few,
+        lambda i, g, h: gp.less_equal(i, 2 * rows - 1),
+        lambda i, g, h: gp.logical_and(i < rows, gp.reduce_sum(g) < 9.0),
+    ][draw.integers(0, 4)]
+    start = [int(draw.integers(-1, 3)), x[0] * 0.1 + b, gp.ones([3], gp.float64)]
+    most = int(draw.integers(0, 6)) if draw.random() < 0.3 else None
+    out = gp.while_loop(stop, random_body(draw, x, w, b), start, maximum_iterations=most)
+    fetches, losses = [*out], [gp.reduce_sum(gp.sin(out[1]) + out[2]), gp.reduce_sum(out[2] ** 2)]
+    for loss in losses:
+        first = [gp.convert_to_tensor(g) for g in gp.gradients(loss, [w, b, x]) if g is not None]
+        second = gp.gradients([gp.reduce_sum(g * g) for g in first], [w, b, x])
+        fetches += [*first, *[gp.convert_to_tensor(g) for g in second if g is not None]]
+    fetches = [fetches[i] for i in draw.permutation(len(fetches))[: 1 + len(fetches) // 2]]
+    fed = [draw.standard_normal((int(draw.integers(1, 6)), 3)) for _ in range(3)]
+    found = []
+    for config in (None, unoptimised):
+        with gp.Session(config=config) as sess:
+            sess.run(gp.global_variables_initializer())
+            found.append([value for batch in fed for value in sess.run(fetches, {x: batch})])
+    for got, want in zip(*found, strict=True):
+        np.testing.assert_allclose(got, want, 1e-9, 1e-11)

@@ -16,15 +16,7 @@ import numpy as np
 from gradplan import _core, errors, memory, schedule, shapes, tiling
 from gradplan.dtypes import DType, int64
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import (
-    HOST,
-    MAP,
-    REGISTRY,
-    VIEW,
-    Kind,
-    constant_value,
-    infer_shapes,
-)
+from gradplan.opdef import HOST, MAP, REGISTRY, VIEW, Kind, assembled, constant_value, infer_shapes
 from gradplan.plan import Plan
 from gradplan.program import Program, is_pure
 from gradplan.views import ARENA, CONST, EXTERN, STATE, Storage, View, collapse, slots
@@ -274,7 +266,10 @@ class Binder:
                 value = static(t.op.attrs, [self._shapes[x] for x in t.op.inputs])
                 self._values[t] = np.asarray(value, t.dtype.np)
             else:
-                self._values[t] = evaluate([t], self.value, self._values)[0]
+                found = assembled(t, self._shapes[t], self.value)  # gp.shape(x)[0], mostly
+                if found is None:
+                    found = evaluate([t], self.value, self._values)[0]
+                self._values[t] = found
         return self._values[t]
 
     def _used(self) -> tuple[set[Tensor], set[Operation]]:
