@@ -54,6 +54,7 @@ from gradplan.ops import math_names as math
 from gradplan.ops.arithmetic import *
 from gradplan.ops.array import *
 from gradplan.ops.blocks import *
+from gradplan.ops.casts import *
 from gradplan.ops.clip import *
 from gradplan.ops.constant import *
 from gradplan.ops.control import *

@@ -195,7 +195,7 @@ def hessians(
     xs : Tensor, Variable or list of them
         Of any shape.
     name : str, optional
-        The name scope of the new operations.
+        Not used, as in TensorFlow 1.
     colocate_gradients_with_ops, gate_gradients, aggregation_method : optional
         As for :func:`gradients`.
 
@@ -224,14 +224,17 @@ def hessians(
     graph = x_list[0].graph
     with graph.as_default():
         firsts = dense_gradients(ys, x_list, aggregation_method=aggregation_method)
-    with graph.as_default(), graph.name_scope(name or "hessians"):
-        out: list[Tensor | None] = []
-        for x, first in zip(x_list, firsts, strict=True):
-            second = None if first is None else jacobian(first, x)
-            if first is not None and second is None:
-                second = _shaped(zeros(concat([_dims(x), _dims(x)], 0), x.dtype), x, x)
-            out.append(second)
-        return out
+        return [None if f is None else _hessian(f, x) for x, f in zip(x_list, firsts, strict=True)]
+
+
+def _hessian(first: Tensor, x: Tensor) -> Tensor:
+    """The derivative of a gradient; what makes it has the names of TensorFlow's loop over rows."""
+    flat = reshape(first, [-1])  # [n]
+    with x.graph.name_scope("while"):
+        rows = jacobian(flat, x)  # [n, ...]
+        if rows is None:
+            rows = zeros(concat([_dims(flat), _dims(x)], 0), x.dtype)
+    return _shaped(rows, x, x)
 
 
 def hessian_vector_product(ys: Any, xs: Any, v: Any) -> list[Tensor | None]:

@@ -21,9 +21,9 @@ from gradplan.graph import Graph, Operation, Tensor, default_graph
 from gradplan.names import is_within
 from gradplan.opdef import captured
 from gradplan.ops.array import identity, ones_like, zeros_like
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.indexed_slices import as_slices
-from gradplan.ops.math import cast
 from gradplan.ops.partitioned import PartitionedVariable
 from gradplan.ops.seeds import like
 from gradplan.ops.sums import add_n

@@ -27,8 +27,8 @@ from gradplan.graph import Operation, Tensor
 from gradplan.opdef import HOST, MAP, REDUCE, STATE, VIEW, OpDef, apply, constant_value
 from gradplan.ops import batching
 from gradplan.ops.array import broadcast_to, expand_dims, reshape, shape, zeros
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant
-from gradplan.ops.math import cast
 from gradplan.ops.slicing import concat
 
 
@@ -49,11 +49,18 @@ class Batch:
         The number of rows, if it is known.
     """
 
-    def __init__(self, op: Operation, new: dict[Tensor, Tensor], seeds: Tensor) -> None:
+    def __init__(
+        self,
+        op: Operation,
+        new: dict[Tensor, Tensor],
+        seeds: Tensor,
+        repeated: dict[Tensor, Tensor] | None = None,
+    ) -> None:
         self.op = op
         self.inputs = [new.get(t, t) for t in op.inputs]
         self.batched = [t in new for t in op.inputs]
         self.seeds = seeds
+        self._repeated = {} if repeated is None else repeated
         self.size = None if seeds._shape is None else seeds._shape[0]
 
     def rank(self, t: Tensor) -> int:
@@ -74,7 +81,14 @@ class Batch:
     def full(self, i: int) -> Tensor:
         """Input ``i``, for every row the same if it is not batched; that costs no memory."""
         x = self.inputs[i]
-        return x if self.batched[i] else broadcast_to(x, self.shape(shape(x)))
+        return x if self.batched[i] else self.repeat(x)
+
+    def repeat(self, x: Tensor) -> Tensor:
+        """What is the same for every row; once for all that take it, so that what flows back to
+        it is added up before it is summed over the rows."""
+        if x not in self._repeated:
+            self._repeated[x] = broadcast_to(x, self.shape(shape(x)))
+        return self._repeated[x]
 
     def aligned(self, i: int, rank: int) -> Tensor:
         """Input ``i``; if it is batched, with dimensions of size 1 after the batch, up to
@@ -127,11 +141,12 @@ def vectorize(results: Sequence[Tensor | None], seed: Tensor, seeds: Tensor) -> 
         Each with that first dimension; None for None.
     """
     new = {seed: seeds}
+    repeated: dict[Tensor, Tensor] = {}
     path = _after(seed, results)
     if any(map(stages.is_stepped, path)):  # what these keep of their trips cannot be joined
         return _one_by_one(path, results, seed, seeds)
     for op in path:
-        b = Batch(op, new, seeds)
+        b = Batch(op, new, seeds, repeated)
         made = _batched(op, b)
         for t, out in zip(op.outputs, [made] if isinstance(made, Tensor) else made, strict=True):
             if t._shape is not None:  # what shapes that only a run knows have lost
@@ -139,14 +154,16 @@ def vectorize(results: Sequence[Tensor | None], seed: Tensor, seeds: Tensor) -> 
                 assert known is not False, f"{op.type}: {out} is no batch of {t}"
                 out._shape = known  # type: ignore[assignment]
             new[t] = out
-    return [None if t is None else new[t] if t in new else _repeated(t, seeds) for t in results]
+    same = Batch(seed.op, {}, seeds, repeated).repeat
+    return [None if t is None else new[t] if t in new else same(t) for t in results]
 
 
 def _one_by_one(
     path: Sequence[Operation], results: Sequence[Tensor | None], seed: Tensor, seeds: Tensor
 ) -> list[Tensor | None]:
     """All of it again for every seed."""
-    count = Batch(seed.op, {}, seeds).size
+    batch = Batch(seed.op, {}, seeds)
+    count = batch.size
     if count is None:
         raise ValueError(
             f"{path[0]} has plans of its own, for which the number of gradients must be known "
@@ -162,7 +179,7 @@ def _one_by_one(
             if t is not None:
                 row.append(expand_dims(new.get(t, t), 0))
     return [
-        None if t is None else concat(row, 0) if row else _repeated(t, seeds)
+        None if t is None else concat(row, 0) if row else batch.repeat(t)
         for row, t in zip(rows, results, strict=True)
     ]
 
@@ -184,12 +201,6 @@ def _after(seed: Tensor, results: Sequence[Tensor | None]) -> list[Operation]:
             depends.update(op.outputs)
             path.append(op)
     return path
-
-
-def _repeated(t: Tensor, seeds: Tensor) -> Tensor:
-    """What does not depend on the seed, for every row."""
-    rows = Batch(t.op, {}, seeds)
-    return broadcast_to(t, rows.shape(shape(t)))
 
 
 def _batched(op: Operation, b: Batch) -> Any:

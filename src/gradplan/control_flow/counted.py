@@ -15,7 +15,8 @@ from gradplan.body import copy_into
 from gradplan.control_flow.growing import sizes_of
 from gradplan.graph import Operation, Tensor
 from gradplan.opdef import constant_value
-from gradplan.ops.math import cast, floordiv, maximum, minimum
+from gradplan.ops.casts import cast
+from gradplan.ops.math import floordiv, maximum, minimum
 
 
 def trips_of(op: Operation) -> Tensor | None:

@@ -28,9 +28,10 @@ from gradplan.ops.array import (
     zeros,
     zeros_like,
 )
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.gather import gather
-from gradplan.ops.math import cast, maximum
+from gradplan.ops.math import maximum
 from gradplan.ops.reduce import reduce_max
 from gradplan.ops.scatter import tensor_scatter_nd_update
 from gradplan.ops.slicing import concat, where

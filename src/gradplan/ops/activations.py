@@ -8,9 +8,10 @@ from gradplan import dtypes
 from gradplan.graph import Tensor
 from gradplan.names import gradient_called, named
 from gradplan.opdef import MAP, graph_of, op
+from gradplan.ops.casts import to_float
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import greater, less
-from gradplan.ops.math import abs, multiply, sigmoid, square, to_float
+from gradplan.ops.math import abs, multiply, sigmoid, square
 from gradplan.ops.slicing import concat, where
 
 __all__ = ["crelu", "elu", "leaky_relu", "relu", "relu6", "selu", "softplus", "softsign"]

@@ -15,10 +15,11 @@ from gradplan.names import named
 from gradplan.opdef import MAP, VIEW, apply, graph_of, op
 from gradplan.ops.activations import softplus
 from gradplan.ops.array import identity, sum_to_like, zeros_like
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import rint
 from gradplan.ops.logic import not_equal
-from gradplan.ops.math import cast, maximum, minimum, multiply, negative, square
+from gradplan.ops.math import maximum, minimum, multiply, negative, square
 from gradplan.ops.sums import add_n
 from gradplan.views import EXTERN, View
 

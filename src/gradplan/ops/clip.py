@@ -11,11 +11,12 @@ from gradplan.graph import Tensor, at_user_line
 from gradplan.names import gradient_called
 from gradplan.opdef import graph_of
 from gradplan.ops.array import identity, ones_like
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import is_finite
 from gradplan.ops.indexed_slices import IndexedSlices
 from gradplan.ops.logic import greater
-from gradplan.ops.math import cast, maximum, minimum, sqrt, square
+from gradplan.ops.math import maximum, minimum, sqrt, square
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.slicing import where
 

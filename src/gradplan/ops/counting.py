@@ -9,9 +9,10 @@ from gradplan.dtypes import NUMBERS
 from gradplan.graph import Tensor
 from gradplan.opdef import CALL, apply, graph_of, op
 from gradplan.ops.array import broadcast_to, shape
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.gather import LARGE_SKIPPED, emit_fill, emit_scatter, scalar_argument
-from gradplan.ops.math import cast, maximum, minimum
+from gradplan.ops.math import maximum, minimum
 from gradplan.ops.reduce import reduce_max
 
 __all__ = ["bincount", "histogram_fixed_width"]

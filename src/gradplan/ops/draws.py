@@ -11,8 +11,9 @@ from gradplan.dtypes import FLOATS
 from gradplan.graph import Tensor, at_user_line, get_default_graph
 from gradplan.opdef import STATE, graph_of, op
 from gradplan.ops.array import zeros_like
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import convert_to_tensor
-from gradplan.ops.math import cast, maximum
+from gradplan.ops.math import maximum
 from gradplan.ops.streams import drawn, drawn_shape, no_gradient, shape_tensor, stream
 
 __all__ = ["multinomial", "random_gamma", "random_poisson"]

@@ -9,10 +9,11 @@ from gradplan import dtypes
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import graph_of
 from gradplan.ops.array import identity, ones_like, reshape, shape
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.gather import gather, gather_rows
 from gradplan.ops.logic import equal, greater, less
-from gradplan.ops.math import cast, divide, floordiv, floormod, maximum, sqrt
+from gradplan.ops.math import divide, floordiv, floormod, maximum, sqrt
 from gradplan.ops.partitioned import PartitionedVariable
 from gradplan.ops.reduce import reduce_max, reduce_sum
 from gradplan.ops.scatter import checked_index

@@ -285,14 +285,13 @@ def batch_gather(params: Any, indices: Any, name: str | None = None) -> Tensor:
            [3]], dtype=int32)
     """
     graph = graph_of([params, indices])
-    with graph.as_default():
-        indices = convert_to_tensor(indices)
+    with graph.as_default(), graph.name_scope(name or "BatchGather") as scope:
+        indices = convert_to_tensor(indices, name="indices")
         rank = _rank_of(indices, "batch_gather", "indices")
         if not rank:
             raise ValueError(at_user_line("batch_gather: indices must be at least a vector"))
-        name = name or "BatchGather"
-        out = gather(params, indices, name=name, axis=rank - 1, batch_dims=rank - 1)
-        return gradient_called(out, f"/{out.op.name}/Reshape_2_grad/Reshape")
+        out = gather(params, indices, name="Reshape_3", axis=rank - 1, batch_dims=rank - 1)
+        return gradient_called(out, f"/{scope}Reshape_2_grad/Reshape")
 
 
 # ---- gather_nd and its adjoint -------------------------------------------------------------------

@@ -18,10 +18,11 @@ from gradplan.opdef import (
     register_tensor_conversion_function,
 )
 from gradplan.ops.array import ones_like, reshape, shape, zeros, zeros_like
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.gather import gather, gather_grad
 from gradplan.ops.logic import greater, logical_or
-from gradplan.ops.math import cast, maximum
+from gradplan.ops.math import maximum
 from gradplan.ops.ranges import range as sequence
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.segment import unsorted_segment_sum

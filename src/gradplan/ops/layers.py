@@ -15,10 +15,11 @@ from gradplan.names import sums_are_within
 from gradplan.opdef import CALL, constant_value, graph_of, op
 from gradplan.ops.activations import relu, softplus
 from gradplan.ops.array import ones_like, shape, zeros_like
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor
 from gradplan.ops.functions import reciprocal, rsqrt
 from gradplan.ops.logic import equal, greater_equal, less_equal, logical_and
-from gradplan.ops.math import add, cast, exp, log, maximum, multiply, sigmoid, square, subtract
+from gradplan.ops.math import add, exp, log, maximum, multiply, sigmoid, square, subtract
 from gradplan.ops.matmul import matmul
 from gradplan.ops.reduce import reduce_mean, reduce_sum
 from gradplan.ops.slicing import where

@@ -10,9 +10,10 @@ from gradplan.opdef import graph_of
 from gradplan.ops import softmax
 from gradplan.ops.activations import relu
 from gradplan.ops.array import ones_like, reshape, shape
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import squared_difference
-from gradplan.ops.math import abs, cast, log, maximum, minimum, multiply, square, subtract
+from gradplan.ops.math import abs, log, maximum, minimum, multiply, square, subtract
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.weighted_loss import (
     Reduction,

@@ -1,15 +1,16 @@
-"""Elementwise arithmetic and conversion of types."""
+"""Elementwise arithmetic."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from gradplan import dtypes
-from gradplan.dtypes import ALL, FLOATS, NUMBERS, REALS, SMALL
+from gradplan.dtypes import FLOATS, NUMBERS, REALS, SMALL
 from gradplan.graph import Tensor
 from gradplan.names import named
-from gradplan.opdef import MAP, apply, graph_of, op
+from gradplan.opdef import MAP, graph_of, op
 from gradplan.ops.array import ones_like, sum_to_like, zeros_like
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import greater_equal, less_equal
 from gradplan.ops.slicing import where
@@ -17,7 +18,6 @@ from gradplan.ops.slicing import where
 __all__ = [
     "abs",
     "add",
-    "cast",
     "div",
     "divide",
     "exp",
@@ -42,11 +42,6 @@ __all__ = [
     "sub",
     "subtract",
     "tanh",
-    "to_bfloat16",
-    "to_double",
-    "to_float",
-    "to_int32",
-    "to_int64",
     "truediv",
 ]
 
@@ -530,73 +525,6 @@ def _tanh_grad(y: Any, dy: Any, name: str | None = None) -> Any:
 def _(op: Any, g: Any) -> Any:
     y, dy = op.inputs
     return g * dy * (y * constant(-2, y.dtype)), _tanh_grad(y, g)
-
-
-@op("Cast", MAP, kernel="cast", types="any -> @DstT", T=ALL, fallible=True)
-def _cast(x: Any, DstT: Any = None, name: str | None = None) -> Any:
-    """Conversion of the element type; see :func:`cast`."""
-
-
-@_cast.gradient
-def _(op: Any, dy: Any) -> Any:
-    x = op.inputs[0]
-    return cast(dy, x.dtype) if x.dtype.is_floating else None
-
-
-def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
-    """Convert the elements to another type.
-
-    Parameters
-    ----------
-    x : tensor_like
-    dtype : DType or what :func:`as_dtype` takes
-    name : str, optional
-
-    Returns
-    -------
-    Tensor
-        ``x`` itself if it has that type already. Floats are cut towards zero; numbers become a
-        bool by ``!= 0``; integers wrap in smaller ones; floats become the nearest.
-
-    Raises
-    ------
-    InvalidArgumentError
-        At run time, if a NaN or a float out of the range of the integer type is converted.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.Session().run(gp.cast([1.9, -1.9], gp.int32))
-    array([ 1, -1], dtype=int32)
-    """
-    wanted = dtypes.as_dtype(dtype)
-    x = convert_to_tensor(x)
-    if x.dtype is wanted:
-        return x
-    return apply(_cast.opdef, [x], {"DstT": wanted}, name)
-
-
-def _to(public: str, wanted: Any, default: str = "") -> Any:
-    def convert(x: Any, name: str | None = None) -> Tensor:
-        return cast(x, wanted, name or default or public.title().replace("_", ""))
-
-    convert.__name__ = convert.__qualname__ = public
-    convert.__doc__ = f"""The elements as {wanted.name}: see :func:`cast`.
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> gp.{public}([1, 2]).dtype.name
-    '{wanted.name}'
-    """
-    return convert
-
-
-to_bfloat16 = _to("to_bfloat16", dtypes.bfloat16, "ToBFloat16")
-to_float = _to("to_float", dtypes.float32)
-to_double = _to("to_double", dtypes.float64)
-to_int32 = _to("to_int32", dtypes.int32)
-to_int64 = _to("to_int64", dtypes.int64)
 
 
 def div(x: Any, y: Any, name: str | None = None) -> Tensor:

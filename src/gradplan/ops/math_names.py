@@ -2,6 +2,7 @@
 
 from gradplan.ops.activations import softplus, softsign
 from gradplan.ops.arithmetic import *
+from gradplan.ops.casts import *
 from gradplan.ops.functions import *
 from gradplan.ops.layers import l2_normalize
 from gradplan.ops.logic import *

@@ -13,8 +13,8 @@ from gradplan.dtypes import ALL, FLOATS, NUMBERS, DType
 from gradplan.graph import Tensor
 from gradplan.opdef import CALL, REGISTRY, VIEW, op
 from gradplan.ops.array import reshape, shape, shape_argument
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import convert_to_tensor
-from gradplan.ops.math import cast
 from gradplan.tiling import Step, compile_steps
 
 __all__ = ["cross"]

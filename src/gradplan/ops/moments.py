@@ -12,10 +12,11 @@ from gradplan.graph import Tensor
 from gradplan.names import gradient_called, sums_are_within
 from gradplan.opdef import graph_of
 from gradplan.ops.array import zeros_like
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import reciprocal, squared_difference
 from gradplan.ops.gather import gather
-from gradplan.ops.math import cast, multiply, square, subtract
+from gradplan.ops.math import multiply, square, subtract
 from gradplan.ops.products import reduce_prod
 from gradplan.ops.reduce import axis_argument, reduce_mean, reduce_sum, reduced_axes
 from gradplan.ops.sizes import shape

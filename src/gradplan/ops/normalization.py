@@ -11,9 +11,10 @@ from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import CALL, VIEW, graph_of, op
 from gradplan.ops import math, window
 from gradplan.ops.array import all_entering, entering, identity_n, reshape, shape
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import rsqrt, squared_difference
-from gradplan.ops.math import cast, maximum, square
+from gradplan.ops.math import maximum, square
 from gradplan.ops.reduce import reduce_mean
 
 __all__ = [

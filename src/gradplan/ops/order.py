@@ -10,11 +10,11 @@ from gradplan.graph import Tensor, at_user_line
 from gradplan.names import named
 from gradplan.opdef import CALL, apply, graph_of, op
 from gradplan.ops.array import entering, expand_dims, identity, reshape, shape, transpose
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor, require_constant
 from gradplan.ops.functions import is_finite
 from gradplan.ops.gather import gather_gradient, one_hot, scalar_argument
 from gradplan.ops.logic import less, logical_and
-from gradplan.ops.math import cast
 from gradplan.ops.reduce import reduce_all, reduce_max, reduce_sum
 from gradplan.ops.slicing import where
 

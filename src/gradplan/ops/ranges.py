@@ -11,9 +11,10 @@ from gradplan import dtypes, shapes
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import VIEW, apply, graph_of, op
 from gradplan.ops.array import broadcast_to, expand_dims, reshape
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, to_array
 from gradplan.ops.logic import equal, less
-from gradplan.ops.math import cast, maximum
+from gradplan.ops.math import maximum
 from gradplan.ops.reduce import reduce_max
 from gradplan.ops.slicing import concat, stack, where
 

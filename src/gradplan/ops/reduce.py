@@ -12,10 +12,11 @@ from gradplan.graph import Tensor, at_user_line
 from gradplan.names import named
 from gradplan.opdef import REDUCE, VIEW, graph_of, op
 from gradplan.ops.array import broadcast_to, expand_dims, identity, shape, stop_gradient
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor, renamed, require_constant
 from gradplan.ops.functions import is_finite
 from gradplan.ops.logic import equal, greater
-from gradplan.ops.math import cast, exp, log
+from gradplan.ops.math import exp, log
 from gradplan.ops.slicing import where
 
 __all__ = [

@@ -25,10 +25,11 @@ from gradplan.ops.array import (
     take_first,
     zeros_like,
 )
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.linalg import matmul
 from gradplan.ops.logic import equal
-from gradplan.ops.math import cast, log
+from gradplan.ops.math import log
 from gradplan.ops.reduce import reduce_any, reduce_sum
 from gradplan.ops.slicing import concat, where
 from gradplan.ops.softmax import (

@@ -18,6 +18,7 @@ from gradplan.ops.array import (
     shape,
     zeros_like,
 )
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.gather import (
     FAILS,
@@ -30,7 +31,7 @@ from gradplan.ops.gather import (
     scalar_argument,
 )
 from gradplan.ops.logic import equal
-from gradplan.ops.math import abs, cast, divide, floordiv, maximum, multiply, sign, sqrt
+from gradplan.ops.math import abs, divide, floordiv, maximum, multiply, sign, sqrt
 from gradplan.ops.slicing import concat, where
 
 __all__ = [

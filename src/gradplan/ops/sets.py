@@ -18,6 +18,7 @@ from gradplan.ops.array import (
     take_first,
     zeros_like,
 )
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor, require_constant
 from gradplan.ops.gather import (
     emit_fill,
@@ -27,7 +28,7 @@ from gradplan.ops.gather import (
     merged_shape,
     scalar_argument,
 )
-from gradplan.ops.math import cast, maximum
+from gradplan.ops.math import maximum
 from gradplan.ops.reduce import reduce_max
 from gradplan.ops.scatter import last_of_equals
 from gradplan.ops.slicing import concat, where

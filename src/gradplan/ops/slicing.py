@@ -9,7 +9,7 @@ import numpy as np
 
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
-from gradplan.graph import Graph, Tensor, at_user_line
+from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import (
     CALL,
     MAP,
@@ -18,15 +18,12 @@ from gradplan.opdef import (
     constant_value,
     graph_of,
     op,
-    register_tensor_conversion_function,
     to_tensor,
 )
 from gradplan.ops.array import broadcast_to, identity, sum_to_like, take_first, zeros_like
 from gradplan.ops.constant import (
     constant,
-    convert_data,
     convert_to_tensor,
-    has_tensor,
     require_constant,
 )
 from gradplan.ops.logic import not_equal
@@ -409,20 +406,6 @@ def zeros_for_none(op: Any, dys: Any) -> list[Tensor]:
         for t, dy in zip(op.outputs, dys, strict=True)
     ]
 
-
-def _convert_list(value: Any, dtype: Any, name: str, graph: Graph) -> Tensor:
-    """A list as a tensor; one with tensors among its elements is stacked along a new first
-    dimension."""
-    if not has_tensor(value):
-        return convert_data(value, dtype, name, graph)
-    if dtype is None:
-        dtype = next((v.dtype for v in value if hasattr(v, "dtype")), None)
-    with graph.as_default(), graph.name_scope("packed" if name == "Const" else name) as scope:
-        return stack([to_tensor(v, dtype, str(i), graph) for i, v in enumerate(value)], 0, scope)
-
-
-for _type in (list, tuple):
-    register_tensor_conversion_function(_type, _convert_list)
 
 # ---- choosing ------------------------------------------------------------------------------------
 

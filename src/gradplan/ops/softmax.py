@@ -10,9 +10,10 @@ from gradplan.names import gradient_called, named
 from gradplan.opdef import CALL, MAP, graph_of, op
 from gradplan.ops import math
 from gradplan.ops.array import expand_dims, identity, shape, stop_gradient, sum_to_shape, transpose
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor, renamed
 from gradplan.ops.logic import greater_equal
-from gradplan.ops.math import cast, exp, log1p, multiply, negative
+from gradplan.ops.math import exp, log1p, multiply, negative
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.slicing import where
 

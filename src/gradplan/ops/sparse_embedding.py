@@ -11,12 +11,13 @@ from gradplan.graph import Tensor, at_user_line
 from gradplan.names import gradient_called
 from gradplan.opdef import CALL, graph_of, op
 from gradplan.ops.array import expand_dims, identity, ones_like, reshape, shape, zeros_like
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.embedding import clipped, places_of, shards_of
 from gradplan.ops.entries import entries_dots, scatter_entries
 from gradplan.ops.gather import merged_shape, scalar_argument
 from gradplan.ops.logic import equal
-from gradplan.ops.math import cast, sqrt, square
+from gradplan.ops.math import sqrt, square
 from gradplan.ops.matrices import equal_shapes, merge_dims
 from gradplan.ops.ranges import range as sequence
 from gradplan.ops.sizes import size

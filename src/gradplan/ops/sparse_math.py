@@ -189,7 +189,10 @@ def sparse_reorder(sp_input: Any, name: str | None = None) -> SparseTensor:
     with sp.graph.as_default(), sp.graph.name_scope(name or "SparseReorder") as scope:
         rows = expand_dims(order_of_entries(sp.indices), -1)
         indices, values = identity_n(_chosen(sp, rows), scope)
-    return SparseTensor(indices, values, sp.dense_shape)
+    with sp.graph.as_default():
+        known = sp.shape.is_fully_defined()
+        dense_shape = sp.shape.as_list() if known else identity(sp.dense_shape)
+        return SparseTensor(indices, values, dense_shape)
 
 
 def _chosen(sp: SparseTensor, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,10 +10,11 @@ from gradplan import dtypes
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import graph_of
 from gradplan.ops.array import entering, reshape
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import squared_difference
 from gradplan.ops.logic import less, less_equal, not_equal
-from gradplan.ops.math import abs, cast, multiply, pow, sqrt, square
+from gradplan.ops.math import abs, multiply, pow, sqrt, square
 from gradplan.ops.reduce import (
     REDUCTION_DOC,
     reduce_all,

@@ -9,9 +9,10 @@ from gradplan.dtypes import FLOATS
 from gradplan.graph import GraphKeys, Tensor, at_user_line, get_default_graph
 from gradplan.opdef import VIEW, graph_of, op
 from gradplan.ops.array import broadcast_to, ones_like, shape, zeros_like
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.logic import equal
-from gradplan.ops.math import add, cast, multiply
+from gradplan.ops.math import add, multiply
 from gradplan.ops.reduce import reduce_mean, reduce_sum
 from gradplan.ops.slicing import where
 

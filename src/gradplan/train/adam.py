@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from gradplan.graph import Operation, Tensor, get_default_graph
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant
 from gradplan.ops.control import group
 from gradplan.ops.logic import greater, logical_and
-from gradplan.ops.math import cast, sqrt, square
+from gradplan.ops.math import sqrt, square
 from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.slicing import where
 from gradplan.ops.state import Variable, assign, assign_sub

@@ -7,9 +7,10 @@ from typing import Any
 from gradplan import dtypes
 from gradplan.graph import Operation, Tensor, default_graph, get_default_graph
 from gradplan.opdef import graph_of
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.control import group
-from gradplan.ops.math import cast, minimum, pow
+from gradplan.ops.math import minimum, pow
 from gradplan.ops.state import (
     Variable,
     assign,

@@ -10,12 +10,12 @@ from gradplan.gradients import gradients
 from gradplan.graph import GraphKeys, Operation, Tensor, default_graph, get_default_graph
 from gradplan.opdef import graph_of
 from gradplan.ops.array import ones, zeros
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.ops.control import group
 from gradplan.ops.gather import gather_rows
 from gradplan.ops.indexed_slices import IndexedSlices
 from gradplan.ops.initializers import constant_initializer
-from gradplan.ops.math import cast
 from gradplan.ops.partitioned import PartitionedVariable
 from gradplan.ops.scatter import change_rows, checked_rows, scatter_update
 from gradplan.ops.segment import unsorted_segment_sum

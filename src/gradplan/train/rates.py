@@ -11,10 +11,11 @@ from typing import Any
 from gradplan.graph import Tensor, at_user_line
 from gradplan.opdef import graph_of
 from gradplan.ops.array import identity
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.functions import ceil, cos, floor
 from gradplan.ops.logic import equal, less_equal
-from gradplan.ops.math import cast, exp, log, minimum, multiply, pow, sqrt
+from gradplan.ops.math import exp, log, minimum, multiply, pow, sqrt
 from gradplan.ops.slicing import where
 from gradplan.ops.variates import random_normal
 

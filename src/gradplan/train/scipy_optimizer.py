@@ -12,8 +12,8 @@ from gradplan.dtypes import float64
 from gradplan.gradients import dense_gradients
 from gradplan.graph import Tensor, at_user_line, get_default_session
 from gradplan.ops.array import reshape, zeros_like
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import convert_to_tensor
-from gradplan.ops.math import cast
 from gradplan.ops.slicing import concat
 from gradplan.ops.state import Variable, trainable_variables
 
