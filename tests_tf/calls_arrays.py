@@ -51,6 +51,24 @@ CALLS = rows(
     "tf.fill([one, 2], s)",
     "tf.ones(tf.stack([one, 3]))", "tf.reshape(c, tf.stack([tf.shape(c)[0], -1]))",
     "tf.ones([2, tf.shape(x)[1]])", "tf.reshape(c, [-1, c.get_shape()[2]])",
+    # ---- shapes of which a part is known, and by arithmetic
+    "tf.tile(x, [tf.shape(x)[0], 2])", "tf.tile(x, [one, 2])", "tf.tile(c, tf.stack([one, 1, 2]))",
+    "tf.pad(x, [[0, tf.shape(x)[0]], [1, 1]])", "tf.pad(x, [[one, 0], [one * 2, 1]])",
+    "tf.zeros([tf.shape(x)[0] * 2, one * 2])", "tf.zeros(tf.concat([tf.shape(c)[:-1], [7]], 0))",
+    "tf.zeros([tf.shape(x)[1] // 2 + 1, one])", "tf.ones(tf.shape(x) + 1)", "tf.zeros(one + 1)",
+    "tf.reshape(c, [tf.shape(c)[0], tf.reduce_prod(tf.shape(c)[1:])])",
+    "tf.reshape(c, tf.concat([[-1], tf.gather(tf.shape(c), [2])], 0))",
+    "tf.fill(tf.unstack(tf.shape(x))[::-1], s)", "tf.range(one * 3)",
+    "tf.reduce_sum(tf.shape(x), tf.constant(1) - 1)",
+    "tf.reduce_max(tf.shape(c), [tf.constant(1) - 1])", "tf.concat([x, x], one - 1)",
+    "tf.expand_dims(x, one - 1)",
+    "tf.transpose(c, tf.concat([[1, 0], tf.range(2, tf.rank(c))], 0))",
+    "tf.cumsum(x, tf.constant(2) - 1)",
+    "tf.slice(x, [0, 0], [tf.shape(x)[0] - 1, one + 1])", "tf.scatter_nd([[1]], x[:1], "
+    "[tf.shape(x)[0], tf.size(x[0])])", "tf.zeros([tf.maximum(one, 4), tf.minimum(one, 4)])",
+    # ---- lists whose tensors are cast
+    "v * [1, one, s]", "tf.convert_to_tensor([[one, 2], [3, s]], tf.float32)",
+    "tf.zeros([tf.size(x, out_type=tf.int64), one])", "tf.where(v > 0, v, [one, one, s])",
     # ---- gathering and scattering
     "tf.gather(v, i)", "tf.gather(m, at)", "tf.gather(params=x, indices=[1, 0, 1])",
     "tf.gather(x, i, axis=1)", "tf.gather(c, at, axis=1, name='g')", "tf.gather(x, one)",

@@ -16,7 +16,8 @@ import numpy as np
 from gradplan import _core, errors, memory, schedule, shapes, tiling
 from gradplan.dtypes import DType, int64
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import HOST, MAP, REGISTRY, VIEW, Kind, assembled, constant_value, infer_shapes
+from gradplan.known import assembled, constant_value
+from gradplan.opdef import HOST, MAP, REGISTRY, VIEW, Kind, infer_shapes
 from gradplan.plan import Plan
 from gradplan.program import Program, is_pure
 from gradplan.views import ARENA, CONST, EXTERN, STATE, Storage, View, collapse, slots
@@ -258,8 +259,8 @@ class Binder:
 
     def value(self, t: Tensor) -> np.ndarray | None:
         """The value of a tensor, where it follows from constants and shapes alone."""
-        if t not in self._known:
-            return None
+        if t not in self._known:  # what waits for something else has its value all the same
+            return constant_value(t)
         if t not in self._values:
             static = t.op.opdef.static
             if static is not None:

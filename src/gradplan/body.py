@@ -14,7 +14,8 @@ import numpy as np
 
 from gradplan.dtypes import DType, int64
 from gradplan.graph import Graph, Operation, Tensor
-from gradplan.opdef import HOST, REGISTRY, STATE, assembled, captured, infer_shapes
+from gradplan.known import assembled
+from gradplan.opdef import HOST, REGISTRY, STATE, captured, infer_shapes
 from gradplan.program import Program, is_pure
 from gradplan.shapes import Shape
 

@@ -12,7 +12,8 @@ from gradplan import _core, bind, errors, loop, passes, probe, schedule, shapes,
 from gradplan.body import behind
 from gradplan.feeds import to_feed
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import constant_value, is_variable
+from gradplan.known import constant_value
+from gradplan.opdef import is_variable
 from gradplan.passes import extract
 from gradplan.plan import Plan
 from gradplan.program import Program

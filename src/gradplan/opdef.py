@@ -35,6 +35,7 @@ from gradplan.graph import (
     get_default_graph,
     user_line,
 )
+from gradplan.known import constant_value, sharpened
 from gradplan.shapes import Shape
 
 
@@ -53,7 +54,7 @@ MAP, REDUCE, VIEW, CALL, STATE, HOST = Kind
 
 
 #: What remains of a declaration is attached by decorators: @softplus.gradient and so on.
-_RULES = ("gradient", "shape", "lower", "parts", "static", "batch", "known")
+_RULES = ("gradient", "shape", "lower", "parts", "static", "batch")
 _NAME = frozenset(["name"])
 #: Of an operation that only a pass makes: any inputs, one result.
 _DEFAULTS: dict[str, Any] = dict.fromkeys((*_RULES, "function", "sized", "failure"))
@@ -89,10 +90,6 @@ class OpDef:
         ``(op, b) -> tensor`` or a sequence of them: the outputs for a whole batch at once, along a
         new first dimension, where the kind does not tell how; ``b`` is a :class:`Batch`
         (``vectorize.py``). None for what it cannot do.
-    known : callable or None
-        ``(tensor, sizes) -> tuple of int and None, or None``: what is known of a result, if it is a
-        scalar or vector of integers, while the graph is built, element by element; ``sizes(t)``
-        tells it of an input.
     sized : int or None
         The input that lists the dimensions of the result, -1 or unknown ones aside.
     flops : float or callable
@@ -116,7 +113,6 @@ class OpDef:
     static: Callable[..., Any] | None
     shape: Callable[..., Any] | None
     batch: Callable[..., Any] | None
-    known: Callable[..., Any] | None
     inputs: tuple[str, ...]
     attrs: dict[str, Any]
     in_types: tuple[str, ...]
@@ -396,8 +392,8 @@ def apply(
         raise type(error)(
             f"{opdef.name} '{full_name}': {error} (inputs: {given or 'none'}; at {file}:{line})"
         ) from None
-    if opdef.sized in asked:
-        out = [(out[0][0], _sharpened(out[0][1], tensors[opdef.sized], tensors[0]))]
+    if asked:
+        out[:1] = [(out[0][0], sharpened(opdef.name, opdef.sized, tensors, out[0][1]))]
     operation = Operation(
         graph, opdef, full_name, tensors, attrs, out, graph.current_controls(tensors)
     )
@@ -409,20 +405,6 @@ def apply(
     if len(operation.outputs) == 1:
         return operation.outputs[0]
     return operation.outputs or operation
-
-
-def _sharpened(shape: Shape | None, dims: Tensor, given: Tensor) -> Shape | None:
-    """A static shape and what is known of the vector ``dims`` that gives it; -1 takes what the
-    others leave of ``given``."""
-    sizes = known_sizes(dims)
-    if sizes is None or dims._shape != (len(sizes),):
-        return shape
-    if sizes.count(-1) == 1 and None not in sizes and given._shape and None not in given._shape:
-        n, rest = shapes.size(given._shape), -shapes.size(sizes)  # type: ignore[arg-type]
-        if rest > 0 and n % rest == 0:
-            sizes = tuple(n // rest if d == -1 else d for d in sizes)
-    merged = shapes.merge(shape, tuple(None if d is None or d < 0 else d for d in sizes))
-    return shape if merged is False else merged  # type: ignore[return-value]
 
 
 def _convert_inputs(
@@ -580,45 +562,6 @@ def broadcast_all(in_shapes: Sequence[Shape | None]) -> Shape | None:
             both = " and ".join(shapes.text(s) for s in in_shapes)
             raise ValueError(f"Dimensions must be equal or 1 in {both}: {error}") from None
     return shape
-
-
-def constant_value(tensor: Tensor) -> np.ndarray | None:
-    """The value of a tensor that is known before any run: a constant, the shape of a known
-    shape."""
-    static = tensor.op.opdef.static
-    if static is None:
-        return None
-    return static(tensor.op.attrs, [t._shape for t in tensor.op.inputs])
-
-
-def known_sizes(
-    tensor: Tensor, value: Callable[[Tensor], np.ndarray | None] = constant_value
-) -> tuple[int | None, ...] | None:
-    """What is known before any run of a scalar or vector of integers, element by element; None if
-    it is nothing at all.
-
-    The shape of ``x`` with static shape (?, 3) is known to be (?, 3), and so are parts of it.
-    ``value`` gives values that are known.
-    """
-    found = value(tensor)
-    if found is not None:
-        return tuple(int(v) for v in found.ravel()) if found.ndim < 2 and found.size < 65 else None
-    rule = tensor.op.opdef.known
-    return rule(tensor, lambda t: known_sizes(t, value)) if rule is not None else None
-
-
-def assembled(
-    tensor: Tensor, shape: Shape | None, value: Callable[[Tensor], np.ndarray | None]
-) -> np.ndarray | None:
-    """The value of a tensor of this shape, if it is put together of known sizes without
-    arithmetic."""
-    rule = tensor.op.opdef.known
-    if rule is None or shape is None or len(shape) > 1 or not tensor.dtype.is_integer:
-        return None
-    sizes = rule(tensor, lambda t: known_sizes(t, value))
-    if sizes is None or None in sizes or len(sizes) != shapes.size(shape):  # type: ignore[arg-type]
-        return None
-    return np.array(sizes, tensor.dtype.np).reshape(shape)  # type: ignore[arg-type]
 
 
 def resolve() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gradplan.graph import Tensor, default_graph, get_default_graph
-from gradplan.opdef import constant_value
+from gradplan.known import constant_value
 from gradplan.ops.state import Variable
 
 __all__ = [

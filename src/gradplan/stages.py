@@ -25,18 +25,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import (
-    CALL,
-    HOST,
-    REGISTRY,
-    STATE,
-    VIEW,
-    OpDef,
-    constant_value,
-    infer,
-    is_variable,
-    known_sizes,
-)
+from gradplan.known import constant_value, known_sizes
+from gradplan.opdef import CALL, HOST, REGISTRY, STATE, VIEW, OpDef, infer, is_variable
 from gradplan.program import is_pure
 
 #: A fed vector of up to so many elements may hold sizes; a longer one holds data.

@@ -24,7 +24,8 @@ import numpy as np
 
 from gradplan import shapes, stages
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import HOST, MAP, REDUCE, STATE, VIEW, OpDef, apply, constant_value
+from gradplan.known import constant_value
+from gradplan.opdef import HOST, MAP, REDUCE, STATE, VIEW, OpDef, apply
 from gradplan.ops import batching
 from gradplan.ops.array import broadcast_to, expand_dims, reshape, shape, zeros
 from gradplan.ops.casts import cast

@@ -11,7 +11,8 @@ import numpy as np
 from gradplan import errors
 from gradplan.control_flow.conditionals import cond
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
-from gradplan.opdef import HOST, apply, constant_value, graph_of, op
+from gradplan.known import constant_value
+from gradplan.opdef import HOST, apply, graph_of, op
 from gradplan.ops.constant import constant, convert_to_tensor
 from gradplan.ops.control import no_op
 from gradplan.ops.logic import equal, greater, greater_equal, less, less_equal, not_equal

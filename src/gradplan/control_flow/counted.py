@@ -14,7 +14,7 @@ from gradplan import bind, dtypes
 from gradplan.body import copy_into
 from gradplan.control_flow.growing import sizes_of
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import constant_value
+from gradplan.known import constant_value
 from gradplan.ops.casts import cast
 from gradplan.ops.math import floordiv, maximum, minimum
 

@@ -23,7 +23,8 @@ import numpy as np
 from gradplan import errors
 from gradplan.body import Body
 from gradplan.graph import Graph, Operation, Tensor
-from gradplan.opdef import CALL, assembled, infer_shapes
+from gradplan.known import assembled
+from gradplan.opdef import CALL, infer_shapes
 from gradplan.program import is_pure
 from gradplan.shapes import Shape, size
 from gradplan.stages import MAX_SIZES, is_stepped

@@ -17,7 +17,8 @@ from gradplan import dtypes, shapes
 from gradplan.body import Body
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line, get_default_graph
-from gradplan.opdef import CALL, apply, captured, constant_value, graph_of, op
+from gradplan.known import constant_value
+from gradplan.opdef import CALL, apply, captured, graph_of, op
 from gradplan.ops.array import (
     entering,
     expand_dims,

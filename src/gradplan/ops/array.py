@@ -57,11 +57,6 @@ def _(op: Any, dy: Any) -> Any:
     return identity(dy) if is_gradient_called(op) else dy
 
 
-@identity.known
-def _(out: Tensor, sizes: Any) -> Any:
-    return sizes(out.op.inputs[0])
-
-
 @op("IdentityN", VIEW, types="any* -> @T*")
 def _identity_n(input: Any, T: Any = (), name: str | None = None) -> Any:
     """The same tensors under new names; see :func:`identity_n`."""
@@ -81,11 +76,6 @@ def _(binder: Any, op: Any) -> None:
 @_identity_n.gradient
 def _(op: Any, *dys: Any) -> Any:
     return identity_n(dys) if is_gradient_called(op) and None not in dys else dys
-
-
-@_identity_n.known
-def _(out: Tensor, sizes: Any) -> Any:
-    return sizes(out.op.inputs[out.index])
 
 
 def identity_n(input: Sequence[Any], name: str | None = None) -> list[Tensor]:
@@ -606,8 +596,11 @@ def _filled(value: int, shape: Any, dtype: Any, name: str) -> Tensor:
     wanted = dtypes.as_dtype(dtype)
     with graph_of([shape]).name_scope(name) as scope:
         scalar = constant(bool(value) if wanted.is_bool else value, wanted)
-        if not isinstance(shape, Tensor) and not has_tensor(shape):
-            shape = shape_constant(shape)
+        if not isinstance(shape, Tensor):
+            lists = has_tensor(shape)
+            shape = convert_to_tensor(shape, dtypes.int32) if lists else shape_constant(shape)
+        elif shape._shape == ():
+            shape = reshape(shape, [-1])
         return broadcast_to(scalar, shape, name=scope)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gradplan.opdef import constant_value
+from gradplan.known import constant_value
 from gradplan.ops.array import (
     broadcast_to,
     identity_n,

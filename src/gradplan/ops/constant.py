@@ -9,15 +9,8 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, DType
 from gradplan.graph import Graph, Tensor, at_user_line, get_default_graph
-from gradplan.opdef import (
-    VIEW,
-    apply,
-    constant_value,
-    graph_of,
-    op,
-    register_tensor_conversion_function,
-    to_tensor,
-)
+from gradplan.known import constant_value
+from gradplan.opdef import VIEW, apply, graph_of, op, register_tensor_conversion_function, to_tensor
 from gradplan.shapes import as_shape
 
 __all__ = ["constant", "convert_to_tensor", "placeholder", "placeholder_with_default"]

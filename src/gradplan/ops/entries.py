@@ -91,7 +91,16 @@ def _(op: Any, dy: Any) -> Any:
     return gather_entries(dy, op.inputs[1]), None, None
 
 
-@op("SparseToDense", CALL, kernel="sparse_set", types="I I T T -> T", T=ALL, flops=0, fallible=True)
+@op(
+    "SparseToDense",
+    CALL,
+    kernel="sparse_set",
+    types="I I T T -> T",
+    T=ALL,
+    flops=0,
+    fallible=True,
+    sized=1,
+)
 def entries_to_dense(
     sparse_indices: Any,
     output_shape: Any,

@@ -392,7 +392,7 @@ def _(op: Any, dy: Any) -> Any:
     return scatter_rows_nd(indices, dy, shape(params), **op.attrs), None
 
 
-@op("ScatterNd", CALL, types="I T I -> T", T=NUMBERS, fallible=True)
+@op("ScatterNd", CALL, types="I T I -> T", T=NUMBERS, fallible=True, sized=2)
 def scatter_rows_nd(
     indices: Any, updates: Any, shape: Any, batch_dims: int = 0, name: str | None = None
 ) -> Any:

@@ -10,13 +10,8 @@ from gradplan import shapes
 from gradplan.composite import register_session_run_conversion_functions
 from gradplan.dtypes import DType, int64
 from gradplan.graph import Graph, Operation, Tensor, at_user_line
-from gradplan.opdef import (
-    apply,
-    constant_value,
-    graph_of,
-    known_sizes,
-    register_tensor_conversion_function,
-)
+from gradplan.known import constant_value, known_sizes
+from gradplan.opdef import apply, graph_of, register_tensor_conversion_function
 from gradplan.ops.array import ones_like, reshape, shape, zeros, zeros_like
 from gradplan.ops.casts import cast
 from gradplan.ops.constant import convert_to_tensor

@@ -11,8 +11,9 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import FLOATS, float32
 from gradplan.graph import Tensor, at_user_line
+from gradplan.known import constant_value
 from gradplan.names import sums_are_within
-from gradplan.opdef import CALL, constant_value, graph_of, op
+from gradplan.opdef import CALL, graph_of, op
 from gradplan.ops.activations import relu, softplus
 from gradplan.ops.array import ones_like, shape, zeros_like
 from gradplan.ops.casts import cast

@@ -13,7 +13,7 @@ from gradplan.names import named
 from gradplan.opdef import REDUCE, VIEW, graph_of, op
 from gradplan.ops.array import broadcast_to, expand_dims, identity, shape, stop_gradient
 from gradplan.ops.casts import cast
-from gradplan.ops.constant import constant, convert_to_tensor, renamed, require_constant
+from gradplan.ops.constant import constant, convert_to_tensor, has_tensor, renamed, require_constant
 from gradplan.ops.functions import is_finite
 from gradplan.ops.logic import equal, greater
 from gradplan.ops.math import exp, log
@@ -39,8 +39,8 @@ def axis_argument(axis: Any, reduction_indices: Any = None) -> Any:
     axis = renamed("reduction_indices", reduction_indices, "axis", axis)
     if axis is None:
         return None
-    if isinstance(axis, Tensor):
-        axis = require_constant(axis, "axis")
+    if has_tensor(axis):
+        axis = require_constant(convert_to_tensor(axis), "axis")
     axis = np.asarray(axis)
     if axis.dtype.kind not in "iu" and axis.size:
         raise TypeError(

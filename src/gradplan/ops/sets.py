@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL, VALUES
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import CALL, VIEW, apply, constant_value, graph_of, op
+from gradplan.known import constant_value
+from gradplan.opdef import CALL, VIEW, apply, graph_of, op
 from gradplan.ops.array import (
     entering,
     expand_dims,

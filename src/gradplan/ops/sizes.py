@@ -9,7 +9,8 @@ import numpy as np
 
 from gradplan import dtypes, shapes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import VIEW, apply, constant_value, op
+from gradplan.known import constant_value
+from gradplan.opdef import VIEW, apply, op
 from gradplan.ops.constant import convert_to_tensor, has_tensor, require_constant
 
 __all__ = ["broadcast_dynamic_shape", "broadcast_static_shape", "rank", "shape", "size"]
@@ -31,11 +32,6 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 def _(attrs: dict[str, Any], in_shapes: Any) -> Any:
     (s,) = in_shapes
     return None if s is None or None in s else np.array(s, attrs["out_type"].np)
-
-
-@_shape.known
-def _(out: Tensor, sizes: Any) -> Any:
-    return out.op.inputs[0]._shape
 
 
 def shape(input: Any, name: str | None = None, out_type: Any = dtypes.int32) -> Tensor:

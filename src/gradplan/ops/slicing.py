@@ -10,16 +10,8 @@ import numpy as np
 from gradplan import dtypes, shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import (
-    CALL,
-    MAP,
-    VIEW,
-    apply,
-    constant_value,
-    graph_of,
-    op,
-    to_tensor,
-)
+from gradplan.known import constant_value
+from gradplan.opdef import CALL, MAP, VIEW, apply, graph_of, op, to_tensor
 from gradplan.ops.array import broadcast_to, identity, sum_to_like, take_first, zeros_like
 from gradplan.ops.constant import (
     constant,
@@ -157,17 +149,6 @@ def _(binder: Any, op: Any, whole: Any) -> Any:
     return _parts(whole, axis, op.inputs[1:], binder)
 
 
-@_concat.known
-def _(out: Tensor, sizes: Any) -> Any:
-    whole: list[int | None] = []
-    for t in out.op.inputs:
-        part = sizes(t)
-        if part is None or t._shape is None or len(t._shape) != 1:
-            return None
-        whole += part
-    return tuple(whole)
-
-
 @_concat.gradient
 def _(op: Any, dy: Any) -> Any:
     sizes = [shape(t) for t in op.inputs]
@@ -284,15 +265,6 @@ def _(attrs: dict[str, Any], in_shapes: Any, value: Any) -> Any:
 def _(binder: Any, op: Any, whole: Any) -> Any:
     axis = op.attrs["axis"] % len(whole.dims)
     return [(t, whole.index(axis, i)) for i, t in enumerate(op.inputs)]
-
-
-@_pack.known
-def _(out: Tensor, sizes: Any) -> Any:
-    inputs = out.op.inputs
-    if all(t._shape != () for t in inputs):
-        return None
-    parts = [sizes(t) if t._shape == () else None for t in inputs]
-    return tuple(p and p[0] for p in parts)
 
 
 @_pack.gradient

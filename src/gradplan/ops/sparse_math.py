@@ -6,7 +6,8 @@ from typing import Any
 
 from gradplan import dtypes
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import apply, graph_of, known_sizes
+from gradplan.known import known_sizes
+from gradplan.opdef import apply, graph_of
 from gradplan.ops.array import (
     broadcast_to,
     expand_dims,

@@ -11,7 +11,8 @@ from gradplan import dtypes, shapes
 from gradplan.composite import register_session_run_conversion_functions
 from gradplan.dtypes import DType
 from gradplan.graph import Graph, Operation, Tensor, at_user_line, get_default_session
-from gradplan.opdef import constant_value, graph_of
+from gradplan.known import constant_value
+from gradplan.opdef import graph_of
 from gradplan.ops.constant import constant, convert_to_tensor, placeholder
 from gradplan.shapes import TensorShape, as_shape
 

@@ -9,7 +9,8 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line
-from gradplan.opdef import VIEW, apply, known_sizes, op
+from gradplan.known import known_sizes
+from gradplan.opdef import VIEW, apply, op
 from gradplan.ops.array import identity, reshape
 from gradplan.ops.constant import convert_to_tensor, require_constant
 from gradplan.ops.sizes import bound_list, list_argument, listed, shape

@@ -11,8 +11,9 @@ import numpy as np
 from gradplan import shapes
 from gradplan.dtypes import ALL
 from gradplan.graph import Tensor, at_user_line
+from gradplan.known import constant_value, known_sizes
 from gradplan.names import gradient_called, named
-from gradplan.opdef import CALL, VIEW, apply, constant_value, graph_of, known_sizes, op
+from gradplan.opdef import CALL, VIEW, apply, graph_of, op
 from gradplan.ops.constant import convert_to_tensor, has_tensor, require_constant
 from gradplan.ops.sizes import shape, shape_argument
 
@@ -122,17 +123,6 @@ def _(binder: Any, op: Any) -> None:
     view = binder.view(op.inputs[0])
     key = _resolved(op.attrs["key"], lambda i: binder.value(op.inputs[1 + i]))
     binder.alias(op, view.cut(cut(key, view.dims)))
-
-
-@_strided_slice.known
-def _(out: Tensor, sizes: Any) -> Any:
-    op = out.op
-    whole, key = sizes(op.inputs[0]), op.attrs["key"]
-    if whole is None or len(op.inputs) > 1 or len(key) != 1 or op.inputs[0]._shape == ():
-        return None
-    if isinstance(key[0], int):
-        return (whole[key[0]],)
-    return whole[builtins.slice(*key[0])] if isinstance(key[0], tuple) else None
 
 
 @_strided_slice.gradient

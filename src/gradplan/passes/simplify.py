@@ -21,7 +21,8 @@ import numpy as np
 
 from gradplan.dtypes import int32
 from gradplan.graph import Operation, Tensor
-from gradplan.opdef import HOST, REGISTRY, constant_value, known_sizes
+from gradplan.known import constant_value, known_sizes
+from gradplan.opdef import HOST, REGISTRY
 from gradplan.probe import probe
 from gradplan.program import Program, is_pure, rebuild
 from gradplan.tiling import add_in_order, head_of_sum
