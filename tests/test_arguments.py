@@ -142,3 +142,24 @@ def test_what_lists_of_sizes_tell_of_a_shape():
     assert gp.reshape(c, [gp.shape(c)[0], one, -1]).shape.as_list() == [2, None, None]
     pair = gp.placeholder(gp.float32, [2, None])
     assert gp.dynamic_stitch([[0, 2], [4]], [pair, pair[:1]]).shape.as_list() == [5, None]
+
+
+def test_names_of_what_is_not_there():
+    graph = gp.get_default_graph()
+    x = gp.constant(1, name="x")
+    assert graph.get_tensor_by_name("x:0") is x and graph.get_operation_by_name("x") is x.op
+    for name, error, text in [
+        ("x", ValueError, "'x' refers to an Operation, not a Tensor"),
+        ("y", ValueError, r"'y' looks like an \(invalid\) Operation name, not a Tensor"),
+        ("y:0", KeyError, "The operation, 'y', does not exist"),
+        ("x:1", KeyError, "exists but only has 1 outputs"),
+    ]:
+        with pytest.raises(error, match=text):
+            graph.get_tensor_by_name(name)
+    with pytest.raises(KeyError, match="'y' refers to an Operation not in the graph"):
+        graph.get_operation_by_name("y")
+
+
+def test_a_constant_of_none():
+    with pytest.raises(ValueError, match="None values not supported"):
+        gp.constant(None)

@@ -613,6 +613,13 @@ def test_group():
     assert session.run(gp.no_op()) is None
 
 
+def test_print_shows_words_among_its_values(capfd):
+    x = gp.Print(gp.constant(2.5), ["loss", 2.5, "after", [1, 2]], "now: ")
+    with gp.Session() as sess:
+        sess.run(x)
+    assert capfd.readouterr().err == "now: [loss][2.5][after][1 2]\n"
+
+
 def test_print(capfd):
     x = gp.placeholder(gp.float32, [None])
     y = gp.Print(x, [x, gp.shape(x)], "x: ", first_n=2, summarize=2) * 2.0

@@ -462,6 +462,23 @@ def test_an_optimizer_of_ones_own():
         gp.train.Optimizer(False, "bare").minimize(w[0])
 
 
+def test_a_counter_among_the_trainable_variables_is_left_alone():
+    """``tf.Variable(0)``, from which most scripts count their steps."""
+    step, w = gp.Variable(0, name="step"), gp.Variable(2.0)
+    optimizer = gp.train.AdamOptimizer(0.5)
+    pairs = optimizer.compute_gradients(w * w * gp.cast(step + 1, gp.float32))
+    assert [(g is None, v) for g, v in pairs] == [(True, step), (False, w)]
+    train = optimizer.apply_gradients(pairs, global_step=step)
+    with gp.Session() as sess:
+        sess.run(gp.global_variables_initializer())
+        for _ in range(3):
+            sess.run(train)
+        assert sess.run(step) == 3 and sess.run(w) < 1.0
+    assert optimizer.get_slot(step, "m") is None
+    names = [v.name for v in optimizer.variables()]
+    assert names == sorted(names) and len(names) == 4
+
+
 def test_errors():
     w, n = gp.Variable(1.0, name="w"), gp.Variable(1, name="n", trainable=False)
     adam = gp.train.AdamOptimizer()
@@ -473,7 +490,10 @@ def test_errors():
          lambda: gp.train.FtrlOptimizer(0.1, l1_regularization_strength=-1.0)),
         ("must be a tensor", TypeError, lambda: adam.minimize(lambda: w * w)),
         ("gate_gradients", ValueError, lambda: adam.minimize(w * w, gate_gradients=3)),
-        ("Invalid type.*n:0", ValueError, lambda: adam.minimize(w * w, var_list=[n])),
+        ("Invalid type.*n:0", ValueError, lambda: adam.apply_gradients([(1, n)])),
+        ("Invalid type.*mul", ValueError, lambda: adam.minimize(n * n, var_list=[w])),
+        ("No gradients provided for any variable", ValueError,
+         lambda: adam.minimize(w * w, var_list=[n])),
         ("No variables provided", ValueError, lambda: adam.apply_gradients([])),
         (r"No gradients provided for any variable: \['w:0'\]", ValueError,
          lambda: adam.apply_gradients([(None, w)])),

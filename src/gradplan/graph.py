@@ -490,12 +490,13 @@ class Graph(Names, Collections):
             return op.outputs[int(index)]
         if colon:
             raise ValueError(f"Name '{name}' appears to refer to a Tensor, not a Operation.")
+        if not allow_operation:
+            what = "refers to an Operation" if op else "looks like an (invalid) Operation name"
+            raise ValueError(f"The name '{name}' {what}, not a Tensor. {_FORM}")
         if op is None:
             raise KeyError(
                 f"The name '{name}' refers to an Operation not in the graph" + self._similar(name)
             )
-        if not allow_operation:
-            raise ValueError(f"The name '{name}' refers to an Operation, not a Tensor. {_FORM}")
         return op
 
     def _similar(self, name: str) -> str:

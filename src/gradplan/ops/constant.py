@@ -61,6 +61,8 @@ def to_array(value: Any, dtype: DType | None = None) -> tuple[np.ndarray, DType]
         out = np.array(value, plain.np)
         out.flags.writeable = False
         return out, plain
+    if value is None:
+        raise ValueError("None values not supported.")
     from_numpy = isinstance(value, (np.ndarray, np.generic))
     try:
         given = np.asarray(value)

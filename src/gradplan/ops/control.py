@@ -107,6 +107,7 @@ def tuple(
 def _print(
     input_: Any,
     data: Any,
+    words: Any = (),
     message: str = "",
     first_n: int = -1,
     summarize: int = 3,
@@ -138,11 +139,14 @@ def _(binder: Any, op: Any) -> None:
     def show(*values: np.ndarray) -> None:
         count.append(None)
         if attrs["first_n"] < 0 or len(count) <= attrs["first_n"]:
-            readable = [
+            readable = (
                 dtypes.from_bits(v) if t.dtype is dtypes.bfloat16 else v
                 for t, v in zip(op.inputs[1:], values, strict=True)
-            ]
-            shown = "".join(_summary(v, attrs["summarize"]) for v in readable)
+            )
+            shown = "".join(
+                _summary(next(readable), attrs["summarize"]) if word is None else f"[{word}]"
+                for word in attrs["words"]
+            )
             sys.stderr.write(f"{attrs['message']}{shown}\n")
 
     binder.host(show, [], [binder.view(t) for t in op.inputs[1:]])
@@ -182,7 +186,7 @@ def Print(
     ----------
     input_ : tensor_like
         What the result equals.
-    data : list of tensor_like
+    data : list of tensor_like or str
         The values to print.
     message : str, optional
         Printed first.
@@ -204,8 +208,10 @@ def Print(
     """
     graph = graph_of([input_, *data])
     with graph.as_default():
-        inputs = [convert_to_tensor(t) for t in (input_, *data)]
+        values = [t for t in data if not isinstance(t, str)]
+        inputs = [convert_to_tensor(t) for t in (input_, *values)]
         attrs = {
+            "words": builtins.tuple([t if isinstance(t, str) else None for t in data]),
             "message": message or "",
             "first_n": -1 if first_n is None else int(first_n),
             "summarize": 3 if summarize is None else int(summarize),

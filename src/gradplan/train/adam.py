@@ -79,7 +79,7 @@ class AdamOptimizer(Optimizer):
         return [self._zeros_slot(var, "m"), self._zeros_slot(var, "v")]
 
     def variables(self) -> list[Variable]:
-        return self._powers + super().variables()
+        return sorted(self._powers + super().variables(), key=lambda v: v.name)
 
     def _scalars(self, var: Variable) -> dict[str, Tensor]:
         given = {

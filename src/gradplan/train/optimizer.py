@@ -145,7 +145,7 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If there is no variable, or one is no float.
+            If there is no variable, or the loss is no float, or a variable with a gradient.
         TypeError
             If ``loss`` is a function.
         """
@@ -161,8 +161,7 @@ class Optimizer:
             variables = trainable_variables() if var_list is None else _variables(var_list)
             if not variables:
                 raise ValueError("No variables to optimize.")
-            for t in (loss, *variables):
-                _require_float(t)
+            _require_float(loss)
             # Gradients write nothing: only what applies them has to wait for what is under way,
             # such as UPDATE_OPS, and without control inputs they fuse.
             with loss.graph.control_dependencies(None):
@@ -173,7 +172,11 @@ class Optimizer:
                     gate_gradients=gate_gradients == Optimizer.GATE_OP,
                     aggregation_method=aggregation_method,
                 )
-                return list(zip(found, variables, strict=True))
+            pairs = list(zip(found, variables, strict=True))
+            for g, v in pairs:  # an integer without a gradient is a counter, mostly
+                if g is not None:
+                    _require_float(v)
+            return pairs
 
     def apply_gradients(
         self,
