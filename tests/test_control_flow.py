@@ -620,3 +620,41 @@ def test_ranks():
     gp.assert_rank(gp.zeros([2]), 1)
     with pytest.raises(ValueError, match="rank 2"):
         gp.assert_rank(gp.zeros([2]), 2)
+
+
+# ---- numbers that are none -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_numbers_are_checked(bad, unoptimised):
+    x = gp.placeholder(gp.float32, [None])
+    checked = [
+        gp.check_numerics(x, "seen"),
+        gp.verify_tensor_all_finite(x, "seen"),
+        gp.verify_tensor_all_finite(x=x, message="seen"),
+    ]
+    assert [t.op.name for t in checked] == ["CheckNumerics", "VerifyFinite", "VerifyFinite_1"]
+    for config in (None, unoptimised):
+        with gp.Session(config=config) as sess:
+            for y in checked:
+                g = gp.gradients(y * y, x)[0]
+                assert sess.run(y, {x: [1.0, 2.0]}).tolist() == [1.0, 2.0]
+                assert sess.run(g, {x: [1.0, 2.0]}).tolist() == [2.0, 4.0]
+                assert sess.run(y, {x: []}).tolist() == []
+                with pytest.raises(
+                    gp.errors.InvalidArgumentError, match="seen : Tensor had NaN or Inf values"
+                ):
+                    sess.run(y, {x: [1.0, bad]})
+
+
+def test_all_numbers_of_a_graph_are_checked():
+    v = gp.Variable([1.0, 2.0], name="v")
+    x = gp.placeholder(gp.float32, [], name="x")
+    train = v.assign(v * gp.log(x, name="bad"))
+    check = gp.add_check_numerics_ops()
+    with gp.Session() as sess:
+        sess.run(gp.global_variables_initializer())
+        sess.run([train, check], {x: np.e})
+        with pytest.raises(gp.errors.InvalidArgumentError, match="bad:0 : Tensor had NaN or Inf"):
+            sess.run([train, check], {x: 0.0})
+        np.testing.assert_allclose(sess.run(v), [1.0, 2.0], 1e-6)

@@ -546,7 +546,7 @@ def test_constant_type(value, dtype, want):
     [("a", {}, TypeError, "'a'"), ([[1], [1, 2]], {}, ValueError, "ragged"),
      (1j, {}, TypeError, "1j"),
      (1.5, {"dtype": "int32"}, TypeError, "int32"), (2**40, {"dtype": "int32"}, TypeError, "int32"),
-     (2**70, {}, TypeError, str(2**70)), (None, {}, TypeError, "None"),
+     (2**70, {}, TypeError, str(2**70)), (None, {}, ValueError, "None"),
      (1, {"dtype": "bool"}, TypeError, "bool"),
      ([1, 2, 3], {"shape": [2]}, ValueError, "3 values"),
      (1, {"shape": [None]}, ValueError, "shape"),

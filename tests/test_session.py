@@ -406,3 +406,11 @@ def test_huge_shapes_are_refused():
     with pytest.raises(ValueError, match="2\\*\\*47"):
         gp.zeros([2**40, 2**40, 0])  # the strides would overflow though there is no element
     assert sess.run(gp.identity(x), {x: np.ones((0, 1))}).shape == (0, 1)
+
+
+@pytest.mark.parametrize("wrong", [3, np.zeros(3), {1, 2}, 2.5])
+def test_what_cannot_be_fetched_is_named(wrong):
+    x = gp.constant(1)
+    for fetches in (wrong, [x, wrong], {"a": wrong}):
+        with pytest.raises(TypeError, match=f"has invalid type {type(wrong).__name__}, must be"):
+            gp.Session().run(fetches)

@@ -66,6 +66,8 @@ CALLS = rows(
     "tf.cumsum(x, tf.constant(2) - 1)",
     "tf.slice(x, [0, 0], [tf.shape(x)[0] - 1, one + 1])", "tf.scatter_nd([[1]], x[:1], "
     "[tf.shape(x)[0], tf.size(x[0])])", "tf.zeros([tf.maximum(one, 4), tf.minimum(one, 4)])",
+    "tf.nn.conv2d_transpose(image, tf.ones([2, 2, 4, 2]), [tf.shape(image)[0], tf.shape(image)[1] "
+    "* 2, tf.shape(image)[2] * 2, 4], [1, 2, 2, 1])",
     # ---- lists whose tensors are cast
     "v * [1, one, s]", "tf.convert_to_tensor([[one, 2], [3, s]], tf.float32)",
     "tf.zeros([tf.size(x, out_type=tf.int64), one])", "tf.where(v > 0, v, [one, one, s])",

@@ -323,7 +323,10 @@ class Session:
             key = kind, tuple(fetches) if kind is list else fetches, *feeds  # as run looks it up
         else:
             key = outline, tuple(leaves), *feeds
-        step = self._steps.get(key)
+        try:
+            step = self._steps.get(key)
+        except TypeError:  # an array, a set: told apart from tensors where it is taken for one
+            step = None
         if step is None:
             step = self._make_step(fetches, feeds)
             if len(self._steps) >= MAX_CALLABLES:

@@ -12,14 +12,17 @@ from gradplan import errors
 from gradplan.control_flow.conditionals import cond
 from gradplan.graph import Operation, Tensor, at_user_line, get_default_graph
 from gradplan.known import constant_value
-from gradplan.opdef import HOST, apply, graph_of, op
-from gradplan.ops.constant import constant, convert_to_tensor
-from gradplan.ops.control import no_op
+from gradplan.opdef import HOST, apply, graph_of, is_variable, op
+from gradplan.ops.array import identity
+from gradplan.ops.constant import constant, convert_to_tensor, renamed
+from gradplan.ops.control import group, no_op
+from gradplan.ops.functions import is_finite
 from gradplan.ops.logic import equal, greater, greater_equal, less, less_equal, not_equal
 from gradplan.ops.reduce import reduce_all
 
 __all__ = [
     "Assert",
+    "add_check_numerics_ops",
     "assert_equal",
     "assert_greater",
     "assert_greater_equal",
@@ -31,6 +34,8 @@ __all__ = [
     "assert_none_equal",
     "assert_positive",
     "assert_rank",
+    "check_numerics",
+    "verify_tensor_all_finite",
 ]
 
 #: Elements that are shown of a tensor unless it is said.
@@ -212,3 +217,77 @@ def assert_rank(
     if wanted is None or x._shape is None or len(x._shape) != int(wanted):
         raise ValueError(f"{message or ''} Tensor {x.name} must have rank {rank}, not {x.shape}")
     return no_op(name=name or "assert_type/statically_determined_correct_type")
+
+
+# ---- numbers that are none -----------------------------------------------------------------------
+
+
+def check_numerics(tensor: Any, message: str, name: str | None = None) -> Tensor:
+    """The same tensor; a run in which it has a NaN or an infinity ends with InvalidArgumentError.
+
+    Parameters
+    ----------
+    tensor : tensor_like of float
+    message : str
+        What the error begins with.
+    name : str, optional
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> x = gp.placeholder(gp.float32, [])
+    >>> y = gp.check_numerics(gp.log(x), "log x")
+    >>> try:
+    ...     gp.Session().run(y, {x: -1.0})
+    ... except gp.errors.InvalidArgumentError as error:
+    ...     print(error.message.split(" (")[0])
+    assertion failed: log x : Tensor had NaN or Inf values [nan]
+    """
+    graph = graph_of([tensor, get_default_graph()])
+    with graph.as_default(), graph.name_scope(name or "CheckNumerics") as scope:
+        tensor = convert_to_tensor(tensor, name="tensor")
+        said = [f"{message} : Tensor had NaN or Inf values", tensor]
+        with graph.control_dependencies([Assert(is_finite(tensor), said)]):
+            return identity(tensor, name=scope)
+
+
+def verify_tensor_all_finite(
+    t: Any = None, msg: Any = None, name: str | None = None, x: Any = None, message: Any = None
+) -> Tensor:
+    """:func:`check_numerics` by its older name; ``x`` and ``message`` are ``t`` and ``msg``.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> float(gp.Session().run(gp.verify_tensor_all_finite(2.0, "two")))
+    2.0
+    """
+    t, msg = renamed("x", x, "t", t), renamed("message", message, "msg", msg)
+    graph = graph_of([t, get_default_graph()])
+    with graph.as_default(), graph.name_scope(name or "VerifyFinite") as scope:
+        t = convert_to_tensor(t, name="x")
+        return identity(check_numerics(t, msg), name=scope)
+
+
+def add_check_numerics_ops() -> Operation:
+    """An operation that checks all floats of the default graph by :func:`check_numerics`.
+
+    What stands inside of loops and conditionals is checked by their results alone, and what writes
+    a variable by what it writes.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> x = gp.placeholder(gp.float32, [], name="x")
+    >>> y = gp.exp(x, name="y")
+    >>> check = gp.add_check_numerics_ops()
+    >>> float(gp.Session().run([y, check], {x: 0.0})[0])
+    1.0
+    """
+    computed = [
+        t
+        for made in get_default_graph().get_operations()
+        for t in made.outputs
+        if t.dtype.is_floating and not made.writes and not is_variable(t)
+    ]
+    return group(*[check_numerics(t, t.name) for t in computed])

@@ -55,7 +55,7 @@ def conv2d_op(
     """See :func:`gradplan.ops.conv.conv2d`."""
 
 
-@op("Conv2DBackpropInput", CALL, kernel="conv", types="I T T -> T", flops=_flops_input)
+@op("Conv2DBackpropInput", CALL, kernel="conv", types="I T T -> T", flops=_flops_input, sized=0)
 def conv2d_input_op(
     input_sizes: Any,
     filter: Any,
@@ -99,7 +99,7 @@ def conv3d_op(
     """See :func:`gradplan.ops.conv.conv3d`."""
 
 
-@op("Conv3DBackpropInputV2", CALL, kernel="conv", types="I T T -> T", flops=_flops_input)
+@op("Conv3DBackpropInputV2", CALL, kernel="conv", types="I T T -> T", flops=_flops_input, sized=0)
 def conv3d_input_op(
     input_sizes: Any,
     filter: Any,
