@@ -163,3 +163,14 @@ def test_names_of_what_is_not_there():
 def test_a_constant_of_none():
     with pytest.raises(ValueError, match="None values not supported"):
         gp.constant(None)
+
+
+def test_dimensions_are_compared_and_reckoned_with():
+    known, unknown = gp.placeholder(gp.float32, [7, None]).shape
+    assert known > 6 and known >= 7 and known < 8 and known <= known and not known < 7
+    assert 6 < known and known > gp.Dimension(3)
+    assert (unknown > 1) is None and (known < unknown) is None
+    assert (9 - known, 15 // known, known % 4, 9 % known, known - 1) == (2, 2, 3, 2, 6)
+    assert (9 - unknown).value is None and (unknown % 4).value is None
+    with pytest.raises(TypeError, match="is no dimension"):
+        known < 1.5  # noqa: B015

@@ -567,3 +567,48 @@ def test_failing_state_write_keeps_the_old_one(tmp_path, monkeypatch):
         ck.update_state(tmp_path, str(tmp_path / "m-2"), [])
     assert ck.read_state(tmp_path)[0] == str(tmp_path / "m-1")
     assert os.listdir(tmp_path) == ["checkpoint"]
+
+
+# ---- without a graph -----------------------------------------------------------------------------
+
+
+def test_a_checkpoint_is_read_by_name(tmp_path):
+    values = {
+        "a/w": np.arange(6.0, dtype=np.float32).reshape(2, 3),
+        "n": np.int64(7),
+        "half": np.array([1.5, -2.0], np.float32),
+    }
+    for name, value in values.items():
+        gp.get_variable(name, initializer=gp.constant(value), dtype=None)
+    short = gp.get_variable("short", initializer=gp.cast(gp.constant([1.5]), gp.bfloat16))
+    with gp.Session() as sess:
+        sess.run(gp.global_variables_initializer())
+        path = gp.train.Saver().save(sess, str(tmp_path / "model"), global_step=3)
+    for given in (path, path + ".npz", str(tmp_path)):
+        reader = gp.train.load_checkpoint(given)
+        shapes = {"a/w": [2, 3], "n": [], "half": [2], "short": [1]}
+        assert reader.get_variable_to_shape_map() == shapes
+        assert gp.train.list_variables(given) == sorted(shapes.items())
+        assert reader.get_variable_to_dtype_map() == {
+            "a/w": gp.float32,
+            "n": gp.int64,
+            "half": gp.float32,
+            "short": short.dtype,
+        }
+        for name, value in values.items():
+            found = reader.get_tensor(name)
+            assert found.dtype == value.dtype and found.tolist() == value.tolist()
+            assert gp.train.load_variable(given, name + ":0").tolist() == value.tolist()
+        assert reader.has_tensor("n") and not reader.has_tensor("n:0")
+        with pytest.raises(gp.errors.NotFoundError, match="'a/v'|a/v"):
+            reader.get_tensor("a/v")
+
+
+def test_a_reader_refuses_what_is_no_checkpoint(tmp_path):
+    with pytest.raises(gp.errors.NotFoundError, match="there is no checkpoint"):
+        gp.train.NewCheckpointReader(str(tmp_path / "none"))
+    with pytest.raises(ValueError, match="Couldn't find 'checkpoint' file"):
+        gp.train.load_checkpoint(str(tmp_path))
+    (tmp_path / "bad.npz").write_bytes(b"PK nothing")
+    with pytest.raises(gp.errors.DataLossError):
+        gp.train.list_variables(str(tmp_path / "bad"))

@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from collections import namedtuple
 
 import numpy as np
 import pytest
@@ -620,6 +621,29 @@ def test_ranks():
     gp.assert_rank(gp.zeros([2]), 1)
     with pytest.raises(ValueError, match="rank 2"):
         gp.assert_rank(gp.zeros([2]), 2)
+
+
+def test_one_of_the_predicates_has_to_hold_without_a_default(unoptimised):
+    x = gp.placeholder(gp.float32, [])
+    y = gp.case([(x < 0.0, lambda: -x), (x > 9.0, lambda: x * 2.0)])
+    g = gp.gradients(y, x)[0]
+    for config in (None, unoptimised):
+        with gp.Session(config=config) as sess:
+            assert [sess.run([y, g], {x: v}) for v in (-2.0, 10.0)] == [[2.0, -1.0], [20.0, 2.0]]
+            with pytest.raises(
+                gp.errors.InvalidArgumentError,
+                match=r"None of conditions evaluated as True: \[False False\]",
+            ):
+                sess.run(y, {x: 3.0})
+
+
+def test_a_single_loop_variable_of_several_tensors_keeps_its_structure():
+    Pair = namedtuple("Pair", "i a")
+    loop = lambda p: (Pair(p.i + 1, p.a * 2),)  # noqa: E731
+    (p,) = gp.while_loop(lambda p: p.i < 3, loop, [Pair(gp.constant(0), gp.constant(1))])
+    alone = gp.while_loop(lambda i: i < 3, lambda i: i + 1, [0])
+    with gp.Session() as sess:
+        assert sess.run(p) == Pair(3, 8) and sess.run(alone) == 3
 
 
 # ---- numbers that are none -----------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -39,6 +40,22 @@ class Dimension:
         equal = self == other
         return None if equal is None else not equal
 
+    def _ordered(self, other: Any, relation: Any) -> bool | None:
+        value = dimension_value(other)
+        return None if self.value is None or value is None else relation(self.value, value)
+
+    def __lt__(self, other: Any) -> bool | None:
+        return self._ordered(other, operator.lt)
+
+    def __le__(self, other: Any) -> bool | None:
+        return self._ordered(other, operator.le)
+
+    def __gt__(self, other: Any) -> bool | None:
+        return self._ordered(other, operator.gt)
+
+    def __ge__(self, other: Any) -> bool | None:
+        return self._ordered(other, operator.ge)
+
     def __hash__(self) -> int:
         return hash(self.value)
 
@@ -66,8 +83,20 @@ class Dimension:
 
     __rmul__ = __mul__
 
+    def __rsub__(self, other: Any) -> Dimension:
+        return self._arithmetic(other, lambda a, b: b - a)
+
     def __floordiv__(self, other: Any) -> Dimension:
         return self._arithmetic(other, lambda a, b: a // b)
+
+    def __rfloordiv__(self, other: Any) -> Dimension:
+        return self._arithmetic(other, lambda a, b: b // a)
+
+    def __mod__(self, other: Any) -> Dimension:
+        return self._arithmetic(other, lambda a, b: a % b)
+
+    def __rmod__(self, other: Any) -> Dimension:
+        return self._arithmetic(other, lambda a, b: b % a)
 
 
 def dimension_value(value: Any) -> int | None:

@@ -32,7 +32,7 @@ from gradplan.ops.array import identity
 from gradplan.ops.constant import convert_to_tensor
 from gradplan.shapes import Shape
 
-__all__ = ["case", "cond"]
+__all__ = ["cond"]
 
 _if_rules, *_IF = declare("StatelessIf", "If", "Runs one of two bodies; see :func:`cond`.")
 
@@ -266,50 +266,3 @@ def cond(
     if not strict and isinstance(out, (list, tuple)) and len(out) == 1:
         return out[0]
     return out
-
-
-def case(
-    pred_fn_pairs: Any,
-    default: Callable[[], Any] | None = None,
-    exclusive: bool = False,
-    strict: bool = False,
-    name: str = "case",
-) -> Any:
-    """What the function of the first predicate that holds makes, or else ``default()``.
-
-    Parameters
-    ----------
-    pred_fn_pairs : list of (tensor_like of bool, callable), or dict
-    default : callable, optional
-        Default: the last function.
-    exclusive : bool, optional
-        Accepted; the first that holds is taken.
-    strict : bool, optional
-        See :func:`cond`.
-    name : str, optional
-
-    Examples
-    --------
-    >>> import gradplan as gp
-    >>> x = gp.placeholder(gp.float32, [])
-    >>> y = gp.case([(x < 0.0, lambda: -x), (x > 9.0, lambda: x * 0.0)], default=lambda: x)
-    >>> sess = gp.Session()
-    >>> print(*[sess.run(y, {x: v}) for v in (-2.0, 10.0, 3.0)])
-    2.0 0.0 3.0
-    """
-    pairs = list(pred_fn_pairs.items() if isinstance(pred_fn_pairs, dict) else pred_fn_pairs)
-    if not all(isinstance(p, (list, tuple)) and len(p) == 2 and callable(p[1]) for p in pairs):
-        raise TypeError(at_user_line("case: pairs of a predicate and a function are expected"))
-    if default is None:
-        if not pairs:
-            raise ValueError(at_user_line("case: there is nothing to choose from"))
-        default = pairs.pop()[1]
-    with get_default_graph().name_scope(name):
-        chosen = default
-        for predicate, function in reversed(pairs):
-
-            def choose(p: Any = predicate, f: Any = function, rest: Any = chosen) -> Any:
-                return cond(p, f, rest, strict=strict)
-
-            chosen = choose
-        return chosen()

@@ -442,7 +442,7 @@ def while_loop(
         ends = [*outs[: len(flat)], *([] if exact else outs[n:-1])]
         ends = apart(ends, counted=most is not None)
     out = pack([returned] if one else returned, _wrapped(like, ends))
-    if several and len(out) == 1 and not return_same_structure:
+    if several and (one or len(flat) == 1) and not return_same_structure:
         return out[0]
     return out
 

@@ -38,6 +38,12 @@ from gradplan.train.rates import (
     piecewise_constant,
     polynomial_decay,
 )
+from gradplan.train.reader import (
+    NewCheckpointReader,
+    list_variables,
+    load_checkpoint,
+    load_variable,
+)
 from gradplan.train.saver import Saver
 from gradplan.train.scipy_optimizer import ScipyOptimizerInterface
 
@@ -51,6 +57,7 @@ __all__ = [
     "GradientDescentOptimizer",
     "LAMBOptimizer",
     "MomentumOptimizer",
+    "NewCheckpointReader",
     "Optimizer",
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
@@ -75,4 +82,7 @@ __all__ = [
     "noisy_linear_cosine_decay",
     "piecewise_constant",
     "polynomial_decay",
+    "list_variables",
+    "load_checkpoint",
+    "load_variable",
 ]

@@ -323,23 +323,36 @@ def read_arrays(
     errors.PermissionDeniedError
         The system does not let the file be read.
     """
+    with _opened(path) as (file, members):
+        result = {}
+        for name in members if wanted is None else wanted:
+            if name not in members:
+                if name in optional:
+                    continue
+                raise _not_found(os.fspath(path), name, members)
+            info = _read_header(file, name, members[name])
+            if wanted is not None:
+                _compare(os.fspath(path), name, info, wanted[name])
+            result[name] = _read_data(file, name, members[name], info)
+        return result
+
+
+def read_specs(path: StrPath) -> dict[str, Spec]:
+    """The type and the shape of every array of a file; raises what :func:`read_arrays` does."""
+    with _opened(path) as (file, members):
+        found = {name: _read_header(file, name, member) for name, member in members.items()}
+        return {name: (info.dtype, info.shape) for name, info in found.items()}
+
+
+@contextmanager
+def _opened(path: StrPath) -> Iterator[tuple[BinaryIO, dict[str, _Member]]]:
+    """A checkpoint and what is in it; whatever is wrong with it is an error of ours."""
     path = os.fspath(path)
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
             raise _Damaged("it is not a regular file")
         with open(path, "rb") as file:
-            members = _members(file)
-            result = {}
-            for name in members if wanted is None else wanted:
-                if name not in members:
-                    if name in optional:
-                        continue
-                    raise _not_found(path, name, members)
-                info = _read_header(file, name, members[name])
-                if wanted is not None:
-                    _compare(path, name, info, wanted[name])
-                result[name] = _read_data(file, name, members[name], info)
-            return result
+            yield file, _members(file)
     except _Damaged as error:
         message = f"the checkpoint {path} cannot be read: {error}"
         raise errors.DataLossError(None, None, message) from None

@@ -1,0 +1,78 @@
+"""``case``: a choice among several functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gradplan.control_flow.assertions import Assert
+from gradplan.control_flow.conditionals import cond
+from gradplan.graph import at_user_line, get_default_graph
+from gradplan.ops.slicing import stack
+
+__all__ = ["case"]
+
+
+def case(
+    pred_fn_pairs: Any,
+    default: Callable[[], Any] | None = None,
+    exclusive: bool = False,
+    strict: bool = False,
+    name: str = "case",
+) -> Any:
+    """What the function of the first predicate that holds makes, or else ``default()``.
+
+    Parameters
+    ----------
+    pred_fn_pairs : list of (tensor_like of bool, callable), or dict
+    default : callable, optional
+        Default: one of the predicates has to hold.
+    exclusive : bool, optional
+        Accepted; the first that holds is taken.
+    strict : bool, optional
+        See :func:`cond`.
+    name : str, optional
+
+    Raises
+    ------
+    InvalidArgumentError
+        At run time, if no predicate holds and there is no default.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> x = gp.placeholder(gp.float32, [])
+    >>> y = gp.case([(x < 0.0, lambda: -x), (x > 9.0, lambda: x * 0.0)], default=lambda: x)
+    >>> sess = gp.Session()
+    >>> print(*[sess.run(y, {x: v}) for v in (-2.0, 10.0, 3.0)])
+    2.0 0.0 3.0
+    """
+    pairs = list(pred_fn_pairs.items() if isinstance(pred_fn_pairs, dict) else pred_fn_pairs)
+    if not all(isinstance(p, (list, tuple)) and len(p) == 2 and callable(p[1]) for p in pairs):
+        raise TypeError(at_user_line("case: pairs of a predicate and a function are expected"))
+    if default is None:
+        if not pairs:
+            raise ValueError(at_user_line("case: there is nothing to choose from"))
+        default = _last(pairs)
+    with get_default_graph().name_scope(name):
+        chosen = default
+        for predicate, function in reversed(pairs):
+
+            def choose(p: Any = predicate, f: Any = function, rest: Any = chosen) -> Any:
+                return cond(p, f, rest, strict=strict)
+
+            chosen = choose
+        return chosen()
+
+
+def _last(pairs: list[Any]) -> Callable[[], Any]:
+    """The last function, which takes the place of a default, and sees to it that it is wanted."""
+    predicates = [predicate for predicate, _ in pairs]
+    holds, function = pairs.pop()
+
+    def last() -> Any:
+        said = ["Input error: None of conditions evaluated as True:", stack(predicates)]
+        with get_default_graph().control_dependencies([Assert(holds, said)]):
+            return function()
+
+    return last
