@@ -637,6 +637,19 @@ def test_one_of_the_predicates_has_to_hold_without_a_default(unoptimised):
                 sess.run(y, {x: 3.0})
 
 
+def test_what_was_there_before_waits_for_its_predicate_too():
+    x = gp.placeholder(gp.float32, [])
+    alone = gp.case([(x < 0.0, lambda: x)])
+    several = gp.case(
+        [(x < 0.0, lambda: {"a": x, "b": [x, 1]}), (x > 9.0, lambda: {"a": x, "b": [x, 2]})]
+    )
+    with gp.Session() as sess:
+        assert sess.run([alone, several], {x: -2.0}) == [-2.0, {"a": -2.0, "b": [-2.0, 1]}]
+        for y in (alone, several):
+            with pytest.raises(gp.errors.InvalidArgumentError, match="None of conditions"):
+                sess.run(y, {x: 3.0})
+
+
 def test_a_single_loop_variable_of_several_tensors_keeps_its_structure():
     Pair = namedtuple("Pair", "i a")
     loop = lambda p: (Pair(p.i + 1, p.a * 2),)  # noqa: E731

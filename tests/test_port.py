@@ -1,5 +1,6 @@
 """The tool that looks at programs for TensorFlow 1."""
 
+import os
 import subprocess
 import sys
 
@@ -126,3 +127,18 @@ def test_a_missing_name_tells_what_to_use(name, words):
     assert not hasattr(found, last)
     with pytest.raises(AttributeError, match=words):
         getattr(found, last)
+
+
+def test_a_reader_that_has_seen_enough(tmp_path):
+    program = tmp_path / "program.py"
+    program.write_text("import tensorflow as tf\ntf.constant(1)\n")
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "gradplan.port", str(program)],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (1, "")

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 from gradplan.control_flow.assertions import Assert
+from gradplan.control_flow.bodies import flatten, pack
 from gradplan.control_flow.conditionals import cond
-from gradplan.graph import at_user_line, get_default_graph
+from gradplan.graph import Graph, Tensor, at_user_line, get_default_graph
+from gradplan.ops.array import identity
 from gradplan.ops.slicing import stack
 
 __all__ = ["case"]
@@ -72,7 +74,15 @@ def _last(pairs: list[Any]) -> Callable[[], Any]:
 
     def last() -> Any:
         said = ["Input error: None of conditions evaluated as True:", stack(predicates)]
-        with get_default_graph().control_dependencies([Assert(holds, said)]):
-            return function()
+        graph = get_default_graph()
+        with graph.control_dependencies([Assert(holds, said)]):
+            first, out = graph.version, function()
+            # What the function did not make itself would not wait.
+            return pack(out, [_waiting(x, graph, first) for x in flatten(out)])
 
     return last
+
+
+def _waiting(x: Any, graph: Graph, first: int) -> Any:
+    old = isinstance(x, Tensor) and (x.op.graph is not graph or x.op.id < first)
+    return identity(x) if old else x
