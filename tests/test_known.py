@@ -112,6 +112,27 @@ def test_a_long_chain_is_given_up():
     assert gp.zeros([2, t]).shape.as_list() == [2, None]
 
 
+def test_a_long_chain_has_its_value_when_a_plan_is_bound():
+    x = gp.placeholder(gp.float32, [None, 3])
+
+    def counted(n):
+        for _ in range(1500):
+            n = n + 1 - 1
+        return n
+
+    y = gp.zeros([counted(gp.shape(x)[0]), 2])
+    grown = gp.while_loop(
+        lambda i, a: i < 3,
+        lambda i, a: (i + 1, gp.zeros([counted(gp.shape(a)[0]) + 1, 2])),
+        [0, gp.zeros([1, 2])],
+        [gp.TensorShape([]), gp.TensorShape([None, 2])],
+    )[1]
+    assert y.shape.as_list() == [None, 2]
+    with gp.Session() as sess:
+        assert sess.run(y, {x: np.zeros((5, 3))}).shape == (5, 2)
+        assert sess.run(grown).shape == (4, 2)
+
+
 @pytest.mark.parametrize("n", [2, 3])
 def test_a_feed_takes_the_place_of_what_was_known(n):
     two = gp.constant(2)

@@ -261,17 +261,20 @@ class Binder:
         """The value of a tensor, where it follows from constants and shapes alone."""
         if t not in self._known:  # what waits for something else has its value all the same
             return constant_value(t)
-        if t not in self._values:
-            static = t.op.opdef.static
-            if static is not None:
-                value = static(t.op.attrs, [self._shapes[x] for x in t.op.inputs])
-                self._values[t] = np.asarray(value, t.dtype.np)
-            else:
-                found = assembled(t, self._shapes[t], self.value)  # gp.shape(x)[0], mostly
-                if found is None:
-                    found = evaluate([t], self.value, self._values)[0]
-                self._values[t] = found
+        if self._stated(t) is None:
+            found = assembled(t, self._shapes[t], self._stated)  # gp.shape(x)[0] * 2, mostly
+            if found is None:
+                found = evaluate([t], self.value, self._values)[0]
+            self._values[t] = found
         return self._values[t]
+
+    def _stated(self, t: Tensor) -> np.ndarray | None:
+        """The value of a constant or of a shape, or one that was found before."""
+        static = t.op.opdef.static
+        if static is not None and t not in self._values and t in self._known:
+            value = static(t.op.attrs, [self._shapes[x] for x in t.op.inputs])
+            self._values[t] = np.asarray(value, t.dtype.np)
+        return self._values.get(t)
 
     def _used(self) -> tuple[set[Tensor], set[Operation]]:
         """The tensors that the run itself takes, and the operations that it executes.

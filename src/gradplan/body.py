@@ -133,18 +133,22 @@ class Body(Graph):
         values: dict[Tensor, np.ndarray | None] = {}
         shape_of: dict[Tensor, Shape | None] = dict(zip(inputs, given, strict=True))
 
-        def value_of(t: Tensor) -> np.ndarray | None:
+        def stated(t: Tensor) -> np.ndarray | None:
             if t in number:
                 return value(number[t])
             static = t.op.opdef.static
             if static is not None:
                 return static(t.op.attrs, [shape_of[x] for x in t.op.inputs])
-            if t not in values:
-                values[t] = computed(t) if evaluate is not None else None
-            return values[t]
+            return values.get(t)
+
+        def value_of(t: Tensor) -> np.ndarray | None:
+            found = stated(t)
+            if found is None and evaluate is not None and t not in number and t not in values:
+                found = values[t] = computed(t)
+            return found
 
         def computed(t: Tensor) -> np.ndarray | None:
-            found = assembled(t, shape_of[t], value_of)
+            found = assembled(t, shape_of[t], stated)
             if found is None:
                 around = [x for y in t.op.inputs for x in y.op.outputs] if is_pure(t.op) else []
                 given = {x: value_of(x) for x in around}

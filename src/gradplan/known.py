@@ -34,8 +34,8 @@ Rule = Callable[[Tensor, Callable[[Tensor], Sizes | None]], Sizes | None]
 
 #: Longer vectors than shapes can be are not looked at.
 _LONGEST = 64
-#: How many operations one question may lead to: programs count up in chains of thousands.
-_MOST = 64
+#: So many operations upwards are looked at: programs count up in chains of thousands.
+_DEEPEST = 32
 
 
 def constant_value(tensor: Tensor) -> np.ndarray | None:
@@ -76,17 +76,23 @@ def assembled(tensor: Tensor, shape: Shape | None, value: Values) -> np.ndarray 
 def _made_of(tensor: Tensor, value: Values) -> Sizes | None:
     """What follows from the inputs of an operation."""
     found: dict[Tensor, Sizes | None] = {}
+    depth = 0
 
     def made(t: Tensor) -> Sizes | None:
+        nonlocal depth
         rule = _RULES.get(t.op.type)
-        return None if rule is None or len(t._shape or ()) > 1 else _in_range(t, rule(t, sizes))
+        if rule is None or len(t._shape or ()) > 1 or depth == _DEEPEST:
+            return None
+        depth += 1
+        result = _in_range(t, rule(t, sizes))
+        depth -= 1
+        return result
 
     def sizes(t: Tensor) -> Sizes | None:
-        if t not in found and len(found) < _MOST:
-            found[t] = None
+        if t not in found:
             array = value(t)
             found[t] = made(t) if array is None else _listed(array)
-        return found.get(t)
+        return found[t]
 
     return made(tensor)
 

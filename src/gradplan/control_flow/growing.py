@@ -137,17 +137,20 @@ class _View:
 
     def value(self, t: Tensor) -> np.ndarray | None:
         """The value of a tensor, if it follows from shapes; if asked to, by computing it."""
-        if t not in self.values:
-            static = t.op.opdef.static
-            if static is not None:
-                given = [self.shapes[x] for x in t.op.inputs]
-                self.values[t] = None if None in given else static(t.op.attrs, given)
-            else:
-                value = assembled(t, self.shapes[t], self.value)
-                if value is None and self._evaluate is not None:
-                    value = self._computed(t)
-                self.values[t] = value
+        if self._stated(t) is None and t not in self.values:
+            value = assembled(t, self.shapes[t], self._stated)
+            if value is None and self._evaluate is not None:
+                value = self._computed(t)
+            self.values[t] = value
         return self.values[t]
+
+    def _stated(self, t: Tensor) -> np.ndarray | None:
+        """The value of a constant or of a shape, or one that was found before."""
+        static = t.op.opdef.static
+        if static is not None and t not in self.values:
+            given = [self.shapes[x] for x in t.op.inputs]
+            self.values[t] = None if None in given else static(t.op.attrs, given)
+        return self.values.get(t)
 
     def _computed(self, t: Tensor) -> np.ndarray | None:
         leaves: set[Tensor] = set()
