@@ -174,3 +174,28 @@ def test_dimensions_are_compared_and_reckoned_with():
     assert (9 - unknown).value is None and (unknown % 4).value is None
     with pytest.raises(TypeError, match="is no dimension"):
         known < 1.5  # noqa: B015
+
+
+def test_lists_cast_their_tensors_to_the_type_asked_for():
+    v, t, n = gp.constant([1.0, 2.0, 3.0]), gp.constant(2.0, gp.float64), gp.Variable(4)
+    y = v * [1, t, n]
+    matrix = gp.convert_to_tensor([[n, 2], [3, t]], gp.float32)
+    assert y.dtype is gp.float32 and matrix.dtype is gp.float32
+    assert gp.zeros([n, t]).shape.as_list() == [None, None]
+    dv, dt = gp.gradients(y, [v, t])
+    with gp.Session() as sess:
+        sess.run(n.initializer)
+        assert sess.run(y).tolist() == [1.0, 4.0, 12.0]
+        assert sess.run(matrix).tolist() == [[4.0, 2.0], [3.0, 2.0]]
+        assert sess.run(dv).tolist() == [1.0, 2.0, 4.0] and sess.run(dt) == 2.0
+        assert sess.run(gp.zeros([n, t])).shape == (4, 2)
+    for wrong in ([n, t], [[n, 1], [2, t]]):
+        with pytest.raises(TypeError, match="list containing a tensor of dtype float64 to int32"):
+            gp.convert_to_tensor(wrong)
+
+
+def test_a_scalar_tensor_is_the_shape_of_a_vector():
+    n = gp.placeholder(gp.int32, [])
+    with gp.Session() as sess:
+        assert sess.run([gp.zeros(n), gp.ones(n + 1)], {n: 2})[1].tolist() == [1.0] * 3
+    assert gp.zeros(gp.constant(2) + 1).shape.as_list() == [3]

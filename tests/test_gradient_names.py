@@ -67,3 +67,29 @@ def test_rows_of_a_loop():
     (g,) = gp.gradients(y, x)
     assert isinstance(g, gp.IndexedSlices)
     assert g.name == "gradients/map/while/GatherV2/Enter_grad/b_acc_8:0"
+
+
+def test_hessians_and_what_follows_have_tensorflows_names():
+    x = gp.placeholder(gp.float32, [2, 3], "x")
+    (h,) = gp.hessians(gp.reduce_sum(x * x * x), [x])
+    (third,) = gp.gradients(h, x)
+    (again,) = gp.hessians(gp.reduce_sum(x * x), x, name="not used")
+    names = [t.op.name for t in (h, third, again, gp.reshape(x, [-1]))]
+    assert names == ["Reshape_1", "gradients_1/AddN_2", "Reshape_3", "Reshape_4"]
+    at = np.arange(6.0).reshape(2, 3)
+    with gp.Session() as sess:
+        np.testing.assert_allclose(sess.run(h, {x: at}).reshape(6, 6), np.diag(6 * at.ravel()))
+        np.testing.assert_allclose(sess.run(third, {x: at}), np.full((2, 3), 6.0))
+
+
+def test_results_in_a_scope_of_their_own():
+    x = gp.placeholder(gp.float32, [2, 3], "x")
+    rows = gp.batch_gather(x, [[0], [1]])
+    (dx,) = gp.gradients(rows, x)
+    assert rows.op.name == "BatchGather/Reshape_3"
+    assert dx.op.name == "gradients/BatchGather/Reshape_2_grad/Reshape"
+    assert gp.batch_gather(x, [[0], [1]], name="k").op.name == "k/Reshape_3"
+    known = gp.sparse_reorder(gp.SparseTensor([[1, 0], [0, 1]], [1.0, 2.0], [2, 2]))
+    unknown = gp.sparse_reorder(gp.sparse_placeholder(gp.float32))
+    assert known.dense_shape.op.name == "SparseTensor_1/dense_shape"
+    assert unknown.dense_shape.op.name == "Identity"
