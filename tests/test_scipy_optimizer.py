@@ -122,3 +122,13 @@ def test_errors():
     gp.reset_default_graph()
     with pytest.raises(ValueError, match="No variables to optimize"):
         Interface(gp.constant(1.0))
+
+
+def test_a_counter_among_the_trainable_variables_is_left_alone():
+    step, v = gp.Variable(5), gp.Variable([3.0, 4.0])
+    optimizer = gp.train.ScipyOptimizerInterface(gp.reduce_sum((v - 1.0) ** 2))
+    with gp.Session() as sess:
+        sess.run(gp.global_variables_initializer())
+        optimizer.minimize(sess)
+        np.testing.assert_allclose(sess.run(v), [1.0, 1.0], 1e-5)
+        assert sess.run(step) == 5

@@ -25,7 +25,7 @@ class ScipyOptimizerInterface:
     ----------
     loss : scalar Tensor
     var_list : list of Variable, optional
-        What to change. Default: the trainable variables.
+        Default: the trainable variables that are floats.
     equalities, inequalities : list of scalar Tensor, optional
         What has to be zero, and what has to be zero or more; for methods that take constraints,
         such as SLSQP.
@@ -68,7 +68,8 @@ class ScipyOptimizerInterface:
     ) -> None:
         self._loss = convert_to_tensor(loss)
         with self._loss.graph.as_default():
-            self._vars = trainable_variables() if var_list is None else list(var_list)
+            floats = [v for v in trainable_variables() if v.dtype.is_floating]
+            self._vars = floats if var_list is None else list(var_list)
             if not self._vars:
                 raise ValueError("No variables to optimize.")
             for v in self._vars:
