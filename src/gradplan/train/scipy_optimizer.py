@@ -25,7 +25,7 @@ class ScipyOptimizerInterface:
     ----------
     loss : scalar Tensor
     var_list : list of Variable, optional
-        Default: the trainable variables that are floats.
+        What to change. Default: the trainable variables that are floats.
     equalities, inequalities : list of scalar Tensor, optional
         What has to be zero, and what has to be zero or more; for methods that take constraints,
         such as SLSQP.
