@@ -1,5 +1,6 @@
 """Fixtures for every test: a default graph of its own, and hypothesis without a clock."""
 
+import gc
 import os
 import signal
 
@@ -30,6 +31,15 @@ settings.load_profile(os.environ.get("GRADPLAN_PROFILE", "ci"))
 def heed_ctrl_c():
     """Ctrl-C raises KeyboardInterrupt even where a shell started the tests in the background."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def no_collector():
+    """No collection: hypothesis times each in a callback, and Python loses a Ctrl-C that comes
+    there."""
+    gc.disable()
+    yield
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -287,6 +287,7 @@ def test_an_error_inside_changes_no_variable(config):
     assert sess.run(v) == 1.0
 
 
+@pytest.mark.usefixtures("no_collector")
 def test_an_endless_loop_can_be_stopped():
     y = gp.while_loop(lambda i: i > -1, lambda i: (i + 1) % 1000, [0])
     v = gp.Variable(1.0)

@@ -230,6 +230,7 @@ def test_callback(data):
         exe.loop(data, GATHERED, order, BATCH, 200_000)
 
 
+@pytest.mark.usefixtures("no_collector")
 def test_interrupt(data):
     """Ctrl-C ends it soon, between two steps."""
     plan = training_plan()

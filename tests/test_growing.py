@@ -351,6 +351,7 @@ def test_rows_of_different_shapes_cannot_be_stacked():
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.usefixtures("no_collector")
 def test_an_endless_growing_loop_can_be_stopped():
     def body(i, m):
         return i + 1, gp.concat([m, m], 0)[: gp.minimum(i, 3)]

@@ -122,6 +122,7 @@ def test_progress_may_stop_the_loop(data):
     assert len(losses) == seen[-1] >= 2000 and seen == sorted(seen)
 
 
+@pytest.mark.usefixtures("no_collector")
 def test_ctrl_c_stops_between_two_steps(data):
     sess, step, variables = training()
     threading.Timer(0.3, _thread.interrupt_main).start()
