@@ -632,9 +632,8 @@ def evaluate(
             if not is_leaf(op):
                 stack.extend([t.op for t in op.inputs])
     for op in sorted(needed, key=lambda op: op.id):
-        types = [(t.dtype, t._shape) for t in op.outputs]
         if not is_leaf(op):
-            made = out.make(op.opdef, [copies[t] for t in op.inputs], op.attrs, types, op)
+            made = out.again(op, [copies[t] for t in op.inputs])
             copies.update(zip(op.outputs, made.outputs, strict=True))
             continue
         for t in op.outputs:
@@ -642,6 +641,6 @@ def evaluate(
             attrs = {"value": known, "dtype": t.dtype}
             made = out.make(REGISTRY["Const"], (), attrs, [(t.dtype, known.shape)], op)
             copies[t] = made.outputs[0]
-    out.fetches = [copies[t] for t in tensors]
+    out.fetches, out.names = [copies[t] for t in tensors], [t.name for t in tensors]
     plan = Binder(out, [], optimised=False).bind()
     return [np.asarray(v) for v in plan.executable(_core.State()).run(())]

@@ -70,6 +70,26 @@ class Program(Graph):
         self._ops.append(op)
         return op
 
+    def again(
+        self, op: Operation, inputs: Sequence[Tensor], controls: tuple[Operation, ...] = ()
+    ) -> Operation:
+        """The operation of another graph once more, as it is, on these inputs. (Set slot by slot:
+        every pass makes most of a program again.)"""
+        made = Operation.__new__(Operation)
+        made.id, made.graph = len(self._ops), self
+        made.opdef, made.name, made.attrs = op.opdef, op.name, op.attrs
+        made.inputs, made.control_inputs, made.asked = tuple(inputs), controls, op.asked
+        made.source, made.origin, made.gradient_type = op.source, op.origin, None
+        outputs = []
+        for t in op.outputs:
+            stand_in = Tensor.__new__(Tensor)
+            stand_in.op, stand_in.index = made, t.index
+            stand_in.dtype, stand_in._shape = t.dtype, t._shape
+            outputs.append(stand_in)
+        made.outputs = tuple(outputs)
+        self._ops.append(made)
+        return made
+
     def live(self) -> set[Operation]:
         """The operations that something wanted depends on."""
         seen: set[Operation] = set()
@@ -122,22 +142,21 @@ def rebuild(program: Program, visit: Visit, order: Sequence[Operation] | None = 
     """
     out = Program()
     tensors: dict[Tensor, Tensor] = {}
-    stand_ins: dict[Operation, tuple[Operation, ...]] = {}
-    live = program.live()
+    live, awaited = program.live(), program.pinned().union(program.targets)
+    stand_ins: dict[Operation, list[Operation]] = {}  # of those that something must run after
     for op in program._ops if order is None else order:
         if op not in live:
             continue
         inputs = tuple([tensors.get(t, t) for t in op.inputs])
         replaced = visit(out, op, inputs, tensors)
         if replaced is None:
-            controls = tuple(dict.fromkeys(s for c in op.control_inputs for s in stand_ins[c]))
-            made = out.make(
-                op.opdef, inputs, op.attrs, [(t.dtype, t._shape) for t in op.outputs], op, controls
-            )
+            before = [s for c in op.control_inputs for s in stand_ins[c]]
+            made = out.again(op, inputs, tuple(dict.fromkeys(before)) if before else ())
             replaced = made.outputs
-            stand_ins[op] = (made,)
-        else:
-            stand_ins[op] = tuple(dict.fromkeys(t.op for t in replaced))
+            if op in awaited:
+                stand_ins[op] = [made]
+        elif op in awaited:
+            stand_ins[op] = list(dict.fromkeys([t.op for t in replaced]))
         for old, new in zip(op.outputs, replaced, strict=True):
             tensors[old] = new
     out.pattern = program.pattern
@@ -145,5 +164,5 @@ def rebuild(program: Program, visit: Visit, order: Sequence[Operation] | None = 
         out.sizes = {tensors[t]: s for t, s in program.sizes.items() if t in tensors}
     out.feeds = [tensors[t] for t in program.feeds]
     out.fetches, out.names = [tensors[t] for t in program.fetches], program.names
-    out.targets = list(dict.fromkeys(s for op in program.targets for s in stand_ins[op]))
+    out.targets = list(dict.fromkeys([s for op in program.targets for s in stand_ins[op]]))
     return out

@@ -37,53 +37,93 @@ def is_fallible(op: Operation) -> bool:
     return op.opdef.fallible or op.attrs.get("fallible", False)
 
 
+class _Edges(NamedTuple):
+    """What the order of some operations must respect.
+
+    Attributes
+    ----------
+    ops : list of Operation
+    before : list of list of int
+        For every operation those that must run first.
+    users : dict of int to set of int
+        For every operation that writes those that had better run first: they take the old value.
+    aliases : dict of Tensor to Operation
+        The tensors that lie where a variable lies.
+    writes : dict of Operation to list of int
+        For every variable those that write it, in order.
+    """
+
+    ops: list[Operation]
+    before: list[list[int]]
+    users: dict[int, set[int]]
+    aliases: dict[Tensor, Operation]
+    writes: dict[Operation, list[int]]
+
+
+def check(program: Program) -> None:
+    """Raise InvalidArgumentError if :func:`order` would."""
+    edges = _edges(program)
+    if not all([j < i for i, before in enumerate(edges.before) for j in before]):
+        _list_schedule(edges)
+
+
 def order(program: Program) -> Schedule:
     """The order of the program's live operations.
 
     Raises
     ------
     InvalidArgumentError
-        If two assignments to one variable are not ordered by any edge.
+        If two assignments to one variable are not ordered by any edge, or no order respects all
+        edges.
     """
+    edges = _edges(program)
+    if not edges.writes:
+        return Schedule(edges.ops, set())
+    done = _list_schedule(edges)
+    return Schedule([edges.ops[i] for i in done], _late(edges, done))
+
+
+def _edges(program: Program) -> _Edges:
     live = program.live()
     ops = [op for op in program._ops if op in live]
-    writers = [op for op in ops if op.writes]
+    writers = [i for i, op in enumerate(ops) if op.writes]
     if not writers:
-        return Schedule(ops, set())
+        return _Edges(ops, [], {}, {}, {})
     position = {op: i for i, op in enumerate(ops)}
     before = [[position[t.op] for t in op.inputs] for op in ops]
     for i, op in enumerate(ops):
-        before[i] += [position[c] for c in op.control_inputs]
-    ancestors: list[int] = []  # bit j of entry i: operation j comes before operation i
+        if op.control_inputs:
+            before[i] += [position[c] for c in op.control_inputs]
+    bit_of = {w: 1 << n for n, w in enumerate(writers)}
+    after: list[int] = []  # for every operation a mask of the writers that come before it
     for edges in before:
         mask = 0
         for j in edges:
-            mask |= ancestors[j] | 1 << j
-        ancestors.append(mask)
+            mask |= after[j] | bit_of.get(j, 0)
+        after.append(mask)
 
-    writes: dict[Operation, list[int]] = {}  # variable -> its writers, in order
-    for op in writers:
-        for ref in op.inputs[: op.writes]:
-            writes.setdefault(ref.op, []).append(position[op])
+    writes: dict[Operation, list[int]] = {}
+    for w in writers:
+        for ref in ops[w].inputs[: ops[w].writes]:
+            writes.setdefault(ref.op, []).append(w)
     for variable, at in writes.items():
         for a, b in zip(at, at[1:], strict=False):
-            if not ancestors[b] >> a & 1:
+            if not after[b] & bit_of[a]:
                 _refuse_unordered(variable, ops[a], ops[b])
 
     aliases = _aliases(ops)
-    users: dict[int, set[int]] = {w: set() for at in writes.values() for w in at}
+    users: dict[int, set[int]] = {w: set() for w in writers}
     for i, op in enumerate(ops):
-        refs = op.inputs[: op.writes]
         for t in op.inputs:
-            place = aliases.get(t)
-            for w in () if place is None else writes.get(place, ()):
-                if w == i or ancestors[i] >> w & 1:
+            if t not in aliases:
+                continue
+            for w in writes.get(aliases[t], ()):
+                if w == i or after[i] & bit_of[w]:
                     continue
-                users[w].add(i)  # better before the variable is written
-                if t.op is place and t not in refs:
+                users[w].add(i)
+                if t.op is aliases[t] and t not in op.inputs[: op.writes]:
                     before[w].append(i)  # a read is of the value before the writing
-    done = _list_schedule(ops, before, users)
-    return Schedule([ops[i] for i in done], _late(program, ops, done, aliases, writes))
+    return _Edges(ops, before, users, aliases, writes)
 
 
 def _refuse_unordered(variable: Operation, a: Operation, b: Operation) -> None:
@@ -116,13 +156,12 @@ def _is_free(op: Operation) -> bool:
     return not op.inputs or op.opdef.kind is Kind.VIEW or op.opdef.static is not None
 
 
-def _list_schedule(
-    ops: list[Operation], before: list[list[int]], users: dict[int, set[int]]
-) -> list[int]:
+def _list_schedule(edges: _Edges) -> list[int]:
+    ops, before, users = edges.ops, edges.before, edges.users
     waiting = [len(edges) for edges in before]
     after: list[list[int]] = [[] for _ in ops]
-    for i, edges in enumerate(before):
-        for j in edges:
+    for i, first in enumerate(before):
+        for j in first:
             after[j].append(i)
     fallible = sum(map(is_fallible, ops))
     # Of what writes nothing: what needs no instruction first, then by the place in the program.
@@ -170,14 +209,9 @@ def _list_schedule(
     return done
 
 
-def _late(
-    program: Program,
-    ops: list[Operation],
-    done: list[int],
-    aliases: dict[Tensor, Operation],
-    writes: dict[Operation, list[int]],
-) -> set[Tensor]:
+def _late(edges: _Edges, done: list[int]) -> set[Tensor]:
     """The aliases that somebody takes after the variable was written again."""
+    ops, aliases, writes = edges.ops, edges.aliases, edges.writes
     place = {ops[i]: n for n, i in enumerate(done)}
     written_at = {v: sorted(place[ops[w]] for w in at) for v, at in writes.items()}
     late = set()

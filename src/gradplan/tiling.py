@@ -38,8 +38,8 @@ def compile_steps(
     n_inputs: int,
     results: Sequence[int] | None = None,
     sums: Sequence[tuple[int, bool]] = (),
-) -> list[int] | None:
-    """The program as C reads it.
+) -> tuple[int, ...] | None:
+    """The program as C reads it. (The steps of an unrolled net are many and alike.)
 
     Parameters
     ----------
@@ -53,12 +53,22 @@ def compile_steps(
 
     Returns
     -------
-    list of int or None
-        ``[steps, temps, (operation, destination, a, b, c) ..., (operand, is mean) ...]``; the
+    tuple of int or None
+        ``(steps, temps, (operation, destination, a, b, c) ..., (operand, is mean) ...)``; the
         outputs are the first arguments, then come two for each sum (its value, its blocks), the
         inputs, and the temps. None if it needs more than ``MAX_TEMPS``.
     """
-    results = [len(steps) - 1] if results is None else results
+    results = (len(steps) - 1,) if results is None else tuple(results)
+    return _compiled(tuple(steps), n_inputs, results, tuple(sums))
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(
+    steps: tuple[Step, ...],
+    n_inputs: int,
+    results: tuple[int, ...],
+    sums: tuple[tuple[int, bool], ...],
+) -> tuple[int, ...] | None:
     merged = _with_mul_add(steps, {*results, *[i for i, _ in sums]})
     n_out = len(results) + 2 * len(sums)
     # An output is written once and stays, so what it held is never overwritten by a temp.
@@ -90,12 +100,8 @@ def compile_steps(
         code += [NUMBERS[step.name], place[-1 - i], *operands, *[-1] * (3 - len(operands))]
     if temps > _core.MAX_TEMPS:
         return None
-    return [
-        len(code) // 5,
-        temps,
-        *code,
-        *[word for i, mean in sums for word in (place[-1 - i], mean)],
-    ]
+    closing = [word for i, mean in sums for word in (place[-1 - i], mean)]
+    return (len(code) // 5, temps, *code, *closing)
 
 
 def _with_mul_add(steps: Sequence[Step], wanted: set[int]) -> list[Step | None]:
@@ -151,4 +157,4 @@ def single(name: str, arity: int) -> tuple[int, ...]:
     """The program of one operation."""
     code = compile_steps([Step(name, tuple(range(arity)), 0)], arity)
     assert code is not None
-    return tuple(code)
+    return code

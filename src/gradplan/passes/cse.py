@@ -26,7 +26,7 @@ MOST_BYTES = 1 << 16
 
 def run(program: Program) -> Program:
     """See the module's text."""
-    seen: dict[Any, tuple[Tensor, ...]] = {}
+    seen: dict[Any, Operation] = {}
 
     def visit(
         out: Program, op: Operation, inputs: tuple[Tensor, ...], tensors: dict[Tensor, Tensor]
@@ -35,12 +35,11 @@ def run(program: Program) -> Program:
         # variables.
         if not is_pure(op) or not op.outputs or not inputs and op.opdef.static is None:
             return None
-        key = (op.opdef, inputs, tuple((k, _hashable(v)) for k, v in op.attrs.items()))
+        key = (op.opdef, inputs, tuple([(k, _hashable(v)) for k, v in op.attrs.items()]))
         if key in seen:
-            return seen[key]
-        made = out.make(op.opdef, inputs, op.attrs, [(t.dtype, t._shape) for t in op.outputs], op)
-        seen[key] = made.outputs
-        return made.outputs
+            return [tensors[t] for t in seen[key].outputs]
+        seen[key] = op
+        return None
 
     return rebuild(program, visit)
 

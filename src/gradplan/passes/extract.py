@@ -67,14 +67,8 @@ def run(
                 tensors[op.outputs[0]] = ops[op].outputs[0]
                 continue
             _refuse_unfed(op)
-        made = ops[op] = out.make(
-            op.opdef,
-            [tensors[t] for t in op.inputs],
-            op.attrs,
-            [(t.dtype, t._shape) for t in op.outputs],
-            op,
-            tuple([ops[c] for c in op.control_inputs if c not in done]),
-        )
+        controls = tuple([ops[c] for c in op.control_inputs if c not in done])
+        made = ops[op] = out.again(op, [tensors[t] for t in op.inputs], controls)
         for old, new in zip(op.outputs, made.outputs, strict=True):
             tensors.setdefault(old, new)
     out.feeds = [tensors[t] for t in feeds]

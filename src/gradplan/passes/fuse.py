@@ -17,8 +17,8 @@ shape follows from stays by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,17 +66,35 @@ FUSED.shape = fused_shape
 FUSED.lower = _lower_fused
 
 
+class _Group(NamedTuple):
+    """Operations that run as one.
+
+    Attributes
+    ----------
+    members : list of Operation
+        In the program's order.
+    inputs : dict
+        What they take from outside, in the order of first use.
+    mask : int
+        Bit i stands for operation i of the program.
+    """
+
+    members: list[Operation]
+    inputs: dict[Tensor, None]
+    mask: int
+
+
 class _Fuser:
-    """Grows groups along the program; bit i of a mask stands for operation i."""
+    """Grows groups along the program."""
 
     def __init__(self, program: Program) -> None:
-        self.program = program
         self.consumers = program.consumers()
         self.sizes = probe(program)
         self.kept = program.kept()
         apart = program.pinned() | _sizing(program)
+        #: For every operation a mask of those that it depends on.
         self.ancestors: list[int] = []
-        self.groups: dict[Operation, list[Operation]] = {}
+        self.groups: dict[Operation, _Group] = {}
         #: For every operation the first member of the groups that reach across it.
         self.reach = np.arange(len(program._ops))
         for op in program._ops:
@@ -89,51 +107,69 @@ class _Fuser:
 
     def _place(self, op: Operation) -> None:
         """Put the operation into the groups of what it takes, all of them if that may be."""
-        near: list[list[Operation]] = []
+        near: list[_Group] = []
         size = self.sizes[op.outputs[0]]
         for t in op.inputs:
             group = self.groups.get(t.op)
             if group is not None and group not in near and self.sizes.get(t) == size:
                 near.append(group)
         choices = [near, *([g] for g in reversed(near))] if len(near) > 1 else [near]
-        for choice in choices:
-            members = sorted([m for g in choice for m in g], key=lambda m: m.id) + [op]
-            if not choice or self._legal(members):
-                for m in members:
-                    self.groups[m] = members
-                first, last = members[0].id, members[-1].id
-                np.minimum(self.reach[first : last + 1], first, out=self.reach[first : last + 1])
+        for choice in choices if near else ():
+            group = self._joined(choice, op)
+            if group is not None:
+                self.groups.update(dict.fromkeys(group.members, group))
+                first = group.members[0].id
+                np.minimum(self.reach[first : op.id + 1], first, out=self.reach[first : op.id + 1])
                 return
-        self.groups[op] = [op]
+        self.groups[op] = _Group([op], dict.fromkeys(op.inputs), 1 << op.id)
 
-    def _legal(self, members: list[Operation]) -> bool:
-        """No path leaves the group and comes back, and C can run it as one program."""
-        if len(members) > MAX_STEPS:
-            return False
-        mask = 0
-        for m in members:
-            mask |= 1 << m.id
-        outside = inputs_of(members)
-        if len(outside) + len(self.results(members)) > _core.MAX_ARGS:
-            return False
-        if any(self.ancestors[t.op.id] & mask for t in outside) or self._comes_back(members):
-            return False
+    def _joined(self, groups: Sequence[_Group], op: Operation) -> _Group | None:
+        """The groups and the operation as one, unless a path leaves it and comes back, or C cannot
+        run it as one program."""
+        mask = 1 << op.id
+        for g in groups:
+            mask |= g.mask
+        # What the only group took before leads to it by no path: this was seen to as it grew.
+        taken = [t for g in groups for t in g.inputs] if len(groups) > 1 else []
+        outside = [t.op for t in (*taken, *op.inputs) if not mask >> t.op.id & 1]
+        if any([self.ancestors[other.id] & mask for other in outside]):
+            return None
+        members = [m for g in groups for m in g.members]
+        if len(members) >= MAX_STEPS:
+            return None
+        if len(groups) > 1:
+            members.sort(key=lambda m: m.id)
+            inputs = dict.fromkeys(inputs_of([*members, op]))
+        else:
+            inputs = groups[0].inputs | dict.fromkeys([t for t in op.inputs if t.op in outside])
+        members.append(op)
+        group = _Group(members, inputs, mask)
+        if not self._fits(group) or self._comes_back(group, outside):
+            return None
         if len(members) <= _core.MAX_TEMPS:  # fewer steps cannot need more registers than that
-            return True
-        return compile_steps(steps_of(members, outside), len(outside)) is not None
+            return group
+        code = compile_steps(steps_of(members, list(inputs)), len(inputs))
+        return group if code is not None else None
 
-    def _comes_back(self, members: list[Operation]) -> bool:
-        """Whether a path through other groups, which run as one, leads out and back in."""
-        inside, first = set(members), members[0].id
+    def _fits(self, group: _Group) -> bool:
+        """Whether it has no more inputs and results than C takes."""
+        room = _core.MAX_ARGS - len(group.inputs)
+        if room >= len(group.members):
+            return True
+        return room > 0 and len(self.results(group.members)) <= room
+
+    def _comes_back(self, group: _Group, stack: list[Operation]) -> bool:
+        """Whether a path through other groups, which run as one, leads from the group to one of the
+        operations of ``stack``."""
+        first = group.members[0].id
         while self.reach[first] < first:  # what lies before it may take from a group that does not
             first = self.reach[first]
-        stack = [t.op for t in inputs_of(members)]
         seen: set[Operation] = set()
         while stack:
             op = stack.pop()
-            if op in inside:
+            if group.mask >> op.id & 1:
                 return True
-            unit = self.groups.get(op, [op])
+            unit = self.groups[op].members if op in self.groups else [op]
             if op in seen or unit[-1].id < first:
                 continue
             seen.update(unit)
@@ -148,8 +184,7 @@ class _Fuser:
         return [
             i
             for i, m in enumerate(members)
-            if m.outputs[0] in self.kept
-            or any(user not in inside for user in self.consumers[m.outputs[0]])
+            if m.outputs[0] in self.kept or not inside.issuperset(self.consumers[m.outputs[0]])
         ]
 
 
@@ -173,7 +208,7 @@ def _sizing(program: Program) -> set[Operation]:
 def run(program: Program) -> Program:
     """See the module's text."""
     fuser = _Fuser(program)
-    groups = {op: members for op, members in fuser.groups.items() if len(members) > 1}
+    groups = {op: g for op, g in fuser.groups.items() if len(g.members) > 1}
     if not groups:
         return program
     made: dict[Tensor, Tensor] = {}
@@ -181,11 +216,11 @@ def run(program: Program) -> Program:
     def visit(
         out: Program, op: Operation, inputs: tuple[Tensor, ...], tensors: dict[Tensor, Tensor]
     ) -> Sequence[Tensor] | None:
-        members = groups.get(op)
-        if members is None:
+        group = groups.get(op)
+        if group is None:
             return None
-        if op is members[0]:
-            made.update(_make(out, members, fuser.results(members), tensors))
+        if op is group.members[0]:
+            made.update(_make(out, group, fuser.results(group.members), tensors))
         return [made.get(op.outputs[0], op.outputs[0])]  # inside, nobody will look at it
 
     return rebuild(program, visit, _order(program, groups))
@@ -193,12 +228,12 @@ def run(program: Program) -> Program:
 
 def _make(
     out: Program,
-    members: Sequence[Operation],
+    group: _Group,
     results: Sequence[int],
     tensors: dict[Tensor, Tensor],
 ) -> dict[Tensor, Tensor]:
     """The operation that stands for a group; for every result of a member what stands for it."""
-    taken = inputs_of(members)
+    members, taken = group.members, list(group.inputs)
     steps = steps_of(members, taken)
     last = members[results[-1]]
     fused = out.make(
@@ -220,14 +255,14 @@ def _make(
     return {members[i].outputs[0]: t for i, t in zip(results, fused.outputs, strict=True)}
 
 
-def _order(program: Program, groups: dict[Operation, list[Operation]]) -> list[Operation]:
+def _order(program: Program, groups: dict[Operation, _Group]) -> list[Operation]:
     """The program's operations with the members of a group in a row, after all that they take."""
     out: list[Operation] = []
     done: set[Operation] = set()
     for op in program._ops:
         stack = [op]
         while stack:
-            unit = groups.get(stack[-1], [stack[-1]])
+            unit = groups[stack[-1]].members if stack[-1] in groups else [stack[-1]]
             if unit[0] in done:
                 stack.pop()
                 continue

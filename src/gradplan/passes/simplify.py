@@ -42,27 +42,30 @@ def run(program: Program) -> Program:
         out: Program, op: Operation, inputs: tuple[Tensor, ...], tensors: dict[Tensor, Tensor]
     ) -> Sequence[Tensor] | None:
         for t in op.outputs:
-            if t in sizes:
-                first.setdefault(sizes[t], t)
+            shape = sizes.get(t)
+            if shape is not None and shape not in first:
+                first[shape] = t
         has_effect = op.control_inputs or op.writes or op.opdef.kind is HOST
-        if has_effect or any(t.op in effects for t in op.inputs):
+        if has_effect or not effects.isdisjoint([t.op for t in op.inputs]):
             effects.add(op)
-        if not is_pure(op) or not inputs:
+        kind = op.opdef.name
+        if not inputs or not is_pure(op):
             return None
         shape = sizes.get(op.inputs[0]) if op not in effects else None
-        if shape is not None and op.type in _RESHAPING and shape == sizes.get(op.outputs[0]):
-            return inputs[:1]
-        if shape is not None and op.opdef.static is not None and first[shape] is not op.inputs[0]:
-            return _make(out, op, op.type, [tensors[first[shape]]], op.attrs)  # it looks no further
-        if shape is not None and op.type in _CUTTING and op.outputs[0] in sizes:
-            if math.prod(shape) == math.prod(sizes[op.outputs[0]]):
-                return _whole(out, op, inputs, shape == sizes[op.outputs[0]])
-        if op.type in _EVEN and not _even(op, sizes):
+        if shape is not None:
+            result = sizes.get(op.outputs[0]) if op.outputs else None
+            if shape == result and kind in _RESHAPING:
+                return inputs[:1]
+            if op.opdef.static is not None and first[shape] is not op.inputs[0]:
+                return _make(out, op, kind, [tensors[first[shape]]], op.attrs)  # it looks no further
+            if kind in _CUTTING and result is not None and math.prod(shape) == math.prod(result):
+                return _whole(out, op, inputs, shape == result)
+        rule = _RULES.get(kind)
+        if rule is None or kind in _EVEN and not _even(op, sizes):
             return None
-        if op.type in _ALONE and (len(consumers[op.inputs[0]]) > 1 or op.inputs[0] in fetched):
+        if kind in _ALONE and (len(consumers[op.inputs[0]]) > 1 or op.inputs[0] in fetched):
             return None
-        rule = _RULES.get(op.type)
-        return rule(out, op, inputs) if rule is not None else None
+        return rule(out, op, inputs)
 
     return rebuild(program, visit)
 
