@@ -359,3 +359,27 @@ def test_collections_by_several_names_and_by_expression():
     assert gp.get_collection("two", scope="b/") == gp.get_collection("two", scope="[b-z]") == [b]
     gp.get_collection_ref("one").clear()
     assert gp.get_collection("one") == [] and "two" in gp.get_default_graph().collections
+
+
+def test_building_looks_for_no_line(monkeypatch):
+    """Python searches a code's lines from its beginning: a long script would pay for every one."""
+    monkeypatch.setattr(gp.graph, "line_of", None)
+    x = gp.placeholder(gp.float32, [None])
+    y = gp.reduce_sum(gp.tanh(x) * 2.0)
+    dx = gp.gradients(y, x)[0]
+    monkeypatch.undo()
+    assert y.op.source == dx.op.source
+    assert y.op.made_at.startswith(__file__) and x.op.source[1] == y.op.source[1] - 1
+
+
+def test_lines_of_a_script():
+    """Several on a line, one over several lines, and what a function makes that is called twice."""
+    script = "a = gp.constant(1.0); b = a + a\nc = gp.add(\n    a,\n    b,\n)\n\ndef f():\n"
+    script += "    return gp.tanh(a)\n\nd = f()\ne = f()\nfor k in range(2):\n    g = gp.exp(a)\n"
+    names = {"gp": gp}
+    exec(compile(script, "script.py", "exec"), names)
+    found = {k: names[k].op.made_at for k in "abcdeg"}
+    assert found == {
+        "a": "script.py:1", "b": "script.py:1", "c": "script.py:2", "d": "script.py:8",
+        "e": "script.py:8", "g": "script.py:13",
+    }  # fmt: skip

@@ -1,5 +1,6 @@
 """Feeds in, fetches out, callables, and what a session refuses."""
 
+import gc
 import threading
 from collections import OrderedDict, namedtuple
 
@@ -414,3 +415,19 @@ def test_what_cannot_be_fetched_is_named(wrong):
     for fetches in (wrong, [x, wrong], {"a": wrong}):
         with pytest.raises(TypeError, match=f"has invalid type {type(wrong).__name__}, must be"):
             gp.Session().run(fetches)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_planning_leaves_the_collector_as_it_was(enabled):
+    x = gp.placeholder(gp.float32, [None])
+    y, bad = gp.tanh(x) * 2.0, gp.reshape(x, [3])
+    sess, before = gp.Session(), gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        sess.run(y, {x: [1.0]})
+        assert gc.isenabled() is enabled
+        with pytest.raises(gp.errors.InvalidArgumentError):
+            sess.run(bad, {x: [1.0]})
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if before else gc.disable)()

@@ -48,6 +48,11 @@ CALLS = rows(
     "alpha=0.5, beta=0.75)", "tf.nn.batch_normalization(x, v, p[0], None, None, 1e-3)",
     "tf.nn.batch_normalization(x=x, mean=v, variance=p[0], offset=v, scale=p[1], "
     "variance_epsilon=0.01, name='bn')",
+    "tf.nn.batch_normalization(x, v, 2.0, None, None, 1e-3)",
+    "tf.nn.batch_normalization(x, 0.5, 2.0, 1.0, 3.0, 1e-3)",
+    "tf.nn.batch_normalization(x, np.float32([1.0, 2.0]), np.float32([1.0, 2.0]), v, None, 1e-3)",
+    "tf.nn.batch_normalization(tf.cast(x, tf.float64), 0.5, 2.0, None, 3.0, 1e-3)",
+    "tf.nn.batch_normalization(x, v, p[0], v, p[1], v[0])",
     Call("tf.nn.fused_batch_norm(image, p[0], v)[0]", tol=2e-4),
     # TensorFlow lets nothing flow through the statistics.
     "[tf.stop_gradient(t) for t in tf.nn.fused_batch_norm(image, p[0], v)[1:3]]",

@@ -131,6 +131,8 @@ RESULTS = [
     "tf.nn.moments(x, [0], name='m')", "tf.nn.moments(c, [0, 1], keep_dims=True)",
     "tf.nn.batch_normalization(x, v, p[0], v, v, 1e-3)",
     "tf.nn.batch_normalization(x, v, p[0], None, v, 1e-3)",
+    "tf.nn.batch_normalization(x, v, 2.0, v, None, 1e-3)",
+    "tf.nn.batch_normalization(x, 0.5, 2.0, 3.0, 4.0, 1e-3)",
     "tf.nn.softmax_cross_entropy_with_logits_v2(labels=prob, logits=x, axis=0, name='s')",
     "tf.nn.softmax_cross_entropy_with_logits(labels=c, logits=c)",
     "tf.nn.sparse_softmax_cross_entropy_with_logits(labels=zero, logits=c)",

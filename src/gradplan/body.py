@@ -211,7 +211,7 @@ def copy_into(
             op.attrs,
             [(t.dtype, t._shape) for t in op.outputs],
             tuple([made[c] for c in op.control_inputs if c in made]),
-            op.source,
+            op.site,
             op.origin,
         )
         copy.asked = op.asked

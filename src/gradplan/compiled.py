@@ -30,8 +30,8 @@ PLAN_BYTES = 256 << 20
 
 @contextmanager
 def uncollected() -> Iterator[None]:
-    """Keep Python's collector from what is made inside, all of which lives on to the end: it would
-    go over every object of the process again and again, for a quarter of the time."""
+    """Let Python's collector wait: of the many objects that are made inside nearly all are needed
+    to the end, and it would go over them and the whole process again and again."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -45,6 +45,7 @@ class Compiled:
     """A program, optimised and ordered once for a pattern of feeds, with a plan for each
     combination of feed shapes, and of the values of those feeds that shapes depend on."""
 
+    @uncollected()
     def __init__(
         self,
         session: Session,

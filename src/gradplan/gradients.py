@@ -384,11 +384,11 @@ def _made_at(op: Operation) -> Iterator[None]:
     """Whoever reads a plan or an error of a gradient wants to see the line of the operation that is
     differentiated."""
     graph = op.graph
-    before, graph.line = graph.line, graph.line or op.source
+    before, graph.site = graph.site, graph.site or op.site
     try:
         yield
     finally:
-        graph.line = before
+        graph.site = before
 
 
 def _step_back(

@@ -19,8 +19,10 @@ from gradplan.graph_keys import Collections
 from gradplan.graph_keys import GraphKeys as GraphKeys
 from gradplan.names import Names
 from gradplan.shapes import Shape, TensorShape
+from gradplan.source import Site, line_of
 from gradplan.source import at_user_line as at_user_line
-from gradplan.source import user_line
+from gradplan.source import site as user_site
+from gradplan.source import user_line as user_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,7 +73,7 @@ class Operation:
         "opdef",
         "origin",
         "outputs",
-        "source",
+        "site",
     )
 
     id: int  # its place in the graph
@@ -85,7 +87,7 @@ class Operation:
         attrs: dict[str, Any],
         outputs: Iterable[tuple[DType, Shape | None]],
         control_inputs: tuple[Operation, ...] = (),
-        source: tuple[str, int] | None = None,
+        site: Site | None = None,
         origin: Operation | None = None,
     ) -> None:
         self.graph = graph
@@ -96,11 +98,12 @@ class Operation:
         self.control_inputs = control_inputs
         self.asked: tuple[int, ...] = ()
         self.gradient_type: str | None = None
-        self.source = source or graph.line or user_line()
+        self.site = site or graph.site or user_site()
         self.origin = origin or self
-        self.outputs = tuple(
-            [Tensor(self, i, dtype, shape) for i, (dtype, shape) in enumerate(outputs)]
-        )
+        made: list[Tensor] = []
+        for dtype, shape in outputs:
+            made.append(Tensor(self, len(made), dtype, shape))
+        self.outputs = tuple(made)
 
     @property
     def type(self) -> str:
@@ -117,9 +120,15 @@ class Operation:
         return NodeDef(self)
 
     @property
+    def source(self) -> tuple[str, int]:
+        """The user's source line: the file and the number."""
+        return line_of(self.site)
+
+    @property
     def made_at(self) -> str:
         """The user's source line, as ``file:line``."""
-        return f"{self.source[0]}:{self.source[1]}"
+        file, line = self.source
+        return f"{file}:{line}"
 
     def values(self) -> tuple[Tensor, ...]:
         return self.outputs
@@ -278,7 +287,7 @@ class Graph(Names, Collections):
         self._collections: dict[Any, list[Any]] = {}
         self._finalized = False
         #: The source line to which what is made now belongs, if it is not that which makes it.
-        self.line: tuple[str, int] | None = None
+        self.site: Site | None = None
         #: For the inside of a loop or conditional (body.py): the graph that it is part of.
         self.outer: Graph | None = None
         self.seed: int | None = None

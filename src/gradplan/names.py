@@ -3,6 +3,7 @@ of gradients that are made in another way."""
 
 from __future__ import annotations
 
+import functools
 import re
 import threading
 from collections.abc import Callable
@@ -16,6 +17,12 @@ if TYPE_CHECKING:
 
 _OP_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\\-/]*")
 _SCOPE_NAME = re.compile(r"[A-Za-z0-9_.\\\-/]*")
+
+
+@functools.lru_cache(maxsize=4096)
+def _is_name(name: str, within: bool) -> bool:
+    """Whether an operation may have the name, at the root or within a scope."""
+    return bool(_OP_NAME.fullmatch(name) or within and _SCOPE_NAME.fullmatch(name))
 
 
 class Names:
@@ -44,17 +51,16 @@ class Names:
             if self._scope:
                 name = f"{self._scope}/{name}"
             key = name.lower()  # names that differ by case alone would clash in file systems
-            count = self._names.get(key, 0)
+            names = self._names
+            count = names.get(key, 0)
             if mark_as_used:
-                self._names[key] = count + 1
+                names[key] = count + 1
             if count:
-                base = key
-                while key in self._names:
-                    key = f"{base}_{count}"
+                while f"{key}_{count}" in names:
                     count += 1
                 if mark_as_used:
-                    self._names[key] = 1
-                name = f"{name}_{count - 1}"
+                    names[f"{key}_{count}"] = 1
+                name = f"{name}_{count}"
             return name
 
     def reserve(self, *names: str) -> None:
@@ -79,7 +85,7 @@ class Names:
         """The full name for a new operation; a name that ends in ``/`` is taken as it stands."""
         if name[-1:] == "/" and name != "/":
             return name[:-1]
-        if not _OP_NAME.fullmatch(name) and not (self._scope and _SCOPE_NAME.fullmatch(name)):
+        if not _is_name(name, self._scope != ""):
             raise ValueError(at_user_line(_no_name(name)))
         return self.unique_name(name)
 
@@ -94,8 +100,7 @@ class Names:
         elif name.endswith("/"):
             scope = name[:-1]
         else:
-            pattern = _SCOPE_NAME if graph._scope else _OP_NAME
-            if not pattern.fullmatch(name):
+            if not _is_name(name, graph._scope != ""):
                 raise ValueError(at_user_line(_no_name(name)))
             scope = graph.unique_name(name)
         return _Within(graph, scope)

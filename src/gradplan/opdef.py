@@ -21,6 +21,7 @@ from __future__ import annotations
 import enum
 import functools
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,7 @@ class OpDef:
         What to say of a matrix for which the kernel fails.
     """
 
-    __slots__ = (*_DEFAULTS, "flops", "kernel", "kind", "name", "uniform")
+    __slots__ = (*_DEFAULTS, "flops", "kernel", "kind", "name", "type_mask", "uniform")
 
     name: str
     kind: Kind
@@ -125,12 +126,14 @@ class OpDef:
     sized: int | None
     failure: str | None
     uniform: bool  # every input and the only output have one type
+    type_mask: int  # type_set by the bits of the types' numbers
 
     def __init__(self, name: str, kind: Kind, **fields: Any) -> None:
         self.name, self.kind = name, kind
         for key, value in (_DEFAULTS | fields).items():
             setattr(self, key, value)
         self.uniform = set(self.in_types) == {"T"} and self.out_types == ("T",)
+        self.type_mask = sum([1 << t.number for t in self.type_set])
 
     def tile_name(self, in_types: Sequence[DType], out_type: DType) -> str:
         """The tile operation's full name, such as ``"add.f32"`` or ``"cast.f32.i32"``."""
@@ -360,6 +363,8 @@ def captured(graph: Graph, t: Tensor) -> Tensor:
 
 # ---- making an operation -------------------------------------------------------------------------
 
+_dtype, _shape = attrgetter("dtype"), attrgetter("_shape")
+
 
 def apply(
     opdef: OpDef, inputs: Sequence[Any], attrs: dict[str, Any], name: str | None = None
@@ -385,7 +390,7 @@ def apply(
         return found
 
     try:
-        out = infer(opdef, attrs, [t.dtype for t in tensors], [t._shape for t in tensors], value)
+        out = infer(opdef, attrs, [*map(_dtype, tensors)], [*map(_shape, tensors)], value)
     except (ValueError, TypeError) as error:
         file, line = user_line()
         given = ", ".join(f"{t.dtype.name}{shapes.text(t._shape)}" for t in tensors)
@@ -394,9 +399,8 @@ def apply(
         ) from None
     if asked:
         out[:1] = [(out[0][0], sharpened(opdef.name, opdef.sized, tensors, out[0][1]))]
-    operation = Operation(
-        graph, opdef, full_name, tensors, attrs, out, graph.current_controls(tensors)
-    )
+    controls = graph.current_controls(tensors) if graph._controls else ()
+    operation = Operation(graph, opdef, full_name, tensors, attrs, out, controls)
     if asked:
         operation.asked = tuple(asked)
     if graph._overrides:
@@ -476,6 +480,8 @@ def infer(
     fit."""
     out_types = _infer_types(opdef, attrs, in_types)
     out_shapes = infer_shapes(opdef, attrs, in_shapes, value, len(out_types))
+    if len(out_types) == len(out_shapes) == 1:
+        return [(out_types[0], out_shapes[0])]
     return list(zip(out_types, out_shapes, strict=True))
 
 
@@ -484,7 +490,7 @@ def _infer_types(
 ) -> tuple[DType, ...]:
     if opdef.uniform and len(in_types) == len(opdef.in_types):
         first = in_types[0]
-        if first in opdef.type_set and all([t is first for t in in_types]):
+        if opdef.type_mask >> first.number & 1 and in_types.count(first) == len(in_types):
             return (first,)  # nearly every operation of nearly every graph
     common = _check_types(opdef, in_types) if in_types or opdef.in_types else None
     out: list[DType] = []

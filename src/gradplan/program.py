@@ -61,7 +61,7 @@ class Program(Graph):
             attrs,
             outputs,
             controls,
-            like.source,
+            like.site,
             like.origin,
         )
         op.id = len(self._ops)
@@ -79,7 +79,7 @@ class Program(Graph):
         made.id, made.graph = len(self._ops), self
         made.opdef, made.name, made.attrs = op.opdef, op.name, op.attrs
         made.inputs, made.control_inputs, made.asked = tuple(inputs), controls, op.asked
-        made.source, made.origin, made.gradient_type = op.source, op.origin, None
+        made.site, made.origin, made.gradient_type = op.site, op.origin, None
         outputs = []
         for t in op.outputs:
             stand_in = Tensor.__new__(Tensor)

@@ -9,6 +9,9 @@ import sys
 import types
 from typing import Any
 
+#: Code of the user's program, and an instruction in it.
+Site = tuple[types.CodeType, int]
+
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -30,12 +33,25 @@ def at_user_line(message: str) -> str:
     return f"{message} (at {file}:{line})"
 
 
-def user_line() -> tuple[str, int]:
-    """File and line of the innermost frame outside gradplan: the user's own source line."""
+def site() -> Site:
+    """Where the innermost frame outside gradplan is at work."""
     frame = sys._getframe(1)
     while _inside[frame.f_code.co_filename] and (back := frame.f_back) is not None:
         frame = back
-    return frame.f_code.co_filename, frame.f_lineno
+    return frame.f_code, frame.f_lasti
+
+
+def line_of(site: Site) -> tuple[str, int]:
+    """File and line of a site. Python looks for a line from the beginning of the code: in a script
+    of a thousand lines, for longer than an operation takes to be made."""
+    code, at = site
+    lines = [line for start, end, line in code.co_lines() if start <= at < end and line]
+    return code.co_filename, lines[0] if lines else code.co_firstlineno
+
+
+def user_line() -> tuple[str, int]:
+    """File and line of the innermost frame outside gradplan: the user's own source line."""
+    return line_of(site())
 
 
 # ---- errors of the functions that users call -----------------------------------------------------

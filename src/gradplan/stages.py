@@ -108,7 +108,7 @@ def unfold(
             attrs,
             outputs,
             tuple([ops.get(c, c) for c in like.control_inputs]),
-            like.source,
+            like.site,
             like.origin,
         )
         made.id = like.id

@@ -177,7 +177,7 @@ def from_initial_values(value: Tensor, name: str) -> Tensor:
                 tuple([instead.get(t, t) for t in step.inputs]),
                 step.attrs,
                 [(t.dtype, t._shape) for t in step.outputs],
-                source=step.source,
+                site=step.site,
             )
             copy.asked = step.asked
             instead.update(zip(step.outputs, graph.add(copy).outputs, strict=True))

@@ -61,16 +61,19 @@ def batch_normalization(
     graph, scope = window.in_scope([x, mean, variance], name, "batchnorm")
     with graph, scope:
         x = convert_to_tensor(x)
-        mean, variance = (convert_to_tensor(t, x.dtype) for t in (mean, variance))
-        factor = rsqrt(variance + constant(variance_epsilon, x.dtype))
+
+        def given(t: Any) -> Any:
+            """Numbers stay Python's own, so that no operation adds two of them."""
+            if t is None or isinstance(t, (int, float, np.ndarray, np.generic)):
+                return t
+            return convert_to_tensor(t, x.dtype if isinstance(t, (list, tuple)) else None)
+
+        mean, variance, offset, scale = map(given, (mean, variance, offset, scale))
+        factor = rsqrt(variance + variance_epsilon)
         if scale is not None:
-            factor = factor * convert_to_tensor(scale, x.dtype)
-        scaled = x * factor
-        if offset is None:
-            shift = -mean * factor
-        else:
-            shift = convert_to_tensor(offset, x.dtype) - mean * factor
-        return scaled + shift
+            factor = factor * scale
+        scaled = x * cast(factor, x.dtype)
+        return scaled + cast(-mean * factor if offset is None else offset - mean * factor, x.dtype)
 
 
 def batch_norm_with_global_normalization(

@@ -57,7 +57,9 @@ def run(program: Program) -> Program:
             if shape == result and kind in _RESHAPING:
                 return inputs[:1]
             if op.opdef.static is not None and first[shape] is not op.inputs[0]:
-                return _make(out, op, kind, [tensors[first[shape]]], op.attrs)  # it looks no further
+                return _make(
+                    out, op, kind, [tensors[first[shape]]], op.attrs
+                )  # it looks no further
             if kind in _CUTTING and result is not None and math.prod(shape) == math.prod(result):
                 return _whole(out, op, inputs, shape == result)
         rule = _RULES.get(kind)
