@@ -135,6 +135,23 @@ def test_gradients_of_cond(config):
         )
 
 
+def test_case_where_no_two_may_hold():
+    x, count = gp.placeholder(gp.float32, []), gp.Variable(0)
+    pairs = [(x < 5.0, lambda: x * 2.0), (x < 3.0, lambda: x * 3.0), (x > 7.0, lambda: x)]
+    y = gp.case(pairs, default=lambda: -x, exclusive=True)
+    last = gp.case(pairs[:2], exclusive=True)  # of the last predicate TensorFlow takes no account
+    with gp.control_dependencies([y]):
+        more = count.assign_add(1)
+    sess = gp.Session()
+    sess.run(count.initializer)
+    assert [sess.run(y, {x: v}) for v in (4.0, 6.0, 9.0)] == [8.0, -6.0, 9.0]
+    assert sess.run(last, {x: 2.0}) == 4.0
+    said = r"exclusive=True: more than 1 conditions .*Less.* evaluated as True: \[True True False\]"
+    with pytest.raises(gp.errors.InvalidArgumentError, match=said):
+        sess.run(more, {x: 2.0})
+    assert sess.run(count) == 0
+
+
 def test_case():
     x = gp.placeholder(gp.float32, [])
     y = gp.case({x < 0.0: lambda: gp.constant(-1), x > 5.0: lambda: gp.constant(1)}, lambda: 0)

@@ -122,6 +122,8 @@ RESULTS = [
     "tf.while_loop(lambda i: i < 3, lambda i: i + 1, [0], maximum_iterations=5, name='w')",
     "tf.cond(b[0, 0], lambda: (x, y, x), lambda: (y, x, x), name='c')",
     "tf.case([(b[0, 0], lambda: (x, y))], default=lambda: (y, x))",
+    "tf.case([(b[0, 0], lambda: (x, y))], default=lambda: (y, x), exclusive=True, name='c')",
+    "tf.case([(b[0, 0], lambda: x), (b[0, 1], lambda: y)], exclusive=True)",
     "tf.train.piecewise_constant(one, [1, 2], [0.1, 0.2, 0.3])",
     "tf.train.natural_exp_decay(0.1, one, 10, 0.9)",
     ARRAY + "out = [a.stack(), a.stack(), a.read(0), a.gather([1]), a.size(), a.concat()]",

@@ -8,8 +8,13 @@ from typing import Any
 from gradplan.control_flow.assertions import Assert
 from gradplan.control_flow.bodies import flatten, pack
 from gradplan.control_flow.conditionals import cond
-from gradplan.graph import Graph, Tensor, at_user_line, get_default_graph
+from gradplan.dtypes import int32
+from gradplan.graph import Graph, Operation, Tensor, at_user_line, get_default_graph
 from gradplan.ops.array import identity
+from gradplan.ops.casts import cast
+from gradplan.ops.constant import constant
+from gradplan.ops.logic import less_equal
+from gradplan.ops.reduce import reduce_sum
 from gradplan.ops.slicing import stack
 
 __all__ = ["case"]
@@ -30,7 +35,8 @@ def case(
     default : callable, optional
         Default: one of the predicates has to hold.
     exclusive : bool, optional
-        Accepted; the first that holds is taken.
+        Whether no two predicates may hold; without a default the last one is left out of account,
+        as in TensorFlow 1. Default: False, the first that holds is taken.
     strict : bool, optional
         See :func:`cond`.
     name : str, optional
@@ -38,7 +44,8 @@ def case(
     Raises
     ------
     InvalidArgumentError
-        At run time, if no predicate holds and there is no default.
+        At run time, if no predicate holds and there is no default, or two hold and ``exclusive``
+        forbids it.
 
     Examples
     --------
@@ -64,7 +71,20 @@ def case(
                 return cond(p, f, rest, strict=strict)
 
             chosen = choose
-        return chosen()
+        if not exclusive:
+            return chosen()
+        with get_default_graph().control_dependencies([_at_most_one([p for p, _ in pairs])]):
+            return chosen()
+
+
+def _at_most_one(predicates: list[Any]) -> Operation:
+    """What fails if two predicates hold."""
+    held = stack(predicates, name="preds_c")
+    number = reduce_sum(cast(held, int32), name="num_true_conds")
+    names = ", ".join(getattr(p, "name", "?") for p in predicates)
+    said = f"Input error: exclusive=True: more than 1 conditions ({names}) evaluated as True:"
+    at_most = less_equal(number, constant(1, name="n_true_conds"))
+    return Assert(at_most, [said, held], summarize=len(predicates))
 
 
 def _last(pairs: list[Any]) -> Callable[[], Any]:
