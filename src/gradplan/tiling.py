@@ -39,7 +39,7 @@ def compile_steps(
     results: Sequence[int] | None = None,
     sums: Sequence[tuple[int, bool]] = (),
 ) -> tuple[int, ...] | None:
-    """The program as C reads it. (The steps of an unrolled net are many and alike.)
+    """The program as C reads it.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def compile_steps(
     return _compiled(tuple(steps), n_inputs, results, tuple(sums))
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=1024)  # the groups of an unrolled net are many and alike
 def _compiled(
     steps: tuple[Step, ...],
     n_inputs: int,
