@@ -65,6 +65,18 @@ def test_what_cannot_be_fed():
         gp.reduce_sum(x)
 
 
+@pytest.mark.parametrize("dtype", [gp.int32, gp.int64])
+def test_a_placeholder_whose_shape_is_a_tensor(dtype):
+    """As programs for graph networks make it."""
+    x = gp.sparse_placeholder(gp.float32, shape=gp.constant([4, 3], dtype=dtype))
+    y = gp.sparse_tensor_dense_matmul(x, gp.ones([3, 2]))
+    assert x.get_shape().as_list() == [4, 3] and y.shape.as_list() == [4, 2]
+    value = (np.array([[0, 1]]), np.float32([2.0]), np.array([4, 3]))
+    assert gp.Session().run(y, {x: value}).tolist() == [[2.0, 2.0], [0, 0], [0, 0], [0, 0]]
+    unknown = gp.sparse_placeholder(gp.float32, gp.placeholder(gp.int64, [2]))
+    assert unknown.indices.shape.as_list() == [None, 2]
+
+
 @pytest.mark.parametrize(
     "parts, exc, words",
     [(([0], [1.0], [2]), ValueError, "rank 2"), (([[0]], 1.0, [2]), ValueError, "rank 1"),

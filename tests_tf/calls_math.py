@@ -54,8 +54,15 @@ CALLS = rows(
     "tf.gradients(tf.cast(tf.cast(x, tf.int32), tf.float32), [x])",
     "tf.gradients(x * y, x, name='g', aggregation_method=tf.AggregationMethod.ADD_N)",
     "tf.hessians(tf.reduce_sum(tf.exp(v)), v)", "tf.hessians(tf.reduce_sum(x * x * x), [x])",
-    Call("tf.hessians(tf.reduce_sum(x * x * v * v), [x, v], name='no')", differs={
-        "gradient": "the sums of two Hessians at once stand in another order"}),
+    "tf.hessians(tf.reduce_sum(x * x * v * v), [x, v], name='no')",
+    "first = tf.gradients(tf.tanh(x * v) * v, x)[0]\nout = tf.gradients(first, v)",
+    "first = tf.gradients(tf.sigmoid(x * v) * v, x)[0]\nout = tf.gradients(first, [x, v])",
+    # A fluid's equations: u is a derivative, and its derivatives are part of the loss.
+    "p = tf.tanh(x * v)\np = tf.reduce_sum(tf.tanh(p * v), 1)\nu = tf.gradients(p, x)[0]\n"
+    "w = -tf.gradients(p, v)[0]\n"
+    "out = tf.gradients(u, x)[0] + tf.gradients(u, v)[0] + u * w",
+    "u = tf.gradients(tf.tanh(x * v), x)[0]\nu = tf.gradients(u, x)[0]\n"
+    "out = tf.gradients(u, x)[0] * v",
     "out = tf.hessians(tf.reduce_sum(x * x * x), [x]), tf.reshape(x, [-1]), tf.while_loop(\n"
     "    lambda k: k < 3, lambda k: k + 1, [0])",
     "@tf.custom_gradient\ndef f(a):\n    return a * a, lambda dy: dy * 7.0\nout = f(x)",

@@ -271,8 +271,8 @@ def _initial(ys: Sequence[Tensor], grad_ys: Any) -> list[Tensor]:
 
 
 def between(xs: Sequence[Tensor], ys: Sequence[Tensor], stopped: set[Tensor]) -> list[Operation]:
-    """The operations on the paths from ``xs`` to ``ys`` through floats, in the order in which they
-    were made."""
+    """The operations on the paths from ``xs`` to ``ys`` through floats, and those that such a one
+    asks for a size of what is on a path; in the order in which they were made."""
     above: set[Operation] = set()
     stack = [y.op for y in ys if y not in stopped]
     while stack:
@@ -281,13 +281,19 @@ def between(xs: Sequence[Tensor], ys: Sequence[Tensor], stopped: set[Tensor]) ->
             above.add(op)
             stack.extend([t.op for t in op.inputs if t not in stopped])
     depends = set(xs)
-    path = []
+    reached: set[Operation] = set()
     for op in sorted(above, key=lambda op: op.id):
-        flows = [t for t in op.outputs if t.dtype.is_floating and t not in stopped]
-        if flows and any([t in depends for t in op.inputs]):
-            depends.update(flows)
-            path.append(op)
-    return path
+        if not depends.isdisjoint(op.inputs):
+            reached.add(op)
+            depends.update([t for t in op.outputs if t.dtype.is_floating and t not in stopped])
+    path: set[Operation] = set()
+    stack = [y.op for y in ys if y not in stopped and y.op in reached]
+    while stack:
+        op = stack.pop()
+        if op not in path:
+            path.add(op)
+            stack.extend([t.op for t in op.inputs if t not in stopped and t.op in reached])
+    return sorted(path, key=lambda op: op.id)
 
 
 def flows_into(ys: Sequence[Tensor]) -> set[Tensor]:
@@ -341,15 +347,19 @@ def _number(
     awaited = Counter([t.op for op in path for t in op.inputs])
     line = [(op, True) for op in dict.fromkeys([y.op for y in ys]) if not awaited[op]]
     on_path, number = set(path), 0
-    for op, begins in line:  # it grows; a loop stands in it twice
-        split = op.writes + op.attrs["arguments"] if op in sums_inside else len(op.inputs)
-        if begins:
-            for made in summed.pop(op, ()):
-                made.graph.rename(made, f"AddN_{number}" if number else "AddN")
-                number += 1
-        else:
-            number += sums_inside[op]
-        for t in (op.inputs[:split] if begins else op.inputs[split:]) if op in on_path else ():
+    for op, begins in line:  # it grows; a loop stands in it twice, and so does a sum with reshape
+        now: Sequence[Tensor] = op.inputs
+        if op in sums_inside:
+            split = op.writes + op.attrs["arguments"]
+            now = op.inputs[:split] if begins else op.inputs[split:]
+            number += 0 if begins else sums_inside[op]
+        elif op.type == "SumToShape":
+            now = op.inputs[1:] if begins else op.inputs[:1]
+            line += [(op, False)] if begins else []
+        for made in summed.pop(op, ()) if begins else ():
+            made.graph.rename(made, f"AddN_{number}" if number else "AddN")
+            number += 1
+        for t in now if op in on_path else ():
             awaited[t.op] -= 1
             if not awaited[t.op]:
                 line.append((t.op, True))

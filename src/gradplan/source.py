@@ -105,7 +105,9 @@ def _complete(error: Exception, function: Any) -> None:
         step = step.tb_next
     if len(error.args) != 1:
         return
-    message, name = str(error), function.__qualname__.removesuffix(".__init__")
+    # Of functions that call each other the outermost is named: it is the one that the user knows.
+    message = error.plain = getattr(error, "plain", str(error))  # type: ignore[attr-defined]
+    name = function.__qualname__.removesuffix(".__init__")
     said = message.lower().replace("_", "")
     if not any([word.lower().replace("_", "") in said for word in name.split(".")]):
         message = f"{name}: {message}"

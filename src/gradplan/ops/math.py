@@ -495,8 +495,8 @@ def _sigmoid_grad(y: Any, dy: Any, name: str | None = None) -> Any:
 @_sigmoid_grad.gradient
 def _(op: Any, g: Any) -> Any:
     y, dy = op.inputs
-    one, two = constant(1, y.dtype), constant(2, y.dtype)
-    return g * dy * (one - two * y), _sigmoid_grad(y, g)
+    both = g * dy
+    return both - 2.0 * both * y, _sigmoid_grad(y, g)
 
 
 @op("Tanh", MAP, kernel="tanh", flops=25)
@@ -524,7 +524,7 @@ def _tanh_grad(y: Any, dy: Any, name: str | None = None) -> Any:
 @_tanh_grad.gradient
 def _(op: Any, g: Any) -> Any:
     y, dy = op.inputs
-    return g * dy * (y * constant(-2, y.dtype)), _tanh_grad(y, g)
+    return g * -2.0 * dy * y, _tanh_grad(y, g)
 
 
 def div(x: Any, y: Any, name: str | None = None) -> Tensor:

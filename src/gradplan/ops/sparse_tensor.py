@@ -13,6 +13,7 @@ from gradplan.dtypes import DType
 from gradplan.graph import Graph, Operation, Tensor, at_user_line, get_default_session
 from gradplan.known import constant_value
 from gradplan.opdef import graph_of
+from gradplan.ops.casts import cast
 from gradplan.ops.constant import constant, convert_to_tensor, placeholder
 from gradplan.shapes import TensorShape, as_shape
 
@@ -199,8 +200,9 @@ def sparse_placeholder(dtype: Any, shape: Any = None, name: str | None = None) -
     Parameters
     ----------
     dtype : DType or what :func:`as_dtype` takes
-    shape : shape, optional
-        None for a dimension that may differ from run to run. Default: any shape at all.
+    shape : shape or Tensor, optional
+        None for a dimension that may differ from run to run; a tensor stands for the dense shape
+        as it is. Default: any shape at all.
     name : str, optional
 
     Examples
@@ -212,10 +214,13 @@ def sparse_placeholder(dtype: Any, shape: Any = None, name: str | None = None) -
     >>> float(gp.Session().run(total, {x: value}))
     3.0
     """
-    dims = as_shape(shape)
-    rank = None if dims is None else len(dims)
     name = name or "SparsePlaceholder"
-    if dims is None or None in dims:
+    dims = None if isinstance(shape, Tensor) else as_shape(shape)
+    rank = None if dims is None else len(dims)
+    if isinstance(shape, Tensor):
+        dense_shape = cast(shape, dtypes.int64)
+        rank = dense_shape._shape[0] if dense_shape._shape else None
+    elif dims is None or None in dims:
         dense_shape = placeholder(dtypes.int64, [rank], name=f"{name}/shape")
     else:
         dense_shape = constant(np.array(dims, np.int64), name=f"{name}/shape")
