@@ -65,6 +65,35 @@ def test_what_cannot_be_fed():
         gp.reduce_sum(x)
 
 
+@pytest.mark.parametrize("target", [[3, 4], [-1], [2, -1, 3], [12], [1, 12, 1], [4, 3]])
+def test_reshape(target):
+    dense = np.zeros((3, 4), np.float32)
+    dense[[2, 0, 1], [3, 1, 0]] = [5, 6, 7]  # not in order
+    x = gp.SparseTensor([[2, 3], [0, 1], [1, 0]], [5.0, 6.0, 7.0], [3, 4])
+    want = dense.reshape(target)
+    y = gp.sparse_reshape(x, target)
+    fed = gp.sparse_placeholder(gp.float32)
+    later = gp.sparse_reshape(fed, gp.constant(target))
+    rank = gp.sparse_reshape(fed, target)
+    assert y.get_shape().as_list() == list(want.shape) and len(rank.get_shape()) == want.ndim
+    sess = gp.Session()
+    for got in sess.run([y, later, rank], {fed: sess.run(x)}):
+        assert tuple(got.dense_shape) == want.shape and got.values.tolist() == [5, 6, 7]
+        np.testing.assert_array_equal(want[tuple(got.indices.T)], got.values)
+    empty = gp.SparseTensorValue(np.zeros((0, 2), np.int64), np.zeros(0, np.float32), [3, 4])
+    assert sess.run(rank, {fed: empty}).indices.shape == (0, want.ndim)
+    other, words = gp.sparse_reshape(fed, [2, -1, 3]), r"Cannot reshape.*35 elements"
+    with pytest.raises(InvalidArgument, match=words):
+        sess.run(other, {fed: empty._replace(dense_shape=[5, 7])})
+
+
+def test_reshape_to_another_number_of_elements():
+    x = gp.SparseTensor([[0, 1]], [1.0], [2, 3])
+    for bad in ([5], [4, -1], [-1, -1]):
+        with pytest.raises(ValueError, match="Cannot reshape|at most one -1"):
+            gp.sparse_reshape(x, bad)
+
+
 @pytest.mark.parametrize("dtype", [gp.int32, gp.int64])
 def test_a_placeholder_whose_shape_is_a_tensor(dtype):
     """As programs for graph networks make it."""

@@ -53,6 +53,7 @@ CALLS = rows(
     SPARSE + "out = tf.sparse_tensor_to_dense(a)", SPARSE + "out = tf.sparse_reduce_sum(a, 1)",
     SPARSE + "out = tf.sparse_tensor_to_dense(a, default_value=1.0, validate_indices=True)",
     SPARSE + "out = tf.sparse_add(a, m)",
+    SPARSE + "r = tf.sparse_reshape(a, [-1])\nout = tf.sparse_tensor_to_dense(r) * 2.0",
     SPARSE + "out = tf.sparse_retain(a, rows > 0)",
     SPARSE + "out = tf.sparse_softmax(a)", SPARSE + "out = a",
     SPARSE + "out = a.get_shape().as_list()",

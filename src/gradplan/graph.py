@@ -217,7 +217,8 @@ class Tensor:
         return f"<gp.Tensor '{self.name}' shape={shapes.text(self._shape)} dtype={self.dtype.name}>"
 
     def __str__(self) -> str:
-        return f'Tensor("{self.name}", shape={shapes.text(self._shape)}, dtype={self.dtype.name})'
+        shape = "" if self._shape is None else f", shape={shapes.text(self._shape)}"
+        return f'Tensor("{self.name}"{shape}, dtype={self.dtype.name})'
 
     def __bool__(self) -> bool:
         raise TypeError(

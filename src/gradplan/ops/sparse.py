@@ -4,6 +4,7 @@ from gradplan.ops.sparse_math import (
     sparse_add,
     sparse_reduce_sum,
     sparse_reorder,
+    sparse_reshape,
     sparse_retain,
     sparse_softmax,
     sparse_tensor_dense_matmul,
@@ -16,6 +17,7 @@ matmul = sparse_dense_matmul = sparse_tensor_dense_matmul
 placeholder = sparse_placeholder
 reduce_sum = sparse_reduce_sum
 reorder = sparse_reorder
+reshape = sparse_reshape
 retain = sparse_retain
 softmax = sparse_softmax
 to_dense = sparse_tensor_to_dense

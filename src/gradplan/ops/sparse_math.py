@@ -14,10 +14,10 @@ from gradplan.ops.array import (
     identity,
     identity_n,
     reshape,
-    shape,
     take_first,
 )
-from gradplan.ops.constant import convert_to_tensor, renamed, require_constant
+from gradplan.ops.array import shape as size_of
+from gradplan.ops.constant import constant, convert_to_tensor, renamed, require_constant
 from gradplan.ops.entries import (
     entries_matmul,
     entries_softmax,
@@ -31,8 +31,9 @@ from gradplan.ops.entries import (
 )
 from gradplan.ops.logic import greater_equal
 from gradplan.ops.math import abs as magnitude
-from gradplan.ops.math import add, divide, multiply
+from gradplan.ops.math import add, divide, floordiv, floormod, multiply
 from gradplan.ops.matrices import adjoint, equal_shapes, number_of
+from gradplan.ops.products import cumprod
 from gradplan.ops.reduce import reduce_sum, reduced_axes, reserve_axes
 from gradplan.ops.slicing import concat
 from gradplan.ops.sparse_tensor import SparseTensor, SparseTensorValue, sparse_rank, to_sparse
@@ -41,6 +42,7 @@ __all__ = [
     "sparse_add",
     "sparse_reduce_sum",
     "sparse_reorder",
+    "sparse_reshape",
     "sparse_retain",
     "sparse_softmax",
     "sparse_tensor_dense_matmul",
@@ -196,6 +198,40 @@ def sparse_reorder(sp_input: Any, name: str | None = None) -> SparseTensor:
         return SparseTensor(indices, values, dense_shape)
 
 
+def sparse_reshape(sp_input: Any, shape: Any, name: str | None = None) -> SparseTensor:
+    """The same entries in the same order, of a dense tensor that was reshaped.
+
+    Parameters
+    ----------
+    sp_input : SparseTensor
+    shape : tensor_like of int
+        One of its sizes may be -1: it is what is left.
+    name : str, optional
+
+    Raises
+    ------
+    ValueError, InvalidArgumentError
+        If it has another number of elements; the second in a run.
+
+    Examples
+    --------
+    >>> import gradplan as gp
+    >>> x = gp.SparseTensor([[0, 2], [1, 0]], [5.0, 6.0], [2, 3])
+    >>> gp.Session().run(gp.sparse_reshape(x, [3, -1])).indices
+    array([[1, 0],
+           [1, 1]])
+    """
+    sp = to_sparse(sp_input)
+    with sp.graph.as_default(), sp.graph.name_scope(name or "SparseReshape") as scope:
+        whole = broadcast_to(constant(False), sp.dense_shape)  # only its shape is looked at
+        after = size_of(reshape(whole, shape), out_type=dtypes.int64)
+        steps = [cumprod(d, exclusive=True, reverse=True) for d in (sp.dense_shape, after)]
+        place = reduce_sum(multiply(sp.indices, steps[0]), 1, keepdims=True)
+        indices = floormod(floordiv(place, steps[1]), after)
+        indices, dense_shape = identity_n([indices, after], scope)
+        return SparseTensor(indices, sp.values, dense_shape)
+
+
 def _chosen(sp: SparseTensor, rows: Tensor) -> tuple[Tensor, Tensor]:
     """Indices and values of the entries of these numbers, a column."""
     indices = gather_entries(sp.indices, rows, name="GatherV2")
@@ -343,7 +379,7 @@ def sparse_add(a: Any, b: Any, threshold: Any = None, thresh: Any = None) -> Any
         indices = concat([a.indices, b.indices], 0)
         values = concat([a.values, b.values], 0)
         number, first, count = unique_entries(indices, order_of_entries(indices))
-        sums = scatter_entries(values, expand_dims(number, -1), shape(values))
+        sums = scatter_entries(values, expand_dims(number, -1), size_of(values))
         rows = gather_entries(indices, expand_dims(take_first(first, count), -1))
         dense_shape = same_sizes(a.dense_shape, b.dense_shape)
         out = rows, take_first(sums, count), dense_shape
