@@ -154,11 +154,12 @@ def test_gradients_inside_of_what_is_around(config):
     np.testing.assert_allclose(got[2], 18 * X)
 
 
-def test_no_gradient_flows_out_of_the_inside():
+def test_a_jacobian_by_map_fn(config):
     x = gp.placeholder(gp.float32, [3])
-    y = x * x
-    with pytest.raises(ValueError, match="Cannot compute gradient inside.*mul:0.*compute it ins"):
-        gp.map_fn(lambda i: gp.gradients(y[i], x)[0], gp.range(3), dtype=gp.float32)
+    y = x * x * x[0]
+    rows = gp.map_fn(lambda i: gp.gradients(y[i], x)[0], gp.range(3), dtype=gp.float32)
+    got, want = session(config).run([rows, gp.jacobian(y, x)], {x: X})
+    np.testing.assert_allclose(got, want, rtol=1e-6)
 
 
 def test_collections_are_those_of_the_graph():
@@ -401,3 +402,85 @@ def test_a_table_without_rows_that_no_trip_takes(config):
     with session(config) as sess:
         got = sess.run(gp.convert_to_tensor(g), {table: np.zeros((0, 2)), at: []})
         assert got.shape == (0, 2)
+
+
+# ---- gradients taken inside, of what is computed outside -----------------------------------------
+
+
+def _model():
+    rng = np.random.default_rng(0)
+    x = gp.constant(rng.standard_normal((3, 3)))
+    w = gp.Variable(rng.standard_normal((3, 4)))
+    e = gp.Variable(rng.standard_normal((5, 3)))
+    h = gp.tanh(gp.matmul(x + gp.nn.embedding_lookup(e, [1, 3, 1]), w))
+    return w, e, h, gp.reduce_mean(gp.square(h))
+
+
+INSIDE = {
+    "outside": lambda w, e, h, loss: (loss, [w, e]),
+    "mixed": lambda w, e, h, loss: (gp.reduce_sum(gp.exp(loss) * h * w[0, 0]), [w, e]),
+    "several": lambda w, e, h, loss: ([loss * 2.0, h, w], [w, e]),
+    "intermediate": lambda w, e, h, loss: (loss * loss, [h, w]),
+    "second": lambda w, e, h, loss: (gp.reduce_sum(gp.gradients(loss, w)[0] ** 2), [w, e]),
+}
+
+
+@pytest.mark.parametrize("case", INSIDE)
+@pytest.mark.parametrize("deep", [False, True])
+def test_gradients_of_what_is_computed_around(case, deep, config):
+    """As outside, in a conditional, in one within another, and in a loop."""
+    model = _model()
+    chosen = gp.placeholder(gp.bool, [])
+
+    def inside():
+        ys, xs = INSIDE[case](*model)
+        return [gp.convert_to_tensor(dx) for dx in gp.gradients(ys, xs)]
+
+    zeros = lambda: [gp.zeros_like(t) for t in want]  # noqa: E731
+    want = inside()
+    branch = (lambda: gp.cond(model[3] > 0.0, inside, zeros)) if deep else inside
+    got = gp.cond(chosen, branch, zeros)
+    body = lambda i, *sums: (i + 1, *[s + d for s, d in zip(sums, inside(), strict=True)])  # noqa: E731
+    looped = gp.while_loop(lambda i, *_: i < 3, body, [0, *zeros()])[1:]
+    again = gp.gradients(gp.reduce_sum(got[0] ** 2), model[0])[0]
+    wanted = gp.gradients(gp.reduce_sum(want[0] ** 2), model[0])[0]
+    sess = session(config)
+    found, expected = sess.run([[*got, again], [*want, wanted]], {chosen: True})
+    for g, t in zip(found, expected, strict=True):
+        np.testing.assert_allclose(g, t, rtol=1e-10, atol=1e-12)
+    for g, t in zip(sess.run(looped), expected, strict=False):
+        np.testing.assert_allclose(g, 3 * t, rtol=1e-10, atol=1e-12)
+    assert not any(t.any() for t in sess.run(got, {chosen: False}))
+
+
+def test_a_conditional_trains_what_is_computed_around():
+    w, e, _, loss = _model()
+    chosen = gp.placeholder(gp.bool, [])
+    optimizer = gp.train.MomentumOptimizer(0.5, 0.9)
+    train = gp.cond(chosen, lambda: gp.group(optimizer.minimize(loss)), gp.no_op)
+    with gp.Session() as sess:
+        sess.run(gp.global_variables_initializer())
+        before = sess.run([w, e, loss])
+        sess.run(train, {chosen: False})
+        for a, b in zip(before, sess.run([w, e, loss]), strict=True):
+            np.testing.assert_array_equal(a, b)
+        for _ in range(20):
+            sess.run(train, {chosen: True})
+        assert sess.run(loss) < 0.5 * before[2]
+
+
+def test_a_gradient_stops_where_it_is_told_to_outside():
+    w, _, h, _ = _model()
+    out = gp.cond(
+        gp.placeholder_with_default(True, []),
+        lambda: gp.gradients(h * gp.sin(h), w, stop_gradients=[h])[0] is None,
+        lambda: gp.constant(False),
+    )
+    assert session(None).run(out)
+
+
+def test_a_gradient_through_a_loop_around_is_refused():
+    v = gp.Variable(2.0)
+    y = gp.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * v), [0, v])[1]
+    with pytest.raises(ValueError, match=r"through .*While.*computed outside.*test_inside.py:"):
+        gp.cond(v > 0.0, lambda: gp.gradients(y, v)[0], lambda: v)

@@ -539,3 +539,17 @@ def test_variables_that_start_from_others():
     alone.run(fourth.initializer)
     assert alone.run(gp.is_variable_initialized(fourth))
     assert not alone.run(gp.is_variable_initialized(third))
+
+
+def test_what_a_writing_gave_is_assigned_to():
+    """Step by step, as with TensorFlow 1's references."""
+    v = gp.Variable([3.0, 1.0])
+    once = gp.assign(v, v * 0.5)
+    twice = gp.assign_add(once, [1.0, 1.0])
+    last = gp.assign_sub(twice, [0.5, 0.5])
+    with gp.Session() as sess:
+        sess.run(v.initializer)
+        assert sess.run(last).tolist() == [2.0, 1.0]
+        assert sess.run(v).tolist() == [2.0, 1.0]
+    with pytest.raises(TypeError, match="only a Variable can be assigned to"):
+        gp.assign(v + 1.0, [1.0, 2.0])

@@ -19,7 +19,7 @@ from gradplan.custom import gradient_of
 from gradplan.dtypes import STORED, float32
 from gradplan.graph import Graph, Operation, Tensor, default_graph
 from gradplan.names import is_within
-from gradplan.opdef import captured
+from gradplan.opdef import HOST, STATE, captured
 from gradplan.ops.array import identity, ones_like, zeros_like
 from gradplan.ops.casts import cast
 from gradplan.ops.constant import convert_to_tensor
@@ -158,37 +158,149 @@ def dense_gradients(
         raise ValueError("gradients: there is no y to differentiate")
     graph = y_list[0].graph
     stops = [_tensor(t) for t in as_list([] if stop_gradients is None else stop_gradients)]
-    inside = [_stand_ins(graph, x, y_list) for x in x_list]
-    stops = [s for t in stops for s in _stand_ins(graph, t, [])]
-    for t in (*y_list, *sum(inside, [])):
-        if t.graph is not graph:
+    for t in (*y_list, *x_list):
+        if t.graph is not graph and not t.graph.encloses(graph):
             raise ValueError(f"{t} must be from the same graph as {y_list[0]}.")
     with default_graph(graph), graph.name_scope(name or "gradients"):
-        received: dict[Tensor, list[Tensor]] = {}
-        for y, dy in zip(y_list, _initial(y_list, grad_ys), strict=True):
-            received.setdefault(y, []).append(dy)
-        stopped = set(stops)
-        totals: dict[Tensor, Tensor] = {}
-        path = between(sum(inside, []), y_list, stopped)
-        sums_inside: dict[Operation, int] = {}
-        wanted = {*sum(inside, []), *[t for op in path for t in op.outputs]}
-        with _only_for(graph, wanted - stopped):
-            for op in reversed(path):
-                dys = [None if t in stopped else _total(received, totals, t) for t in op.outputs]
-                if any([dy is not None for dy in dys]):
-                    before = graph.version
-                    _step_back(op, dys, received, gate_gradients)
-                    if "bodies" in op.attrs:
-                        sums_inside[op] = sum(map(_sums_inside, graph._ops[before:]))
-        out = []
-        for same in inside:
-            terms = [_total(received, totals, x) for x in same]
-            found = [dx for dx in terms if dx is not None]
-            out.append(_sum(found) if len(found) > 1 else found[0] if found else None)
-        _number(totals, y_list, path, sums_inside)
+        seeds = _initial(y_list, grad_ys)
+        ends, remade = _remade(graph, x_list, y_list, set(stops))
+        found = _walk(y_list, seeds, [*x_list, *ends], stops, gate_gradients)
+        out = found[: len(x_list)]
+        arrived = [
+            (remade[t], d)
+            for t, d in zip(ends.values(), found[len(x_list) :], strict=True)
+            if d is not None
+        ]
+        if arrived:  # from there it flows on through what was made again
+            ys, seeds = [t for t, _ in arrived], [d for _, d in arrived]
+            inner = [remade.get(x, x) for x in x_list]
+            more = _walk(ys, seeds, inner, stops, gate_gradients)
+            # What arrived at one of xs itself is part of the second already.
+            again = set(ends.values())
+            out = [
+                _sum_of([None if x in again else a, b])
+                for x, a, b in zip(x_list, out, more, strict=True)
+            ]
     if unconnected is UnconnectedGradients.ZERO:
         return [zeros_like(x) if dx is None else dx for x, dx in zip(x_list, out, strict=True)]
     return out
+
+
+def _walk(
+    ys: Sequence[Tensor],
+    seeds: Sequence[Tensor],
+    xs: Sequence[Tensor],
+    stop_gradients: Sequence[Tensor],
+    gate_gradients: bool,
+) -> list[Tensor | None]:
+    """The gradients with respect to ``xs``, where ``seeds`` are those of ``ys``."""
+    graph = ys[0].graph
+    inside = [_stand_ins(graph, x, ys) for x in xs]
+    stopped = {s for t in stop_gradients for s in _stand_ins(graph, t, [])}
+    starts: list[Tensor] = sum(inside, [])
+    received: dict[Tensor, list[Tensor]] = {}
+    for y, dy in zip(ys, seeds, strict=True):
+        received.setdefault(y, []).append(dy)
+    totals: dict[Tensor, Tensor] = {}
+    path = between(starts, ys, stopped)
+    sums_inside: dict[Operation, int] = {}
+    wanted = {*starts, *[t for op in path for t in op.outputs]}
+    with _only_for(graph, wanted - stopped):
+        for op in reversed(path):
+            dys = [None if t in stopped else _total(received, totals, t) for t in op.outputs]
+            if any([dy is not None for dy in dys]):
+                before = graph.version
+                _step_back(op, dys, received, gate_gradients)
+                if "bodies" in op.attrs:
+                    sums_inside[op] = sum(map(_sums_inside, graph._ops[before:]))
+    out = [_sum_of([_total(received, totals, x) for x in same]) for same in inside]
+    _number(totals, ys, path, sums_inside)
+    return out
+
+
+def _sum_of(terms: Sequence[Tensor | None]) -> Tensor | None:
+    found = [dx for dx in terms if dx is not None]
+    return _sum(found) if len(found) > 1 else found[0] if found else None
+
+
+def _remade(
+    graph: Graph, xs: Sequence[Tensor], ys: Sequence[Tensor], stopped: set[Tensor]
+) -> tuple[dict[Tensor, Tensor], dict[Tensor, Tensor]]:
+    """Where ``graph`` is the inside of a loop or conditional: what stands there for tensors from
+    around it which depend on ``xs``, each with the tensor; and what is on the paths to these, made
+    again inside, so that a gradient can flow on.
+
+    It is for nobody but that gradient. Only what lies on the paths is made again, so nothing is
+    drawn anew.
+    """
+    ends: dict[Tensor, Tensor] = {}
+    starts: list[Tensor] = []
+    for t, stand_in, around in list(_depending(graph, xs, ys, stopped)):
+        if any(_depending(t.graph, xs, [t], stopped)):
+            raise ValueError(
+                f"Cannot compute gradient inside a loop or conditional through {t}, which depends "
+                "on what is around that again: compute it inside."
+            )
+        ends[stand_in] = t
+        starts += around
+    known: dict[Tensor, Tensor] = {}
+    for op in between(starts, list(ends.values()), stopped):
+        if op.type in _READS and _origin(op.outputs[0], starts) in starts:
+            continue  # a read: what stands for it stands for the variable
+        if op.opdef.kind in (STATE, HOST) or op.writes or "bodies" in op.attrs:
+            raise ValueError(
+                f"Cannot compute gradient inside a loop or conditional through {op}, which is "
+                "computed outside: compute it inside."
+            )
+        copy = Operation(
+            graph,
+            op.opdef,
+            op.name,
+            tuple([known[t] if t in known else captured(graph, _around(t)) for t in op.inputs]),
+            op.attrs,
+            [(t.dtype, t._shape) for t in op.outputs],
+            (),
+            op.site,
+            op.origin,
+        )
+        copy.asked, copy.gradient_type = op.asked, op.gradient_type
+        known.update(zip(op.outputs, graph.add(copy, hidden=True).outputs, strict=True))
+    return ends, known
+
+
+def _depending(
+    graph: Graph, xs: Sequence[Tensor], ys: Sequence[Tensor], stopped: set[Tensor]
+) -> Iterator[tuple[Tensor, Tensor, list[Tensor]]]:
+    """What ``ys`` take from around ``graph`` that is computed of ``xs`` there: the tensor, what
+    stands for it inside, and what stands for ``xs`` where it is computed."""
+    taken = flows_into(ys)
+    for t, stand_in in graph.extras.get("captured", {}).items():
+        if stand_in in taken:
+            near = [x for x in xs if x.graph is t.graph or x.graph.encloses(t.graph)]
+            around = [_stand_ins(t.graph, x, [t]) for x in near]
+            if any([_origin(t, s) not in s and between(s, [t], stopped) for s in around]):
+                yield t, stand_in, sum(around, [])
+
+
+def _around(t: Tensor) -> Tensor:
+    """What ``t`` stands for, outside of all loops and conditionals in which it is captured."""
+    for origin, stand_in in t.graph.extras.get("captured", {}).items():
+        if stand_in is t:
+            return _around(origin)
+    return t
+
+
+_READS = ("ReadVariableOp", "Identity")
+
+
+def _origin(t: Tensor, xs: Sequence[Tensor]) -> Tensor:
+    """What ``t`` is a read or a copy of, as far back as one of ``xs``."""
+    while t not in xs:
+        before = t.op.inputs[0] if t.op.type in _READS else _around(t)
+        if before is t:
+            break
+        t = before
+    return t
 
 
 @contextmanager
@@ -209,26 +321,15 @@ def takes_gradient(op: Operation, t: Tensor) -> bool:
 
 
 def _stand_ins(graph: Graph, x: Tensor, ys: Sequence[Tensor]) -> list[Tensor]:
-    """``x`` itself, or what stands for it and for its reads in the inside that ``graph`` is.
-
-    No gradient flows out of the inside: ys must not depend on what is computed there from ``x``.
-    """
+    """``x`` itself, or what stands for it and for its reads in the inside that ``graph`` is."""
     if not x.graph.encloses(graph):
         return [x]
     out = [captured(graph, x)]
     for t, stand_in in graph.extras["captured"].items():
         if stand_in in out or not (stand_in in ys or between([stand_in], ys, set())):
             continue
-        origin = t
-        while origin is not x and origin.op.type in ("ReadVariableOp", "Identity"):
-            origin = origin.op.inputs[0]
-        if origin is x:
+        if _origin(t, [x]) is x:
             out.append(stand_in)
-        elif between([x], [t], set()):
-            raise ValueError(
-                "Cannot compute gradient inside a loop or conditional with respect to what is "
-                f"around it: {t} depends on {x.name} and is computed outside; compute it inside."
-            )
     return out
 
 

@@ -110,6 +110,11 @@ def _write(how: str, ref: Any, value: Any, name: str | None) -> Any:
     """By an operation, or by the method of a variable in parts, which makes one for each."""
     if not isinstance(ref, (Variable, Tensor)) and hasattr(ref, how):
         return getattr(ref, how)(value, name=name)
+    if (
+        isinstance(ref, Tensor) and ref.op.writes == 1
+    ):  # what a writing gave stands for the variable
+        with ref.graph.control_dependencies([ref.op]):
+            return _WRITES[how](ref.op.inputs[0], value, name=name)
     return _WRITES[how](reference(ref), value, name=name)
 
 
