@@ -273,8 +273,9 @@ def _depending(
 ) -> Iterator[tuple[Tensor, Tensor, list[Tensor]]]:
     """What ``ys`` take from around ``graph`` that is computed of ``xs`` there: the tensor, what
     stands for it inside, and what stands for ``xs`` where it is computed."""
-    taken = flows_into(ys)
-    for t, stand_in in graph.extras.get("captured", {}).items():
+    around_it = graph.extras.get("captured", {})
+    taken = flows_into(ys) if around_it else ()
+    for t, stand_in in around_it.items():
         if stand_in in taken:
             near = [x for x in xs if x.graph is t.graph or x.graph.encloses(t.graph)]
             around = [_stand_ins(t.graph, x, [t]) for x in near]
